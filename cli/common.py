@@ -1,0 +1,364 @@
+"""What the commands share: the error boundary, the options that several take, and where output may go."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gantools.errors import ConfigError, GantoolsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from gantools.config import TrainConfig
+    from gantools.data.schema import Kind
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+# What a shell reports for a process ended by Ctrl-C.
+EXIT_INTERRUPTED = 130
+
+
+# The error boundary -------------------------------------------------------------------------------------------------
+
+
+class Failure(click.ClickException):
+    """The one line on stderr that a command ends with when it cannot go on."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(" ".join(message.split()))
+        self.exit_code = exit_code
+
+    def show(self, file: Any = None) -> None:
+        """Write the line to stderr, or to `file`."""
+        click.echo(self.message, file=file, err=file is None)
+
+
+class CommandGroup(click.Group):
+    """A group whose commands end every failure in one line on stderr and a meaningful exit code.
+
+    2: something the user can mend. 130: Ctrl-C. 1: a defect of gantools. --debug adds the traceback before the line.
+    """
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Parse the group's own options."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise _usage_failure(error) from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command inside the boundary."""
+        try:
+            if not sys.warnoptions and not _debugging(ctx):
+                # Warnings of other libraries are for us, not for somebody who balances a table.
+                warnings.simplefilter("ignore")
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.Abort, Failure):
+            raise
+        except click.UsageError as error:
+            raise _usage_failure(error) from error
+        except click.ClickException as error:
+            raise Failure(f"Error: {error.format_message()}", error.exit_code) from error
+        except KeyboardInterrupt as error:
+            _trace(ctx)
+            detail = str(error)
+            text = f"Interrupted: {detail}" if detail else "Interrupted: nothing was written"
+            raise Failure(text, EXIT_INTERRUPTED) from error
+        except GantoolsError as error:
+            _trace(ctx)
+            raise Failure(f"Error: {error}", error.exit_code) from error
+        except MemoryError as error:
+            _trace(ctx)
+            raise Failure("Error: out of memory; use a smaller table or fewer rows", 2) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            _trace(ctx)
+            name = f"{error.filename}: " if error.filename else ""
+            raise Failure(f"Error: {name}{error.strerror or error}", 2) from error
+        except Exception as error:
+            _trace(ctx)
+            text = f"Error: gantools failed with {type(error).__name__}: {error}; this is a defect, please report it"
+            raise Failure(text if _debugging(ctx) else f"{text} with the traceback that --debug shows", 1) from error
+
+
+def _usage_failure(error: click.UsageError) -> Failure:
+    path = error.ctx.command_path if error.ctx else "gantools"
+    return Failure(f"Error: {error.format_message().rstrip('.')} (see '{path} --help')", 2)
+
+
+def _debugging(ctx: click.Context) -> bool:
+    return bool(ctx.find_root().meta.get("gantools.debug"))
+
+
+def _trace(ctx: click.Context) -> None:
+    if _debugging(ctx):
+        traceback.print_exc()
+
+
+# Values of options --------------------------------------------------------------------------------------------------
+
+
+class Duration(click.ParamType[float]):
+    """A length of time: 90s, 5m, 1h, 1h30m, or a bare number of seconds."""
+
+    name = "duration"
+    _units: Mapping[str, float] = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds (> 0)."""
+        text = str(value).strip().lower()
+        parts = re.findall(r"(\d+(?:\.\d+)?)([smh]?)", text)
+        seconds = sum(float(number) * self._units[unit or "s"] for number, unit in parts)
+        if "".join(number + unit for number, unit in parts) != text or not 0 < seconds < math.inf:
+            self.fail(f"{value!r} is not a length of time; write 90s, 5m or 1h.", param, ctx)
+        return seconds
+
+
+def parse_settings(items: Iterable[str]) -> dict[str, Any]:
+    """Model options from `--set key=value`.
+
+    A value that reads as JSON (a number, true, null, a list) is one; any other is text. Raises ConfigError for an
+    item without `=`.
+    """
+    settings: dict[str, Any] = {}
+    for item in items:
+        key, equals, text = item.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"{item!r} is not of the form key=value", where="--set", remedy="write --set key=value")
+        try:
+            settings[key.strip()] = json.loads(text)
+        except ValueError:
+            settings[key.strip()] = text
+    return settings
+
+
+def parse_kinds(items: Iterable[str]) -> dict[str, Kind]:
+    """Column kinds from `--kind COL=KIND` (a column's name may hold `=` itself).
+
+    Raises ConfigError for a malformed item or a kind that does not exist.
+    """
+    from gantools.data.schema import Kind
+
+    kinds: dict[str, Kind] = {}
+    for item in items:
+        column, equals, word = item.rpartition("=")
+        if not equals or not column:
+            raise ConfigError(
+                f"{item!r} is not of the form COL=KIND", where="--kind", remedy="write --kind age=integer"
+            )
+        try:
+            kinds[column] = Kind(word.strip().lower())
+        except ValueError as error:
+            known = [kind.value for kind in Kind]
+            raise ConfigError(f"unknown kind {word!r}", where="--kind", remedy=suggestion(word, known)) from error
+    return kinds
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """The remedy for a word that is not known: its nearest neighbour where there is one, and the choices."""
+    import difflib
+
+    choices = list(known)
+    near = difflib.get_close_matches(word.lower(), choices, n=1)
+    listed = f"choose from {', '.join(choices)}"
+    return f"did you mean {near[0]!r}? {listed}" if near else listed
+
+
+# Options ------------------------------------------------------------------------------------------------------------
+
+
+def _set_debug(context: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
+        context.find_root().meta["gantools.debug"] = True
+
+
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_set_debug,
+    help="Show tracebacks and warnings.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="One seed, one result, on one machine."
+)
+device_option = click.option(
+    "--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps."
+)
+force_option = click.option("--force", is_flag=True, help="Overwrite what the command wrote before (never the input).")
+kind_option = click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    metavar="COL=KIND",
+    help="What a column is, where the guess is wrong (repeatable).",
+)
+
+
+def training_options(function: F) -> F:
+    """The options of every command that trains: model, its settings, steps, budget, column kinds."""
+    options = [
+        click.option(
+            "--model",
+            default="tabular",
+            show_default=True,
+            metavar="NAME",
+            help="See 'gantools models' for the choices.",
+        ),
+        click.option(
+            "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the model (repeatable)."
+        ),
+        click.option("--steps", type=click.IntRange(min=1), help="Generator steps.  [default: the library's choice]"),
+        click.option("--budget", type=Duration(), metavar="TIME", help="Stop training after about 90s, 5m, 1h."),
+        kind_option,
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def train_config(*, steps: int | None, budget: float | None, seed: int, device: str) -> TrainConfig:
+    """The training configuration of the shared options; what is not given keeps the library's default."""
+    from gantools.config import TrainConfig
+
+    given: dict[str, Any] = {"seed": seed, "device": device, "budget_s": budget}
+    if steps is not None:
+        given["steps"] = steps
+    return TrainConfig(**given)
+
+
+# Where output goes --------------------------------------------------------------------------------------------------
+
+
+def beside(data: Path, word: str) -> Path:
+    """`customers.csv.gz` -> `customers.<word>.csv.gz`, in the same folder."""
+    compressed = data.suffix.lower() in {".gz", ".zip", ".bz2", ".xz"}
+    suffix = "".join(data.suffixes[-2:]) if compressed and len(data.suffixes) > 1 else data.suffix
+    stem = data.name[: len(data.name) - len(suffix)] if suffix else data.name
+    return data.with_name(f"{stem}.{word}{suffix}")
+
+
+def check_output_file(path: Path, *, option: str, force: bool, source: Path | None = None) -> None:
+    """Refuse a file that cannot or must not be written, before any work is done.
+
+    option: the option that named it, for the message. source: the input file, which is never overwritten.
+    Raises ConfigError.
+    """
+    if source is not None and _same(path, source):
+        raise ConfigError(f"{path} is the input file", where=option, remedy="give another name")
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder", where=option, remedy="give the name of a file")
+    if path.exists() and not force:
+        raise ConfigError(
+            f"{path} exists already", where=option, remedy="give another name, or --force to overwrite it"
+        )
+    _check_parent(path, option)
+
+
+def check_output_folder(path: Path, *, option: str, force: bool, resume: bool = False) -> None:
+    """Refuse a checkpoint folder that cannot or must not be written, before any work is done.
+
+    resume: the folder's contents are to be continued, so they may be there. Raises ConfigError.
+    """
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path} is a file", where=option, remedy="give the name of a folder")
+    if path.is_dir() and any(path.iterdir()) and not resume:
+        if not force:
+            raise ConfigError(
+                f"{path} is not empty", where=option, remedy="give another name, or --force to overwrite it"
+            )
+        if not (path / "config.json").is_file():
+            # --force replaces what gantools wrote, never a folder of something else.
+            raise ConfigError(f"{path} holds files that are not a checkpoint", where=option, remedy="give another name")
+    _check_parent(path, option)
+
+
+def _check_parent(path: Path, option: str) -> None:
+    import tempfile
+
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ConfigError(f"the folder {folder} does not exist", where=option, remedy="create it first")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        problem = f"cannot write into the folder {folder} ({error.strerror or error})"
+        raise ConfigError(problem, where=option, remedy="choose a folder that you may write to") from error
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file beside its place and rename it, so that a failure leaves nothing behind."""
+    import tempfile
+
+    handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o666 & ~_umask())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# Results ------------------------------------------------------------------------------------------------------------
+
+
+def print_json(payload: Mapping[str, Any]) -> None:
+    """One JSON object on stdout; what JSON cannot hold becomes the nearest thing that it can."""
+    click.echo(json.dumps(_plain(payload), ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(_plain(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    return str(value)
+
+
+@contextmanager
+def on_interrupt(message: str) -> Iterator[None]:
+    """Let Ctrl-C inside the block end the command with `message`."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(message) from error

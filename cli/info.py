@@ -1,0 +1,140 @@
+"""`gantools info`: what the columns of a table are, or what a saved generator was trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gantools.errors import ConfigError
+
+from .common import debug_option, json_option, kind_option, parse_kinds, print_json
+from .show import percent, print_table, training_facts, training_line
+
+if TYPE_CHECKING:
+    from gantools.data.schema import Column, Schema
+
+# How many levels of a column the table names.
+LEVELS_SHOWN = 4
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--target", metavar="COL", help="The column with the classes.")
+@kind_option
+@json_option
+@debug_option
+def info(*, data: Path, target: str | None, kinds: tuple[str, ...], as_json: bool) -> None:
+    """Show what the columns of the table DATA are taken for.
+
+    DATA may also be the folder of a saved generator: then what it was trained on is shown.
+    """
+    if data.is_dir():
+        if target is not None or kinds:
+            raise ConfigError(
+                "describes a table, and this is the folder of a generator",
+                where="--target" if target is not None else "--kind",
+                remedy="leave it out",
+            )
+        _info_generator(data, as_json)
+    else:
+        _info_table(data, target, kinds, as_json)
+
+
+def _info_table(data: Path, target: str | None, kinds: tuple[str, ...], as_json: bool) -> None:
+    from gantools.data.schema import infer_schema
+    from gantools.data.table import read_table
+
+    frame, dialect = read_table(data)
+    schema = infer_schema(frame, target, parse_kinds(kinds))
+    counts = [] if target is None else list(frame[target].value_counts().items())
+    if as_json:
+        classes = [{"label": label, "rows": count} for label, count in counts]
+        print_json(
+            {
+                "data": data,
+                "format": dialect.kind,
+                "n_rows": schema.n_rows,
+                "schema": schema.to_json(),
+                "classes": classes,
+                "notes": schema.notes(),
+            }
+        )
+        return
+    click.echo(f"{data}: {schema.n_rows} rows, {len(schema.columns)} columns ({dialect.kind})")
+    _print_schema(schema)
+    if counts:
+        print_table(
+            [str(target), "rows", "share"],
+            [(label, count, percent(count / schema.n_rows)) for label, count in counts],
+            right=(1, 2),
+        )
+
+
+def _info_generator(folder: Path, as_json: bool) -> None:
+    from gantools.augment.synthesizer import Synthesizer
+
+    synthesizer = Synthesizer.load(folder, device="cpu")
+    schema, report = synthesizer.schema_, synthesizer.report_
+    if as_json:
+        print_json(
+            {
+                "folder": folder,
+                "model": synthesizer.model,
+                "options": synthesizer.options or {},
+                "target": schema.target,
+                "n_rows": schema.n_rows,
+                "training": training_facts(report),
+                "schema": schema.to_json(),
+                "notes": schema.notes(),
+            }
+        )
+        return
+    options = ", ".join(f"{key}={value}" for key, value in (synthesizer.options or {}).items())
+    click.echo(f"{folder}: model {synthesizer.model}" + (f" with {options}" if options else ""))
+    click.echo(f"Trained on {schema.n_rows} rows for the target {schema.target!r}: {training_line(report)}")
+    for line in report.health:
+        click.echo(f"Health: {line}")
+    _print_schema(schema)
+
+
+def _print_schema(schema: Schema) -> None:
+    print_table(
+        ["column", "kind", "type", "missing", "distinct", "values"],
+        [
+            (
+                f"{column.name} (target)" if column.name == schema.target else column.name,
+                column.kind.value,
+                column.dtype,
+                percent(column.missing),
+                column.n_distinct,
+                _values(column),
+            )
+            for column in schema.columns
+        ],
+        right=(3, 4),
+    )
+    for note in schema.notes():
+        click.echo(f"Note: {note}")
+
+
+def _values(column: Column) -> str:
+    if column.levels:
+        shown = ", ".join(_clipped(level) for level in column.levels[:LEVELS_SHOWN])
+        more = len(column.levels) - LEVELS_SHOWN
+        pooled = f" and {column.n_pooled} pooled" if column.n_pooled else ""
+        return (f"{shown}, and {more} more" if more > 0 else shown) + pooled
+    if column.low is None or column.high is None:
+        return ""
+    if column.kind.value == "datetime":
+        import pandas as pd
+
+        low, high = (pd.Timestamp(round(value), unit="us") for value in (column.low, column.high))
+        return f"{low} to {high}"
+    return f"{column.low:.6g} to {column.high:.6g}"
+
+
+def _clipped(level: Any) -> str:
+    text = str(level)
+    return text if len(text) <= 30 else f"{text[:29]}…"

@@ -1,0 +1,32 @@
+"""The entry point: the `gantools` group and its commands."""
+
+from __future__ import annotations
+
+import click
+
+from .augment import augment
+from .common import CommandGroup, debug_option
+from .generate import generate
+from .info import info
+from .models import models
+from .train import train
+
+
+@click.group(cls=CommandGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gantools", message="%(prog)s %(version)s")
+@debug_option
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Balance a table with synthetic rows made by a conditional GAN.
+
+    \b
+    Start with:
+      gantools info customers.csv                      what the columns are
+      gantools augment customers.csv --target churned  the table back, balanced
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for command in (augment, train, generate, info, models):
+    main.add_command(command)

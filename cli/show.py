@@ -1,0 +1,120 @@
+"""What people see: tables on stdout, progress on stderr (only when that is a terminal)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.progress import TaskID
+
+    from gantools.train.monitor import Progress, TrainingReport
+
+# Wide enough for the schema of most tables where there is no terminal to ask.
+WIDTH_WITHOUT_TERMINAL = 160
+
+
+def print_table(
+    headers: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", right: Iterable[int] = ()
+) -> None:
+    """A table on stdout. right: indices of the columns to align to the right."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console = Console(file=sys.stdout, highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+    numbers = set(right)
+    table = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
+    for index, header in enumerate(headers):
+        table.add_column(Text(header), justify="right" if index in numbers else "left", overflow="fold")
+    for row in rows:
+        # Text, not str: names of columns and labels may hold what rich reads as markup.
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console.print(table)
+
+
+def percent(share: float) -> str:
+    """0.1234 -> '12.3 %'; a share that rounds to nothing is still told from zero."""
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    return f"{100 * share:.1f} %"
+
+
+def duration(seconds: float) -> str:
+    """75 -> '1:15'; 3675 -> '1:01:15'."""
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class TrainingProgress:
+    """Bars for the stages of training on stderr; silent when stderr is not a terminal.
+
+    Call it with (stage, progress) as often as you like; use it as a context manager.
+    """
+
+    def __init__(self) -> None:
+        self._bars: Any = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> TrainingProgress:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+            self._bars = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[detail]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars is not None:
+            self._bars.stop()
+
+    def __call__(self, stage: str, progress: Progress) -> None:
+        """Show where `stage` stands."""
+        if self._bars is None:
+            return
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=progress.steps, detail="")
+        self._bars.update(self._tasks[stage], completed=progress.step, total=progress.steps, detail=_detail(progress))
+
+
+def _detail(progress: Progress) -> str:
+    losses = " ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
+    parts = [f"{duration(progress.seconds_left)} left", losses, progress.health]
+    return " · ".join(part for part in parts if part)
+
+
+def training_line(report: TrainingReport) -> str:
+    """How a training went, in one line."""
+    ends = {
+        "finished": "all steps done",
+        "early": "stopped early, no further gain on held-out rows",
+        "budget": "stopped by --budget",
+        "unhealthy": "stopped, the training had gone wrong; the last good weights are used",
+        "interrupted": "interrupted",
+    }
+    ending = ends.get(report.stopped, report.stopped)
+    return f"{report.steps} steps in {duration(report.seconds)} ({ending}); best weights from step {report.best_step}"
+
+
+def training_facts(report: TrainingReport) -> dict[str, Any]:
+    """How a training went, for --json."""
+    names = ("steps", "seconds", "stopped", "health", "best_step", "criterion")
+    return {name: getattr(report, name) for name in names}

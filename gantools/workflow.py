@@ -1,0 +1,163 @@
+"""The whole of `gantools augment` as one function: hold back, train, judge, train on everything, balance.
+
+Stands at the end of the flow: imports data, augment, train, evaluate; only the command line imports it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from gantools.augment.balance import BalanceResult, balance
+from gantools.augment.synthesizer import Synthesizer
+from gantools.config import TrainConfig
+from gantools.data.schema import Kind, Schema, infer_schema
+from gantools.errors import ConfigError, DataError, TrainingError
+from gantools.evaluate.table import Verdict, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gantools.train.monitor import Progress, TrainingReport
+
+# Shares of --budget for the verdict's generator and for the final one: equal, so that the verdict speaks for what the
+# user gets. The rest is for the judges, reading and writing.
+VERDICT_SHARE = 0.45
+FINAL_SHARE = 0.45
+# Without a verdict the final generator gets this much.
+ALONE_SHARE = 0.95
+
+# Names of the two trainings, as progress reports them.
+STAGE_VERDICT = "Training for the verdict"
+STAGE_FINAL = "Training on all rows"
+
+
+@dataclass(frozen=True)
+class AugmentResult:
+    """What `augment_table` found and made.
+
+    balance: the balanced frame, counts and copies. verdict: None where none was asked for or none was possible
+    (`notes` says why). synthesizer: the trained generator of the synthetic rows.
+    """
+
+    balance: BalanceResult
+    schema: Schema
+    synthesizer: Synthesizer
+    verdict: Verdict | None
+    notes: tuple[str, ...]
+
+    @property
+    def training(self) -> TrainingReport:
+        """How the training of `synthesizer` went."""
+        return self.synthesizer.report_
+
+    @property
+    def synthetic(self) -> pd.DataFrame:
+        """The synthetic rows alone."""
+        frame = self.balance.frame
+        return frame[frame["is_synthetic"].to_numpy(dtype=bool)].reset_index(drop=True)
+
+
+def augment_table(
+    frame: pd.DataFrame,
+    target: str,
+    *,
+    strategy: str | float | Mapping[Any, int] = "auto",
+    model: str = "tabular",
+    options: Mapping[str, Any] | None = None,
+    train: TrainConfig | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+    synthesizer: Synthesizer | None = None,
+    with_verdict: bool = True,
+    seed: int = 0,
+    progress: Callable[[str, Progress], None] | None = None,
+) -> AugmentResult:
+    """Balance `frame` with synthetic rows and say whether they help.
+
+    The verdict's generator is trained on the rows that are not held back, then the final one on all rows, each with
+    its own share of `train.budget_s`. strategy: imbalanced-learn's `sampling_strategy`. kinds: what columns are where
+    the guess is wrong. synthesizer: an already trained generator; no verdict is possible then, because it may have
+    seen any row. progress: called with the name of the stage and its state.
+
+    Raises DataError for a table that cannot be balanced, ConfigError for a bad option, TrainingError where no usable
+    generator came out, KeyboardInterrupt where training was interrupted.
+    """
+    config = train or TrainConfig(seed=seed)
+    notes: list[str] = []
+    if synthesizer is not None:
+        if with_verdict:
+            notes.append(
+                "No verdict: the loaded generator may have been trained on any of these rows, so none can be held back."
+            )
+        result = balance(frame, target, strategy=strategy, synthesizer=synthesizer, seed=seed)
+        return AugmentResult(result, synthesizer.schema_, synthesizer, None, tuple(notes))
+
+    schema = infer_schema(frame, target, kinds)
+
+    def trained(rows: pd.DataFrame, described: Schema, stage: str, share: float, stage_seed: int) -> Synthesizer:
+        budget_s = None if config.budget_s is None else config.budget_s * share
+        maker = Synthesizer(model, options, replace(config, budget_s=budget_s, seed=stage_seed))
+        maker.fit(
+            rows, target, schema=described, progress=None if progress is None else lambda state: progress(stage, state)
+        )
+        if maker.report_.stopped == "interrupted":
+            raise KeyboardInterrupt
+        return maker
+
+    judged: Verdict | None = None
+    if with_verdict:
+
+        def balancer(rows: pd.DataFrame, repeat_seed: int) -> pd.DataFrame:
+            # The schema, too, must come from these rows alone: levels and bounds of the others are knowledge of them.
+            maker = trained(rows, infer_schema(rows, target, kinds), STAGE_VERDICT, VERDICT_SHARE, repeat_seed)
+            asked = scaled_strategy(strategy, rows[target], len(rows) / len(frame))
+            result = balance(rows, target, strategy=asked, synthesizer=maker, seed=repeat_seed)
+            return result.frame.drop(columns="is_synthetic")
+
+        try:
+            judged = verdict(frame, target, {"gantools": balancer}, seed=seed)
+        except (DataError, TrainingError) as error:
+            notes.append(f"No verdict: {error}.")
+
+    final = trained(frame, schema, STAGE_FINAL, FINAL_SHARE if with_verdict else ALONE_SHARE, config.seed)
+    result = balance(frame, target, strategy=strategy, synthesizer=final, seed=seed)
+    return AugmentResult(result, schema, final, judged, tuple(notes))
+
+
+def scaled_strategy(
+    strategy: str | float | Mapping[Any, int], labels: pd.Series[Any], share: float
+) -> str | float | dict[Any, int]:
+    """The same wish for a part of the table: asked counts shrink by `share`, but never under what is there."""
+    if not isinstance(strategy, Mapping):
+        return strategy
+    there = labels.value_counts()
+    return {label: max(math.ceil(count * share), int(there.get(label, 0))) for label, count in strategy.items()}
+
+
+def match_label(schema: Schema, text: str) -> Any:
+    """The label of the schema's target that `text` spells: 'yes', '1', '1.0' and 'true' all find theirs.
+
+    Raises ConfigError naming the labels where there is none.
+    """
+    levels = schema[str(schema.target)].levels
+    for level in levels:
+        if str(level) == text:
+            return level
+    for level in levels:
+        if isinstance(level, bool):
+            if str(level).lower() == text.strip().lower():
+                return level
+        elif isinstance(level, (int, float)):
+            try:
+                if float(text) == float(level):
+                    return level
+            except ValueError:
+                continue
+    names = [str(level) for level in levels]
+    near = difflib.get_close_matches(text, names, n=1)
+    listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    remedy = f"did you mean {near[0]!r}? the labels are {listed}" if near else f"the labels are {listed}"
+    raise ConfigError(f"column {schema.target!r} has no label {text!r}", where="--where", remedy=remedy)

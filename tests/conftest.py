@@ -1,0 +1,60 @@
+"""What all tests share: one thread, so that runs repeat, and a small table with every kind of column."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none."""
+    wanting = [item for item in items if item.get_closest_marker("gpu")]
+    if not wanting:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in wanting:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """A seeded random generator."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def make_table() -> Callable[..., pd.DataFrame]:
+    """A function (n_rows, n_rare, seed) -> an imbalanced table with every kind of column."""
+    return _make_table
+
+
+def _make_table(n_rows: int = 120, n_rare: int = 24, seed: int = 0) -> pd.DataFrame:
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    rare = np.arange(n_rows) < n_rare
+    rng.shuffle(rare)
+    income = np.round(rng.lognormal(7.5 + 0.5 * rare, 0.4), 2)
+    return pd.DataFrame(
+        {
+            "age": rng.integers(18, 80, n_rows) - 5 * rare,
+            "income": np.where(rng.random(n_rows) < 0.1, np.nan, income),
+            "city": rng.choice(["Bern", "Lyon", "Turin"], n_rows, p=[0.5, 0.3, 0.2]),
+            "member": rng.random(n_rows) < 0.4 + 0.3 * rare,
+            "joined": pd.Timestamp("2021-01-01") + pd.to_timedelta(rng.integers(0, 900, n_rows), unit="D"),
+            "churned": np.where(rare, "yes", "no"),
+        }
+    )
