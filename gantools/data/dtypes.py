@@ -1,0 +1,177 @@
+"""Pandas columns and their dtypes: which family of values a column holds, the dtype's name, and its numbers.
+
+Three names stand beside pandas' own: "date" (an object column of `datetime.date`), "decimal" (an object column of
+`decimal.Decimal`), and "string:python" and the like (a string dtype whose storage is not the session's default).
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from gantools.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+
+
+class Family(StrEnum):
+    """What the cells of a column are, however pandas stores them."""
+
+    BOOL = "bool"
+    INTEGER = "integer"
+    FLOAT = "float"
+    DECIMAL = "decimal"
+    TEXT = "text"
+    MIXED = "mixed"
+    CATEGORY = "category"
+    DATETIME = "datetime"
+    DATE = "date"
+    TIMEDELTA = "timedelta"
+
+
+_OBJECT_FAMILIES = {
+    "empty": Family.TEXT,
+    "string": Family.TEXT,
+    "boolean": Family.BOOL,
+    "integer": Family.INTEGER,
+    "floating": Family.FLOAT,
+    "mixed-integer-float": Family.FLOAT,
+    "decimal": Family.DECIMAL,
+    "date": Family.DATE,
+    "datetime": Family.DATETIME,
+    "datetime64": Family.DATETIME,
+    "mixed": Family.MIXED,
+    "mixed-integer": Family.MIXED,
+}
+
+
+def family(series: pd.Series, name: str) -> Family:
+    """The family of `series`; `name` is the column's name for the error.
+
+    Raises DataError for values that no column may hold: lists, complex numbers, periods, intervals, bytes, sparse.
+    """
+    dtype = series.dtype
+    if isinstance(dtype, pd.ArrowDtype):
+        found = _arrow_family(dtype.pyarrow_dtype)
+    elif isinstance(dtype, pd.CategoricalDtype):
+        found = Family.CATEGORY
+    elif isinstance(dtype, pd.StringDtype):
+        found = Family.TEXT
+    elif isinstance(dtype, pd.SparseDtype | pd.PeriodDtype | pd.IntervalDtype):
+        found = None
+    elif dtype == object:
+        found = _OBJECT_FAMILIES.get(pd.api.types.infer_dtype(series, skipna=True))
+    elif pd.api.types.is_bool_dtype(dtype):
+        found = Family.BOOL
+    elif pd.api.types.is_integer_dtype(dtype):
+        found = Family.INTEGER
+    elif pd.api.types.is_float_dtype(dtype):
+        found = Family.FLOAT
+    elif pd.api.types.is_datetime64_any_dtype(dtype):
+        found = Family.DATETIME
+    elif pd.api.types.is_timedelta64_dtype(dtype):
+        found = Family.TIMEDELTA
+    else:
+        found = None
+    if found is None:
+        held = pd.api.types.infer_dtype(series, skipna=True) if dtype == object else str(dtype)
+        raise unsupported(name, held)
+    return found
+
+
+def unsupported(name: str, held: str) -> DataError:
+    """The error for a column of values that cannot be modelled; held: what the column holds."""
+    return DataError(
+        f"holds {held} values, which are not supported",
+        where=f"column '{name}'",
+        remedy="convert the column to numbers, text, booleans or dates, or drop it",
+    )
+
+
+def _arrow_family(kind: pa.DataType) -> Family | None:
+    tests = (
+        (pa.types.is_boolean, Family.BOOL),
+        (pa.types.is_integer, Family.INTEGER),
+        (pa.types.is_floating, Family.FLOAT),
+        (pa.types.is_decimal, Family.DECIMAL),
+        (pa.types.is_string, Family.TEXT),
+        (pa.types.is_large_string, Family.TEXT),
+        (pa.types.is_null, Family.TEXT),
+        (pa.types.is_timestamp, Family.DATETIME),
+        (pa.types.is_date, Family.DATE),
+        (pa.types.is_duration, Family.TIMEDELTA),
+    )
+    return next((found for test, found in tests if test(kind)), None)
+
+
+def dtype_name(series: pd.Series, kind: Family) -> str:
+    """The name under which `dtype_of` finds the dtype of `series` again; kind: the family of the column."""
+    dtype = series.dtype
+    if dtype == object and kind in (Family.DATE, Family.DECIMAL):
+        return str(kind)
+    if isinstance(dtype, pd.StringDtype):
+        usual = pd.StringDtype() if dtype.na_value is pd.NA else pd.StringDtype(na_value=np.nan)
+        return str(dtype) if dtype == usual else f"{dtype}:{dtype.storage}"
+    return str(dtype)
+
+
+def dtype_of(name: str) -> Any:
+    """The pandas dtype called `name`; object for "date" and "decimal", which are columns of Python objects.
+
+    Raises DataError when this pandas has no such dtype.
+    """
+    if name in ("date", "decimal"):
+        return np.dtype(object)
+    try:
+        if name.endswith("[pyarrow]"):
+            return pd.ArrowDtype(_arrow_type(name.removesuffix("[pyarrow]")))
+        base, _, storage = name.partition(":")
+        if storage:
+            return pd.StringDtype(storage) if base == "string" else pd.StringDtype(storage, na_value=np.nan)
+        return pd.api.types.pandas_dtype(name)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"unknown dtype '{name}'", where="schema") from error
+
+
+def _arrow_type(name: str) -> pa.DataType:
+    if match := re.fullmatch(r"timestamp\[(\w+), tz=(.+)\]", name):
+        return pa.timestamp(match[1], match[2])
+    if match := re.fullmatch(r"decimal(128|256)\((\d+), (-?\d+)\)", name):
+        return (pa.decimal128 if match[1] == "128" else pa.decimal256)(int(match[2]), int(match[3]))
+    return pa.type_for_alias(name)
+
+
+def to_floats(series: pd.Series, kind: Family) -> Floats:
+    """The cells as float64, NaN where missing: [N]. Points in time become microseconds since the epoch (UTC), lengths
+    of time microseconds; finer parts are cut off.
+
+    kind: the family of the column, one of the numbers, dates, times and booleans. Raises ValueError or TypeError when
+    a cell is none.
+    """
+    if kind in (Family.DATETIME, Family.DATE, Family.TIMEDELTA):
+        return _to_microseconds(series, kind)
+    return series.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _to_microseconds(series: pd.Series, kind: Family) -> Floats:
+    if isinstance(series.dtype, pd.ArrowDtype) or kind is Family.DATE:
+        unit = pa.duration("us") if kind is Family.TIMEDELTA else pa.timestamp("us")
+        cells = pa.array(series, type=pa.date32() if series.dtype == object else None, from_pandas=True)
+        if pa.types.is_timestamp(cells.type) and cells.type.tz is not None:
+            unit = pa.timestamp("us", cells.type.tz)
+        whole = cells.cast(unit, safe=False).cast(pa.int64())
+        return whole.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
+    if kind is Family.TIMEDELTA:
+        ticks = series.to_numpy().astype("timedelta64[us]")
+    else:
+        moments = pd.to_datetime(series) if series.dtype == object else series
+        if isinstance(moments.dtype, pd.DatetimeTZDtype):
+            moments = moments.dt.tz_convert("UTC").dt.tz_localize(None)
+        ticks = moments.to_numpy().astype("datetime64[us]")
+    return np.where(np.isnat(ticks), np.nan, ticks.view(np.int64))
