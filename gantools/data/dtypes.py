@@ -139,6 +139,14 @@ def dtype_of(name: str) -> Any:
         raise DataError(f"unknown dtype '{name}'", where="schema") from error
 
 
+def zone_of(name: str) -> Any:
+    """The time zone of the dtype called `name`, None when it has none."""
+    dtype = dtype_of(name)
+    if isinstance(dtype, pd.ArrowDtype):
+        return getattr(dtype.pyarrow_dtype, "tz", None)
+    return getattr(dtype, "tz", None)
+
+
 def _arrow_type(name: str) -> pa.DataType:
     if match := re.fullmatch(r"timestamp\[(\w+), tz=(.+)\]", name):
         return pa.timestamp(match[1], match[2])

@@ -35,7 +35,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gantools.data.dates import find_formats, parse
-from gantools.data.dtypes import Family, Floats, dtype_name, family, to_floats, unsupported
+from gantools.data.dtypes import Family, Floats, dtype_name, family, to_floats, unsupported, zone_of
 from gantools.errors import ConfigError, DataError
 
 Level = str | int | float | bool
@@ -79,6 +79,7 @@ class Column:
     """One column of a table.
 
     dtype: the pandas dtype to give back, named as gantools.data.dtypes does. missing: share of missing cells, 0 to 1.
+    missing_is_none: a missing cell of an object column is None, not NaN.
     n_distinct: distinct values, missing ones apart. levels: of a categorical, boolean or constant column, most frequent
     first (of the target: ascending). n_pooled: how many rarer levels were pooled; pooled: the most frequent of those, at
     most MAX_POOLED. categories, ordered, categories_dtype: as declared by a pandas categorical, else None, False, "".
@@ -92,6 +93,7 @@ class Column:
     kind: Kind
     dtype: str
     missing: float = 0.0
+    missing_is_none: bool = False
     n_distinct: int = 0
     levels: tuple[Level, ...] = ()
     n_pooled: int = 0
@@ -318,7 +320,13 @@ class _Feature:
         self.name = name
         self.max_levels = max_levels
         self.family = family(series, name)
-        self.plain = Column(name=name, kind=Kind.CATEGORICAL, dtype=dtype_name(series, self.family), **_declared(series))
+        self.plain = Column(
+            name=name,
+            kind=Kind.CATEGORICAL,
+            dtype=dtype_name(series, self.family),
+            missing_is_none=series.dtype == object and any(cell is None for cell in series[series.isna()][:1]),
+            **_declared(series),
+        )
 
     def column(self, wanted: Kind | None) -> Column:
         """The column, of the kind `wanted` when one is given. Raises DataError when it cannot be of that kind."""
@@ -367,12 +375,12 @@ class _Feature:
             return column
         is_time = self.family in _TIMES
         is_large = self.family is Family.INTEGER and float(np.abs(distinct[[0, -1]]).max()) >= MAX_EXACT
-        if len(distinct) == 1 and (is_time or is_large or self.family is Family.DECIMAL) and column.missing:
-            return self._levels() if is_large else column
-        if len(distinct) == 1:
-            return replace(column, kind=Kind.CONSTANT, rule="constant") if is_time else self._levels()
         if is_large:
             return self._large_integers(column)
+        if len(distinct) == 1 and not is_time:
+            return self._levels()
+        if len(distinct) == 1 and not column.missing:
+            return replace(column, kind=Kind.CONSTANT, rule="constant")
         if column.kind is Kind.INTEGER and not is_time and self._is_identifier(column, present):
             return replace(column, kind=Kind.IDENTIFIER, rule="identifier")
         return column
@@ -520,11 +528,11 @@ def _decimals(distinct: Floats, precision: type[np.floating[Any]]) -> int | None
 
 def _wall_clock(moments: Floats, dtype: str) -> Floats:
     """Microseconds as clocks show them where the dtype has a time zone, so that whole days are seen as such."""
-    zone = re.search(r"(?:datetime64\[\w+, |tz=)(.+?)\](?:\[pyarrow\])?$", dtype)
-    if not zone:
+    zone = zone_of(dtype)
+    if zone is None:
         return moments
     utc = pd.DatetimeIndex(moments.astype(np.int64).view("datetime64[us]"), tz="UTC")
-    return utc.tz_convert(zone[1]).tz_localize(None).to_numpy().astype("datetime64[us]").view(np.int64).astype(np.float64)
+    return utc.tz_convert(zone).tz_localize(None).to_numpy().astype("datetime64[us]").view(np.int64).astype(np.float64)
 
 
 def _step(wall: Floats, moments: Floats) -> int | None:
