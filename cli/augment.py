@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .common import (
+    about,
     beside,
     check_output_file,
     check_output_folder,
@@ -27,6 +28,7 @@ from .common import (
 from .show import TrainingProgress, print_table, training_facts, training_line
 
 if TYPE_CHECKING:
+    from gantools.evaluate.table import Verdict
     from gantools.workflow import AugmentResult
 
 # What has no meaning once the generator is trained already.
@@ -115,17 +117,17 @@ def augment(
 
     from gantools.data.table import read_table, write_table
 
-    frame, dialect = read_table(data)
     kinds_given = parse_kinds(kinds)
     options = parse_settings(settings)
     config = train_config(steps=steps, budget=budget, seed=seed, device=device)
+    frame, dialect = read_table(data)
 
     from gantools.augment.balance import parse_strategy
     from gantools.augment.synthesizer import Synthesizer
     from gantools.workflow import augment_table
 
     wanted = parse_strategy(strategy)
-    with TrainingProgress() as progress:
+    with TrainingProgress() as progress, about(data):
         result = augment_table(
             frame,
             target,
@@ -202,17 +204,7 @@ def _show(result: AugmentResult, destination: Path, save: Path | None, report: P
     for line in result.training.health:
         click.echo(f"Health: {line}")
     if result.verdict is not None:
-        click.echo()
-        print_table(
-            ["balanced by", "average precision", "balanced accuracy", "macro F1"],
-            [
-                (method, *(f"{scores[name]:.3f}" for name in ("average_precision", "balanced_accuracy", "macro_f1")))
-                for method, scores in result.verdict.scores.items()
-            ],
-            title=f"Trained on {result.verdict.n_train} rows, tested on {result.verdict.n_holdout} held-out real rows",
-            right=(1, 2, 3),
-        )
-        click.echo(result.verdict.sentence)
+        _show_verdict(result.verdict)
     for note in result.notes:
         click.echo(note)
     click.echo()
@@ -221,3 +213,20 @@ def _show(result: AugmentResult, destination: Path, save: Path | None, report: P
         click.echo(f"Report: {report}")
     if save is not None:
         click.echo(f"Generator: {save}")
+
+
+def _show_verdict(verdict: Verdict) -> None:
+    figures = ("average_precision", "balanced_accuracy", "macro_f1")
+    rows = [
+        (method, *("-" if scores is None else f"{scores[figure]:.3f}" for figure in figures))
+        for method, scores in verdict.scores.items()
+    ]
+    if rows:
+        click.echo()
+        title = f"Trained on {verdict.n_train} rows, tested on {verdict.n_holdout} held-out real rows"
+        print_table(
+            ["balanced by", *(figure.replace("_", " ") for figure in figures)], rows, title=title, right=(1, 2, 3)
+        )
+    click.echo(verdict.sentence)
+    for note in verdict.notes:
+        click.echo(f"Note: {note}")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gantools.errors import ConfigError, GantoolsError
+from gantools.errors import ConfigError, DataError, GantoolsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -353,6 +353,18 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     return str(value)
+
+
+@contextmanager
+def about(data: Path) -> Iterator[None]:
+    """Let every DataError raised inside the block name the file."""
+    try:
+        yield
+    except DataError as error:
+        if data.name in str(error):
+            raise
+        where = f"{data}: {error.where}" if error.where else str(data)
+        raise DataError(error.problem, where=where, remedy=error.remedy) from error
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import click
 
 from gantools.errors import ConfigError
 
-from .common import debug_option, json_option, kind_option, parse_kinds, print_json
+from .common import about, debug_option, json_option, kind_option, parse_kinds, print_json
 from .show import percent, print_table, training_facts, training_line
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ def _info_table(data: Path, target: str | None, kinds: tuple[str, ...], as_json:
     from gantools.data.schema import infer_schema
     from gantools.data.table import read_table
 
+    kinds_given = parse_kinds(kinds)
     frame, dialect = read_table(data)
-    schema = infer_schema(frame, target, parse_kinds(kinds))
+    with about(data):
+        schema = infer_schema(frame, target, kinds_given)
     counts = [] if target is None else list(frame[target].value_counts().items())
     if as_json:
         classes = [{"label": label, "rows": count} for label, count in counts]

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .common import (
+    about,
     check_output_folder,
     debug_option,
     device_option,
@@ -61,15 +62,16 @@ def train(
 
     from gantools.data.table import read_table
 
-    frame, _ = read_table(data)
     kinds_given = parse_kinds(kinds)
     options = parse_settings(settings)
     config = train_config(steps=steps, budget=budget, seed=seed, device=device)
+    frame, _ = read_table(data)
 
     from gantools.augment.synthesizer import Synthesizer
     from gantools.data.schema import infer_schema
 
-    schema = infer_schema(frame, target, kinds_given)
+    with about(data):
+        schema = infer_schema(frame, target, kinds_given)
     synthesizer = Synthesizer(model, options, config)
     with TrainingProgress() as progress, on_interrupt(f"go on with --resume where {save} holds a checkpoint"):
         synthesizer.fit(

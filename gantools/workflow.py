@@ -118,7 +118,7 @@ def augment_table(
             return result.frame.drop(columns="is_synthetic")
 
         try:
-            judged = verdict(frame, target, {"gantools": balancer}, seed=seed)
+            judged = verdict(frame, target, {"gantools": balancer}, schema=schema, seed=seed)
         except (DataError, TrainingError) as error:
             notes.append(f"No verdict: {error}.")
 

@@ -1,0 +1,361 @@
+"""Bad input through the command line: exit code 2, one line that names what is wrong, and nothing written."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from .conftest import QUICK, Invoke, the_error
+
+Table = Callable[..., pd.DataFrame]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder; what a command leaves there is what it wrote."""
+    made = tmp_path / "work"
+    made.mkdir()
+    return made
+
+
+def refused(invoke: Invoke, data: Path, *names: str, target: str = "churned", also: tuple[str, ...] = ()) -> str:
+    """`augment` refuses `data`, naming each of `names`, and leaves its folder as it was. Returns the line."""
+    before = contents(data.parent)
+    line = the_error(invoke("augment", data, "--target", target, *QUICK, "--no-verdict", *also))
+    for name in names:
+        assert name in line, line
+    assert contents(data.parent) == before
+    return line
+
+
+def contents(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file below the folder with its size and time of change."""
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
+
+
+# Files ----------------------------------------------------------------------------------------------------------------
+
+
+def test_no_such_file(invoke: Invoke, folder: Path) -> None:
+    refused(invoke, folder / "absent.csv", "absent.csv")
+
+
+def test_a_folder_without_a_table(invoke: Invoke, folder: Path) -> None:
+    (folder / "sub").mkdir()
+    refused(invoke, folder / "sub", "sub")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.csv", b""),
+        ("blank.csv", b"\n\n\n"),
+        ("header.csv", b"a,b,churned\n"),
+        ("binary.csv", bytes(range(256)) * 40),
+        ("picture.csv", b"\x89PNG\r\n\x1a\n" + b"\0" * 500),
+        ("broken.parquet", b"PAR1" + b"\0" * 100 + b"PAR1"),
+        ("text.parquet", b"a,churned\n1,yes\n"),
+        ("empty.parquet", b""),
+        ("broken.csv.gz", b"\x1f\x8b\x08\0 not gzip at all"),
+        ("wide.csv", b"a,churned\n1,yes\n2,no\n3,4,5,6,no\n"),
+        ("cut.csv", "a,churned\n1,ja\n2,nein\n".encode("utf-16")[:-1]),
+        ("open_quote.csv", b'a,churned\n1,"yes\n2,no\n3,no\n'),
+        ("twice.csv", b"a,a,churned\n1,2,yes\n3,4,no\n"),
+        ("unnamed.csv", b"a,,churned\n1,2,yes\n3,4,no\n"),
+    ],
+)
+def test_files_that_are_not_tables(invoke: Invoke, folder: Path, name: str, content: bytes) -> None:
+    """Empty, binary, broken, in the wrong encoding, with torn rows or a header that cannot be: the file is named."""
+    path = folder / name
+    path.write_bytes(content)
+    refused(invoke, path, name)
+
+
+def test_duplicate_columns_are_named(invoke: Invoke, folder: Path) -> None:
+    path = folder / "twice.csv"
+    path.write_text("age,size,age,churned\n1,2,3,yes\n4,5,6,no\n")
+    refused(invoke, path, "twice.csv", "age")
+
+
+def test_the_torn_row_is_named(invoke: Invoke, folder: Path) -> None:
+    path = folder / "torn.csv"
+    path.write_text("a,churned\n1,yes\n2,no\n3,4,5,6,no\n")
+    refused(invoke, path, "torn.csv", "4")
+
+
+def test_a_huge_cell(invoke: Invoke, folder: Path) -> None:
+    path = folder / "huge.csv"
+    path.write_text('a,churned\n1,yes\n"' + "x" * (20 << 20) + '",no\n')
+    refused(invoke, path, "huge.csv")
+
+
+@pytest.mark.slow
+def test_a_cell_of_a_gigabyte_does_not_exhaust_memory(folder: Path) -> None:
+    """Refused with less than 1 GiB of memory used."""
+    path = folder / "huge.csv"
+    with path.open("w") as file:
+        file.write('a,churned\n1,yes\n"')
+        for _ in range(1024):
+            file.write("x" * (1 << 20))
+        file.write('",no\n')
+    code = (
+        "import resource, sys\nfrom gantools_cli.main import main\n"
+        f"try: main(['info', {str(path)!r}])\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2, done.stderr
+    assert "huge.csv" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert int(done.stdout) < 1 << 20  # KiB
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+
+
+def saved(frame: pd.DataFrame, folder: Path) -> Path:
+    path = folder / "customers.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+def test_target_absent(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    line = refused(invoke, saved(make_table(), folder), "customers.csv", "churnd", target="churnd")
+    assert "'churned'" in line
+
+
+@pytest.mark.parametrize("values", ["no", 1, True])
+def test_one_class(invoke: Invoke, folder: Path, make_table: Table, values: object) -> None:
+    refused(invoke, saved(make_table().assign(churned=values), folder), "customers.csv", "churned")
+
+
+def test_target_all_missing(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    refused(invoke, saved(make_table().assign(churned=None), folder), "customers.csv", "churned")
+
+
+def test_target_all_distinct(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    frame = make_table()
+    frame["churned"] = [f"customer {index}" for index in range(len(frame))]
+    refused(invoke, saved(frame, folder), "customers.csv", "churned")
+
+
+def test_target_is_a_measurement(invoke: Invoke, folder: Path, make_table: Table, rng: np.random.Generator) -> None:
+    frame = make_table()
+    frame["churned"] = rng.normal(size=len(frame))
+    refused(invoke, saved(frame, folder), "customers.csv", "churned")
+
+
+def test_nothing_but_the_target(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    refused(invoke, saved(make_table()[["churned"]], folder), "customers.csv")
+
+
+def test_missing_everywhere(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    """No feature has a single value: there is nothing to learn."""
+    frame = make_table()
+    frame[[name for name in frame.columns if name != "churned"]] = None
+    refused(invoke, saved(frame, folder), "customers.csv")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_infinite_everywhere(invoke: Invoke, folder: Path, make_table: Table, suffix: str, value: float) -> None:
+    path = folder / f"customers.{suffix}"
+    frame = make_table().assign(income=value)
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    refused(invoke, path, path.name, "income")
+
+
+def test_the_mark_is_there_already(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    """A table that was balanced before: its synthetic rows must not be taken for real ones."""
+    refused(invoke, saved(make_table().assign(is_synthetic=False), folder), "customers.csv", "is_synthetic")
+
+
+# Options --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        (("--strategy", "minorty"), ("--strategy", "minority")),
+        (("--strategy", "-0.5"), ("--strategy",)),
+        (("--strategy", "nan"), ("--strategy",)),
+        (("--strategy", '{"yes": 500'), ("--strategy",)),
+        (("--strategy", '{"maybe": 500}'), ("maybe",)),
+        (("--strategy", '{"yes": 3}'), ("yes",)),
+        (("--strategy", '{"yes": "many"}'), ("yes",)),
+        (("--strategy", "0.1"), ("--strategy",)),
+        (("--model", "tabula"), ("--model", "tabular")),
+        (("--set", "width"), ("--set", "key=value")),
+        (("--set", "no_such_option=3"), ("no_such_option",)),
+        (("--device", "tpu"), ("--device",)),
+        (("--kind", "age=number"), ("--kind", "integer")),
+        (("--kind", "shoe=integer"), ("shoe",)),
+        (("--kind", "city=integer"), ("city",)),
+        (("--kind", "churned=continuous"), ("churned",)),
+    ],
+)
+def test_option_values(
+    invoke: Invoke, folder: Path, make_table: Table, option: tuple[str, ...], named: tuple[str, ...]
+) -> None:
+    """An unknown value names its option and the nearest known one."""
+    refused(invoke, saved(make_table(), folder), *named, also=option)
+
+
+@pytest.mark.skipif(
+    os.environ.get("CUDA_VISIBLE_DEVICES", None) is None and Path("/dev/nvidia0").exists(), reason="GPU"
+)
+def test_a_device_that_is_not_there(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    refused(invoke, saved(make_table(), folder), "--device", also=("--device", "cuda"))
+
+
+def test_no_generator_in_the_folder(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    data = saved(make_table(), folder)
+    (folder / "hollow").mkdir()
+    for name in ("absent", "hollow", "customers.csv"):
+        assert name in the_error(invoke("augment", data, "--target", "churned", "--from", folder / name))
+        assert name in the_error(invoke("generate", folder / name, "-n", "3", "-o", folder / "x.csv"))
+    assert "hollow" in the_error(invoke("info", folder / "hollow"))
+    assert sorted(path.name for path in folder.iterdir()) == ["customers.csv", "hollow"]
+
+
+@pytest.mark.parametrize("spoilt", ["config.json", "schema.json", "weights.safetensors"])
+def test_a_generator_with_a_spoilt_file(invoke: Invoke, folder: Path, generator: Path, spoilt: str) -> None:
+    """Each file of a checkpoint, overwritten with noise: the folder or the file is named."""
+    copy = folder / "copy"
+    copy.mkdir()
+    for path in generator.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes() if path.name != spoilt else b"\0noise")
+    line = the_error(invoke("generate", copy, "-n", "3", "-o", folder / "x.csv"))
+    assert str(copy) in line or spoilt in line
+    assert not (folder / "x.csv").exists()
+
+
+def test_the_generator_is_of_another_table(invoke: Invoke, folder: Path, generator: Path) -> None:
+    path = folder / "other.csv"
+    pd.DataFrame({"x": range(20), "churned": ["yes", "no", "no", "no"] * 5}).to_csv(path, index=False)
+    line = the_error(invoke("augment", path, "--target", "churned", "--from", generator))
+    assert "other.csv" in line
+    assert list(folder.iterdir()) == [path]
+
+
+def test_the_generator_is_of_another_target(invoke: Invoke, customers: Path, generator: Path) -> None:
+    assert "city" in the_error(invoke("augment", customers, "--target", "city", "--from", generator))
+
+
+# Where output goes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["-o", "--report", "--save"])
+def test_output_folder_does_not_exist(invoke: Invoke, folder: Path, make_table: Table, option: str) -> None:
+    refused(invoke, saved(make_table(), folder), "nowhere", also=(option, str(folder / "nowhere" / "x.csv")))
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc, which nobody may write to")
+@pytest.mark.parametrize("option", ["-o", "--report", "--save"])
+def test_output_folder_unwritable(invoke: Invoke, folder: Path, make_table: Table, option: str) -> None:
+    refused(invoke, saved(make_table(), folder), "/proc", also=(option, "/proc/x.csv"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_output_folder_read_only(invoke: Invoke, folder: Path, make_table: Table, tmp_path: Path) -> None:
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    refused(invoke, saved(make_table(), folder), "locked", also=("-o", str(locked / "x.csv")))
+
+
+def test_output_is_the_input(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    data = saved(make_table(), folder)
+    refused(invoke, data, "--output", also=("-o", str(data), "--force"))
+    refused(invoke, data, "--report", also=("--report", str(data), "--force"))
+
+
+def test_output_of_an_unknown_kind(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    refused(invoke, saved(make_table(), folder), "x.xlsx", also=("-o", str(folder / "x.xlsx")))
+
+
+@contextmanager
+def files_no_larger_than(n_bytes: int) -> Iterator[None]:
+    """Writing more to a file fails midway, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.csv.gz"])
+def test_disk_full_midway(invoke: Invoke, folder: Path, generator: Path, name: str) -> None:
+    """The half-written table is removed, and an older one stays as it was."""
+    out = folder / name
+    out.write_text("older")
+    with files_no_larger_than(20_000):
+        result = invoke("generate", generator, "-n", "20000", "-o", out, "--force")
+    assert name in the_error(result)
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert out.read_text() == "older"
+
+
+def test_disk_full_while_saving(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    """No half-written generator is left where the next command would take it for a whole one."""
+    data = saved(make_table(), folder)
+    with files_no_larger_than(20_000):
+        result = invoke("train", data, "--target", "churned", *QUICK, "--save", folder / "made")
+    the_error(result)
+    assert not (folder / "made" / "config.json").exists() or "made" in the_error(
+        invoke("generate", folder / "made", "-n", "3", "-o", folder / "x.csv")
+    )
+
+
+# Ctrl-C ---------------------------------------------------------------------------------------------------------------
+
+# The first news of training sends the signal that Ctrl-C sends.
+INTERRUPTED = """
+import os, signal, sys
+from gantools_cli import show
+show.TrainingProgress.__call__ = lambda *_: os.kill(os.getpid(), signal.SIGINT)
+from gantools_cli.main import main
+main(sys.argv[1:])
+"""
+
+
+def interrupted(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", INTERRUPTED, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_ctrl_c_while_augmenting(folder: Path, make_table: Table) -> None:
+    data = saved(make_table(), folder)
+    also = ("-o", folder / "x.csv", "--report", folder / "r.html", "--save", folder / "made")
+    done = interrupted("augment", data, "--target", "churned", "--steps", "5000", "--device", "cpu", *also)
+    assert done.returncode == 130, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == ["Interrupted: nothing was written"]
+    assert list(folder.iterdir()) == [data]
+
+
+def test_ctrl_c_while_training(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    """What is left in the folder, if anything, is a whole checkpoint; --resume goes on."""
+    data, save = saved(make_table(), folder), folder / "made"
+    arguments = ("train", data, "--target", "churned", "--save", save, "--steps", "300", "--device", "cpu")
+    done = interrupted(*arguments)
+    assert done.returncode == 130, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("Interrupted")
+    assert sorted(path.name for path in folder.iterdir()) in (["customers.csv"], ["customers.csv", "made"])
+    if save.exists():
+        result = invoke(*arguments, "--resume")
+        assert result.exit_code == 0, result.output

@@ -1,0 +1,72 @@
+"""`gantools info` and `gantools models`: what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from .conftest import Invoke, the_error, the_json
+
+
+def test_info_shows_the_schema(invoke: Invoke, customers: Path) -> None:
+    result = invoke("info", customers, "--target", "churned")
+    assert result.exit_code == 0, result.output
+    for told in ("120 rows", "continuous", "integer", "categorical", "boolean", "datetime", "Bern", "churned (target)"):
+        assert told in result.stdout, told
+    assert "80.0 %" in result.stdout
+
+
+def test_info_for_machines(invoke: Invoke, customers: Path) -> None:
+    told = the_json(invoke("info", customers, "--target", "churned", "--kind", "age=categorical", "--json"))
+    kinds = {column["name"]: column["kind"] for column in told["schema"]["columns"]}
+    assert kinds["age"] == "categorical"
+    assert kinds["joined"] == "datetime"
+    assert told["n_rows"] == 120
+    assert {entry["label"]: entry["rows"] for entry in told["classes"]} == {"no": 96, "yes": 24}
+
+
+def test_info_tells_of_the_rules(invoke: Invoke, customers: Path) -> None:
+    """An identifier and a constant are said to be treated as such."""
+    frame = pd.read_csv(customers)
+    frame["id"] = [f"c-{index:05d}" for index in range(len(frame))]
+    frame["country"] = "CH"
+    frame.to_csv(customers, index=False)
+    result = invoke("info", customers)
+    assert result.exit_code == 0, result.output
+    notes = [line for line in result.stdout.splitlines() if line.startswith("Note:")]
+    assert any("'id'" in note and "identifier" in note for note in notes)
+    assert any("'country'" in note for note in notes)
+
+
+def test_info_writes_odd_names_as_they_are(invoke: Invoke, tmp_path: Path) -> None:
+    """Brackets are markup to the table printer, and part of a name to the user."""
+    path = tmp_path / "t.csv"
+    pd.DataFrame({"[red]size[/]": [1, 2, 3], "b": ["[bold]", "x", "x"]}).to_csv(path, index=False)
+    result = invoke("info", path)
+    assert "[red]size[/]" in result.stdout
+    assert "[bold]" in result.stdout
+
+
+def test_info_on_a_generator(invoke: Invoke, generator: Path) -> None:
+    result = invoke("info", generator)
+    assert result.exit_code == 0, result.output
+    for told in ("tabular", "churned", "20 steps", "120 rows", "city"):
+        assert told in result.stdout, told
+    told_json = the_json(invoke("info", generator, "--json"))
+    assert told_json["model"] == "tabular"
+    assert told_json["training"]["steps"] == 20
+
+
+def test_info_options_do_not_fit_a_generator(invoke: Invoke, generator: Path) -> None:
+    assert "--target" in the_error(invoke("info", generator, "--target", "x"))
+
+
+def test_models_lists_the_shelf(invoke: Invoke) -> None:
+    listed = {model["name"]: model for model in the_json(invoke("models", "--json"))["models"]}
+    assert {"tabular", "vanilla", "cgan", "wgan", "wgan-gp"} <= set(listed)
+    for model in listed.values():
+        assert model["summary"]
+        assert model["modality"] == "table"
+    result = invoke("models")
+    assert all(name in result.stdout for name in listed)

@@ -1,0 +1,87 @@
+"""`gantools train` and `gantools generate`: a generator saved, resumed, and asked for rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from gantools.data.table import read_table
+
+from .conftest import QUICK, Invoke, the_error, the_json
+
+
+def test_train_then_generate_exact_counts(invoke: Invoke, generator: Path, tmp_path: Path) -> None:
+    """--where gives that label in every row; -n is exact; the columns are the training table's."""
+    out = tmp_path / "yes.csv"
+    told = the_json(invoke("generate", generator, "-n", "137", "--where", "churned=yes", "-o", out, "--json"))
+    assert told["n_rows"] == 137
+    frame, _ = read_table(out)
+    assert frame["churned"].tolist() == ["yes"] * 137
+    assert list(frame.columns) == ["age", "income", "city", "member", "joined", "churned"]
+
+
+def test_generate_in_training_proportions(invoke: Invoke, generator: Path, tmp_path: Path) -> None:
+    out = tmp_path / "rows.parquet"
+    result = invoke("generate", generator, "-n", "50", "-o", out)
+    assert result.exit_code == 0, result.output
+    assert str(out) in result.stdout
+    counts = pd.read_parquet(out)["churned"].value_counts()
+    assert counts.sum() == 50
+    assert counts["yes"] == pytest.approx(10, abs=1)
+
+
+def test_generate_is_seeded(invoke: Invoke, generator: Path, tmp_path: Path) -> None:
+    outs = [tmp_path / f"{name}.csv" for name in "abc"]
+    for out, seed in zip(outs, (1, 1, 2), strict=True):
+        the_json(invoke("generate", generator, "-n", "20", "--seed", seed, "-o", out, "--json"))
+    a, b, c = (out.read_text() for out in outs)
+    assert a == b
+    assert a != c
+
+
+@pytest.mark.parametrize(
+    ("where", "named"),
+    [
+        ("churned=maybe", "no, yes"),
+        ("churned=yess", "did you mean 'yes'"),
+        ("city=Bern", "'churned'"),
+        ("yes", "churned=LABEL"),
+    ],
+)
+def test_where_names_what_is_wrong(invoke: Invoke, generator: Path, tmp_path: Path, where: str, named: str) -> None:
+    error = the_error(invoke("generate", generator, "-n", "5", "--where", where, "-o", tmp_path / "x.csv"))
+    assert "--where" in error
+    assert named in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_train_refuses_a_full_folder_and_resumes(invoke: Invoke, customers: Path, tmp_path: Path) -> None:
+    """Without --resume or --force a trained generator is safe; --resume goes on to more steps."""
+    save = tmp_path / "run"
+    arguments = ("train", customers, "--target", "churned", "--save", save, "--device", "cpu", "--json")
+    assert the_json(invoke(*arguments, "--steps", "10"))["training"]["steps"] == 10
+    assert "not empty" in the_error(invoke(*arguments, "--steps", "10"))
+    assert the_json(invoke(*arguments, "--steps", "20", "--resume"))["training"]["steps"] == 20
+    assert the_json(invoke(*arguments, "--steps", "10", "--force"))["training"]["steps"] == 10
+
+
+def test_train_takes_model_settings_and_kinds(invoke: Invoke, customers: Path, tmp_path: Path) -> None:
+    arguments = ("train", customers, "--target", "churned", *QUICK, "--model", "cgan", "--kind", "age=continuous")
+    told = the_json(invoke(*arguments, "--save", tmp_path / "run", "--json"))
+    assert told["model"] == "cgan"
+    shown = the_json(invoke("info", tmp_path / "run", "--json"))
+    assert shown["model"] == "cgan"
+    assert {c["name"]: c["kind"] for c in shown["schema"]["columns"]}["age"] == "continuous"
+
+
+def test_budget_ends_training(invoke: Invoke, customers: Path, tmp_path: Path) -> None:
+    told = the_json(
+        invoke(
+            "train", customers, "--target", "churned", "--steps", "1000000", "--budget", "2s", "--device", "cpu",
+            "--save", tmp_path / "run", "--json",
+        )
+    )  # fmt: skip
+    assert told["training"]["stopped"] == "budget"
+    assert told["training"]["seconds"] < 20
