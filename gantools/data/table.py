@@ -1,0 +1,518 @@
+"""Tables in files: read CSV and Parquet whatever their spelling, and write them so that a failure leaves nothing.
+
+CSV, as read here: compression, encoding, delimiter and decimal sign are found from the content. A missing cell is empty or
+one of pandas' usual marks (NA, NaN, null, None, ...), quoted or not; `?` and blanks too in a column of numbers. A number
+with a leading zero or more digits than 64 bits hold is text. True and False are booleans where a file spells them one
+way. Dates stay text (the schema recognises them). A row with more or fewer fields than the header is refused.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import errno
+import gzip
+import io
+import lzma
+import os
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from gantools.errors import DataError
+
+MAX_CELL_BYTES = 16 * 2**20
+
+_HEAD_BYTES = 2**18
+_DELIMITERS = (",", ";", "\t", "|")
+_CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+_PARQUET_SUFFIXES = (".parquet", ".pq")
+_SUFFIX_COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
+_MISSING = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
+    *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
+_MISSING_NUMBER = pa.array(["", "?"])
+_TRUTHS = (("True", "False"), ("true", "false"), ("TRUE", "FALSE"))
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a file spells its table, so that another can be written alike.
+
+    delimiter, encoding, decimal, truths: of CSV alone; truths: how True and False are written. compression: "" for none;
+    of CSV gzip, bz2, xz or zip, of Parquet its codec.
+    """
+
+    kind: Literal["csv", "parquet"] = "csv"
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    decimal: str = "."
+    compression: str = ""
+    truths: tuple[str, str] = _TRUTHS[0]
+
+
+def read_table(path: str | Path) -> tuple[pd.DataFrame, Dialect]:
+    """The table in the file at `path` and how it is spelt.
+
+    Columns keep their names and order. Whole numbers are int64, or Int64 where cells are missing; other numbers float64;
+    booleans bool or boolean; everything else pandas' text dtype. Parquet keeps its own dtypes.
+
+    Raises DataError with the file's name when there is no such file, when it cannot be read, or is no table: empty,
+    header alone, binary, rows of different lengths, columns without a name or with the same one, a cell larger than
+    MAX_CELL_BYTES.
+    """
+    path = Path(path)
+    where = str(path)
+    if path.is_dir():
+        raise DataError("is a folder", where=where, remedy="give the file of a table")
+    try:
+        if not path.exists():
+            raise DataError("does not exist", where=where, remedy="check the path")
+        if not path.is_file():
+            raise DataError("is not a regular file", where=where, remedy="save the table to a file first")
+        with path.open("rb") as file:
+            start = file.read(8)
+        if start[:4] == b"PAR1" or path.suffix.lower() in _PARQUET_SUFFIXES:
+            return _read_parquet(path)
+        return _read_csv(path, _found_compression(path, start))
+    except DataError:
+        raise
+    except PermissionError as error:
+        raise DataError("may not be read", where=where, remedy="ask for permission to read it") from error
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
+        raise DataError(f"is damaged ({error})", where=where, remedy="compress it again") from error
+    except OSError as error:
+        raise DataError(f"cannot be read ({error.strerror or error})", where=where) from error
+
+
+def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None = None) -> None:
+    """Write `frame`, without its index, to the file at `path`, beside it first, then renamed: whole or not at all.
+
+    The suffix of `path` says whether it is CSV or Parquet and compressed or not; `dialect` says the rest, and everything
+    where the suffix is unknown. Raises DataError when the file cannot be written: no such folder, no permission, no space
+    left, a value that the file's format or encoding does not have.
+    """
+    path = Path(path)
+    where = str(path)
+    dialect = _dialect_for(path, dialect)
+    whole = path.resolve()
+    if whole.is_dir():
+        raise DataError("is a folder", where=where, remedy="give the name of a file")
+    if whole.exists() and not whole.is_file():
+        raise DataError("is not a regular file", where=where, remedy="give the name of a file")
+    if not whole.parent.is_dir():
+        raise DataError("its folder does not exist", where=where, remedy="create it first")
+    aside = whole.with_name(f".{whole.name}.{os.getpid()}.part")
+    try:
+        with aside.open("wb") as file:
+            if dialect.kind == "parquet":
+                frame.to_parquet(file, index=False, engine="pyarrow", compression=dialect.compression or None)  # type: ignore[arg-type]
+            else:
+                _write_csv(frame, file, dialect, whole.name)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, whole)
+    except OSError as error:
+        raise _unwritable(error, where) from error
+    except UnicodeEncodeError as error:
+        problem = f"{error.object[error.start : error.end]!r} cannot be written as {dialect.encoding}"
+        raise DataError(problem, where=where, remedy="write UTF-8 or Parquet") from error
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise DataError(f"cannot be written as {dialect.kind} ({error})", where=where, remedy="try another format") from error
+    finally:
+        _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return  # the error that brought us here is the one to tell
+
+
+def _unwritable(error: OSError, where: str) -> DataError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DataError("there is no space left to write it", where=where, remedy="free some or choose another disk")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return DataError("its folder may not be written to", where=where, remedy="choose another folder")
+    return DataError(f"cannot be written ({error.strerror or error})", where=where)
+
+
+def _dialect_for(path: Path, dialect: Dialect | None) -> Dialect:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    compression = _SUFFIX_COMPRESSION.get(suffixes[-1], "") if suffixes else ""
+    suffix = suffixes[-2] if compression and len(suffixes) > 1 else suffixes[-1] if suffixes else ""
+    given = dialect or Dialect()
+    if suffix in _PARQUET_SUFFIXES:
+        return given if given.kind == "parquet" else Dialect(kind="parquet", compression="snappy")
+    if suffix in _CSV_SUFFIXES or compression or given.kind == "csv":
+        base = given if given.kind == "csv" else Dialect()
+        delimiter = "\t" if suffix == ".tsv" and dialect is None else base.delimiter
+        return Dialect("csv", delimiter, base.encoding, base.decimal, compression, base.truths)
+    return given
+
+
+def _write_csv(frame: pd.DataFrame, file: IO[bytes], dialect: Dialect, name: str) -> None:
+    true, false = dialect.truths
+    flags = [column for column in frame if pd.api.types.is_bool_dtype(frame[column].dtype)]
+    if dialect.truths != _TRUTHS[0] and flags:
+        frame = frame.assign(**{flag: frame[flag].astype(object).map({True: true, False: false}) for flag in flags})
+    options: dict[str, Any] = {"method": dialect.compression or None}
+    if dialect.compression == "zip":
+        options["archive_name"] = name.removesuffix(".zip")
+    if dialect.compression == "gzip":
+        options["mtime"] = 0  # the same table makes the same file
+    frame.to_csv(
+        file,
+        index=False,
+        sep=dialect.delimiter,
+        decimal=dialect.decimal,
+        encoding=dialect.encoding,
+        lineterminator="\n",
+        compression=options,
+    )
+
+
+# --- Parquet ---
+
+
+def _read_parquet(path: Path) -> tuple[pd.DataFrame, Dialect]:
+    where = str(path)
+    try:
+        with pq.ParquetFile(path) as file:
+            _refuse_huge_cells(file.metadata, where)
+            compression = _codec(file.metadata)
+            table = file.read()
+    except pa.ArrowException as error:
+        raise DataError(f"is not a whole Parquet file ({error})", where=where, remedy="write it again") from error
+    names = [name for name in table.column_names if not re.fullmatch(r"__index_level_\d+__", name)]
+    _check_names(names, where)
+    if not table.num_rows:
+        raise DataError("has no rows", where=where, remedy="give a table with rows")
+    frame = table.to_pandas()
+    if not isinstance(frame.index, pd.RangeIndex):
+        named = [name for name in frame.index.names if name in names]
+        frame = frame.reset_index() if named else frame.reset_index(drop=True)
+    return frame[names], Dialect(kind="parquet", compression=compression)
+
+
+def _codec(metadata: pq.FileMetaData) -> str:
+    if not metadata.num_row_groups or not metadata.num_columns:
+        return "snappy"
+    codec = str(metadata.row_group(0).column(0).compression).lower()
+    return "" if codec == "uncompressed" else codec
+
+
+def _refuse_huge_cells(metadata: pq.FileMetaData, where: str) -> None:
+    """Refuse, before any is read, a column whose cells take more than a MiB each on average."""
+    for group in range(metadata.num_row_groups):
+        for index in range(metadata.num_columns):
+            chunk = metadata.row_group(group).column(index)
+            if chunk.total_uncompressed_size > MAX_CELL_BYTES and chunk.total_uncompressed_size > chunk.num_values * 2**20:
+                raise _huge(where, f"column '{chunk.path_in_schema}' has")
+
+
+def _huge(where: str, what: str) -> DataError:
+    limit = f"a cell larger than {MAX_CELL_BYTES // 2**20} MiB"
+    return DataError(f"{what} {limit}", where=where, remedy="drop that column or mend that cell (an unclosed quote?)")
+
+
+# --- CSV ---
+
+
+def _found_compression(path: Path, start: bytes) -> str:
+    if start.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if start.startswith(b"\xfd7zXZ\x00"):
+        return "xz"
+    if re.match(rb"BZh[1-9]1AY&", start):
+        return "bz2"
+    if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+        if "[Content_Types].xml" in names or "mimetype" in names:
+            raise DataError("is a workbook, not CSV or Parquet", where=str(path), remedy="save the sheet as CSV")
+        if len(names) != 1:
+            raise DataError(f"holds {len(names)} files", where=str(path), remedy="put one table in one archive")
+        return "zip"
+    if start.startswith(b"\xd0\xcf\x11\xe0"):
+        raise DataError("is a workbook, not CSV or Parquet", where=str(path), remedy="save the sheet as CSV")
+    return ""
+
+
+def _open_zip(path: Path) -> IO[bytes]:
+    with zipfile.ZipFile(path) as archive:
+        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+        return archive.open(names[0])
+
+
+_OPENERS: dict[str, Callable[[Path], Any]] = {
+    "": lambda path: path.open("rb"),
+    "gzip": gzip.open,
+    "bz2": bz2.open,
+    "xz": lzma.open,
+    "zip": _open_zip,
+}
+
+
+def _read_csv(path: Path, compression: str) -> tuple[pd.DataFrame, Dialect]:
+    where = str(path)
+    with _OPENERS[compression](path) as file:
+        head = file.read(_HEAD_BYTES)
+    encoding = _found_encoding(head, where)
+    try:
+        return _read_text(path, compression, encoding, head)
+    except UnicodeDecodeError:
+        # not UTF-8 after all; every byte is a character in latin-1
+        for encoding in ("cp1252", "latin-1"):
+            try:
+                return _read_text(path, compression, encoding, head)
+            except UnicodeDecodeError:
+                continue
+        raise
+
+
+def _found_encoding(head: bytes, where: str) -> str:
+    marks = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+    encoding = next((name for mark, name in marks if head.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and b"\x00" in head:
+        even, odd = head[::2].count(0), head[1::2].count(0)
+        half = len(head) // 4
+        encoding = "utf-16-le" if odd > half and not even else "utf-16-be" if even > half and not odd else "utf-8"
+    text = head.decode(encoding, errors="replace")
+    if re.search(r"[\x00-\x08\x0e-\x1b]", text):
+        raise DataError("is not a table but a binary file", where=where, remedy="give a CSV or Parquet file")
+    if not text.strip():
+        raise DataError("is empty", where=where, remedy="give a table with a header and rows")
+    return encoding
+
+
+def _read_text(path: Path, compression: str, encoding: str, head: bytes) -> tuple[pd.DataFrame, Dialect]:
+    """The table at `path` read as `encoding`. Raises UnicodeDecodeError when it is written otherwise."""
+    where = str(path)
+    rows = _head_rows(head, encoding)
+    delimiter, names = _found_delimiter(rows, where)
+    _check_names(names, where)
+    options = {
+        "read_options": pa.csv.ReadOptions(use_threads=False, block_size=MAX_CELL_BYTES, encoding=encoding),
+        "parse_options": pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        "convert_options": pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=list(_MISSING)
+        ),
+    }
+    try:
+        with _OPENERS[compression](path) as file:
+            table = pa.csv.read_csv(file, **options)
+    except pa.ArrowInvalid as error:
+        if "invalid UTF8" in str(error):
+            raise UnicodeDecodeError(encoding, b"", 0, 0, "invalid") from error
+        if "straddl" in str(error):
+            raise _huge(where, "has") from error
+        raise _odd_row(path, compression, encoding, delimiter, len(names)) or DataError(
+            f"is not a table ({error})", where=where
+        ) from error
+    if not table.num_rows:
+        raise DataError("has a header and no rows", where=where, remedy="give a table with rows")
+    _check_cells(table, path, compression, encoding, delimiter)
+    return _typed(table, delimiter, encoding, compression)
+
+
+def _head_rows(head: bytes, encoding: str) -> dict[str, list[list[str]]]:
+    """The first rows of the file as each delimiter would split them; a last one that may be cut off is left out."""
+    text = head.decode(encoding, errors="replace")
+    rows = {}
+    for delimiter in _DELIMITERS:
+        found = []
+        try:
+            for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+                if row:
+                    found.append(row)
+        except csv.Error:  # a cell longer than the reader takes; the rows before it will do
+            pass
+        rows[delimiter] = found[:-1] if len(head) == _HEAD_BYTES and len(found) > 1 else found
+    return rows
+
+
+def _found_delimiter(rows: dict[str, list[list[str]]], where: str) -> tuple[str, list[str]]:
+    """The delimiter under which most rows have as many fields as the header, and the header; the more fields the
+    better, and a comma when there is but one."""
+    best, best_score = ",", (0.0, 0)
+    for delimiter, found in rows.items():
+        if not found or len(found[0]) < 2:
+            continue
+        widths = Counter(map(len, found))
+        score = (round(widths[len(found[0])] / len(found), 1), len(found[0]))
+        if score > best_score:
+            best, best_score = delimiter, score
+    if not rows[best]:
+        raise DataError("has no header that can be read", where=where, remedy="give a table with a header and rows")
+    return best, rows[best][0]
+
+
+def _check_names(names: Sequence[str], where: str) -> None:
+    if not names:
+        raise DataError("has no columns", where=where, remedy="give a table with a header and rows")
+    empty = [position for position, name in enumerate(names, start=1) if not name.strip()]
+    if empty:
+        remedy = "name it in the header, or leave a row index out"
+        raise DataError(f"column {empty[0]} has no name", where=where, remedy=remedy)
+    twice = [name for name, times in Counter(names).items() if times > 1]
+    if twice:
+        shown = ", ".join(f"'{name}'" for name in twice[:8])
+        raise DataError(f"more than one column is called {shown}", where=where, remedy="give every column its own name")
+
+
+def _odd_row(path: Path, compression: str, encoding: str, delimiter: str, width: int) -> DataError | None:
+    """The error for the first row that is not `width` fields wide or whose quote is never closed, None without one."""
+    where = str(path)
+    with _OPENERS[compression](path) as file, io.TextIOWrapper(file, encoding, errors="replace", newline="") as text:
+        rows = csv.reader(text, delimiter=delimiter, strict=True)
+        line = 1
+        try:
+            for row in rows:
+                if row and len(row) != width:
+                    problem = f"line {line} has {len(row)} fields where the header names {width}"
+                    remedy = "mend the line, or quote cells that contain the delimiter"
+                    return DataError(problem, where=where, remedy=remedy)
+                line = rows.line_num + 1
+        except csv.Error as error:
+            if "end of data" in str(error):
+                return DataError(f"a quote opened in line {line} is never closed", where=where, remedy="close it")
+    return None
+
+
+def _check_cells(table: pa.Table, path: Path, compression: str, encoding: str, delimiter: str) -> None:
+    """Refuse cells that are too large, and a quote that swallowed the rest of the file."""
+    last_breaks = False
+    for cells in table.columns:
+        longest = pc.max(pc.binary_length(cells)).as_py() or 0
+        if longest > MAX_CELL_BYTES:
+            raise _huge(str(path), "has")
+        last_breaks = last_breaks or "\n" in (cells[-1].as_py() or "")
+    if last_breaks and (error := _odd_row(path, compression, encoding, delimiter, table.num_columns)):
+        raise error
+
+
+# --- text to types ---
+
+_WHOLE = r"^-?(0|[1-9][0-9]*)$"
+_NUMBER = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(?i:inf|infinity)$"
+_COMMA_NUMBER = _NUMBER.replace(r"\.", ",")
+_NOT_WHOLE = r"[.eEiI]"
+_THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$|^[^,]*$"
+_SCREEN = 1000
+
+
+def _typed(table: pa.Table, delimiter: str, encoding: str, compression: str) -> tuple[pd.DataFrame, Dialect]:
+    """`table` of text with its columns as what they spell."""
+    columns = {name: cells for name, cells in zip(table.column_names, table.columns, strict=True)}
+    typed = {name: _as_number(cells, ".") for name, cells in columns.items()}
+    decimal = "."
+    if not any(found is not None and found.dtype == np.float64 for found in typed.values()):
+        with_comma = {
+            name: found
+            for name, cells in columns.items()
+            if typed[name] is None and (found := _as_number(cells, ",", delimiter == ",")) is not None
+        }
+        if with_comma:
+            decimal = ","
+            typed |= with_comma
+    present = (
+        (true, false)
+        for true, false in _TRUTHS
+        if any(typed[name] is None and _all_in(cells, (true, false)) for name, cells in columns.items())
+    )
+    truths = next(present, _TRUTHS[0])
+    for name, cells in columns.items():
+        if typed[name] is None:
+            typed[name] = _as_truth(cells, truths) if _all_in(cells, truths) else _as_text(cells)
+    frame = pd.DataFrame(typed, copy=False)
+    return frame, Dialect("csv", delimiter, encoding, decimal, compression, truths)
+
+
+def _all_match(cells: pa.ChunkedArray, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(cells, pattern), min_count=1).as_py())
+
+
+def _as_number(cells: pa.ChunkedArray, decimal: str, may_be_thousands: bool = False) -> Any:
+    """The cells as int64, Int64 or float64 (all of them missing: float64), None when they are not all numbers.
+
+    may_be_thousands: leave out a column where every comma could separate thousands.
+    """
+    if cells.null_count == len(cells):
+        return np.full(len(cells), np.nan)
+    pattern = _NUMBER if decimal == "." else _COMMA_NUMBER
+    bare = _bare(cells.slice(0, _SCREEN))
+    if bare.null_count < len(bare) and not _all_match(bare, pattern):  # most text columns end here
+        return None
+    bare = _bare(cells)
+    if not _all_match(bare, pattern):
+        return None
+    if decimal == ".":
+        if _all_match(bare, _WHOLE):
+            return _as_whole(bare)
+        if not pc.any(pc.match_substring_regex(bare, _NOT_WHOLE)).as_py():
+            return None  # +49..., the number of a telephone
+        return _as_float(bare)
+    if may_be_thousands and _all_match(bare, _THOUSANDS):
+        return None
+    return _as_float(pc.replace_substring(bare, ",", "."))
+
+
+def _bare(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The cells without blanks around them, null where what is left says that a number is missing."""
+    trimmed = pc.utf8_trim_whitespace(cells)
+    return pc.if_else(pc.is_in(trimmed, _MISSING_NUMBER), pa.scalar(None, pa.string()), trimmed)
+
+
+def _as_whole(cells: pa.ChunkedArray) -> Any:
+    try:
+        whole = cells.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return None  # too long for 64 bits: an identifier
+    if not whole.null_count:
+        return whole.to_numpy()
+    return pd.arrays.IntegerArray(pc.fill_null(whole, 0).to_numpy().copy(), _mask(whole))
+
+
+def _as_float(cells: pa.ChunkedArray) -> Any:
+    plain = pc.replace_substring_regex(cells, pattern=r"^\+", replacement="")
+    return pc.fill_null(plain.cast(pa.float64()), np.nan).to_numpy().copy()
+
+
+def _mask(cells: pa.ChunkedArray) -> Any:
+    return pc.is_null(cells).to_numpy().copy()
+
+
+def _all_in(cells: pa.ChunkedArray, words: tuple[str, str]) -> bool:
+    spelt = pc.is_in(cells, pa.array([*words, None]))
+    return bool(pc.all(spelt).as_py())
+
+
+def _as_truth(cells: pa.ChunkedArray, truths: tuple[str, str]) -> Any:
+    flags = pc.fill_null(pc.equal(cells, truths[0]), False).to_numpy().copy()
+    return pd.arrays.BooleanArray(flags, _mask(cells)) if cells.null_count else flags
+
+
+def _as_text(cells: pa.ChunkedArray) -> Any:
+    dtype = pd.Series([""]).dtype
+    if isinstance(dtype, pd.StringDtype):
+        return dtype.__from_arrow__(cells)
+    texts = cells.to_numpy()
+    if cells.null_count:
+        texts = texts.copy()
+        texts[_mask(cells)] = np.nan
+    return texts
