@@ -13,6 +13,7 @@ from .common import (
     beside,
     check_output_file,
     check_output_folder,
+    check_table_name,
     debug_option,
     device_option,
     force_option,
@@ -107,6 +108,7 @@ def augment(
         _refuse_training_options(context)
     started = time.monotonic()
     destination = output or beside(data, "balanced")
+    check_table_name(destination, source=data)
     check_output_file(destination, option="--output", force=force, source=data)
     if report is not None:
         check_output_file(report, option="--report", force=force, source=data)

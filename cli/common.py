@@ -30,6 +30,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 # What a shell reports for a process ended by Ctrl-C.
 EXIT_INTERRUPTED = 130
 
+TABLE_SUFFIXES = {".csv", ".tsv", ".txt", ".parquet", ".pq"}
+COMPRESSED_SUFFIXES = {".gz", ".zip", ".bz2", ".xz"}
+
 
 # The error boundary -------------------------------------------------------------------------------------------------
 
@@ -250,7 +253,7 @@ def train_config(*, steps: int | None, budget: float | None, seed: int, device: 
 
 def beside(data: Path, word: str) -> Path:
     """`customers.csv.gz` -> `customers.<word>.csv.gz`, in the same folder."""
-    compressed = data.suffix.lower() in {".gz", ".zip", ".bz2", ".xz"}
+    compressed = data.suffix.lower() in COMPRESSED_SUFFIXES
     suffix = "".join(data.suffixes[-2:]) if compressed and len(data.suffixes) > 1 else data.suffix
     stem = data.name[: len(data.name) - len(suffix)] if suffix else data.name
     return data.with_name(f"{stem}.{word}{suffix}")
@@ -271,6 +274,19 @@ def check_output_file(path: Path, *, option: str, force: bool, source: Path | No
             f"{path} exists already", where=option, remedy="give another name, or --force to overwrite it"
         )
     _check_parent(path, option)
+
+
+def check_table_name(path: Path, *, source: Path | None = None) -> None:
+    """Refuse a name for an output table whose suffix promises a format that it would not be in.
+
+    source: the input file; its own suffix is fine. Raises ConfigError.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED_SUFFIXES:
+        suffixes.pop()
+    if not suffixes or suffixes[-1] in TABLE_SUFFIXES or (source is not None and path.suffix == source.suffix):
+        return
+    raise ConfigError(f"{path} is neither CSV nor Parquet", where="--output", remedy="end it in .csv or .parquet")
 
 
 def check_output_folder(path: Path, *, option: str, force: bool, resume: bool = False) -> None:

@@ -9,7 +9,16 @@ import click
 
 from gantools.errors import ConfigError
 
-from .common import check_output_file, debug_option, device_option, force_option, json_option, print_json, seed_option
+from .common import (
+    check_output_file,
+    check_table_name,
+    debug_option,
+    device_option,
+    force_option,
+    json_option,
+    print_json,
+    seed_option,
+)
 from .show import print_table
 
 
@@ -47,6 +56,7 @@ def generate(
     Without --where the classes come in the proportions of the training table.
     """
     destination = output or folder.absolute().with_name(f"{folder.absolute().name}.generated.csv")
+    check_table_name(destination)
     check_output_file(destination, option="--output", force=force)
 
     from gantools.augment.synthesizer import Synthesizer

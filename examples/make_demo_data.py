@@ -34,7 +34,8 @@ def make_table(seed: int = 0) -> pd.DataFrame:
     malignant = np.flatnonzero(frame["diagnosis"] == "malignant")
     dropped = rng.permutation(malignant)[N_MALIGNANT:]
     frame = frame.drop(index=frame.index[dropped]).reset_index(drop=True)
-    frame.loc[rng.random(len(frame)) < SHARE_EMPTIED, "mean_texture"] = np.nan
+    emptied = rng.choice(len(frame), round(SHARE_EMPTIED * len(frame)), replace=False)
+    frame.loc[emptied, "mean_texture"] = np.nan
     return frame
 
 

@@ -210,9 +210,6 @@ def test_option_values(
     refused(invoke, saved(make_table(), folder), *named, also=option)
 
 
-@pytest.mark.skipif(
-    os.environ.get("CUDA_VISIBLE_DEVICES", None) is None and Path("/dev/nvidia0").exists(), reason="GPU"
-)
 def test_a_device_that_is_not_there(invoke: Invoke, folder: Path, make_table: Table) -> None:
     import torch
 
