@@ -65,7 +65,7 @@ def family(series: pd.Series, name: str) -> Family:
         found = Family.TEXT
     elif isinstance(dtype, pd.SparseDtype | pd.PeriodDtype | pd.IntervalDtype):
         found = None
-    elif dtype == object:
+    elif pd.api.types.is_object_dtype(dtype):
         found = _OBJECT_FAMILIES.get(pd.api.types.infer_dtype(series, skipna=True))
     elif pd.api.types.is_bool_dtype(dtype):
         found = Family.BOOL
@@ -80,8 +80,8 @@ def family(series: pd.Series, name: str) -> Family:
     else:
         found = None
     if found is None:
-        held = pd.api.types.infer_dtype(series, skipna=True) if dtype == object else str(dtype)
-        raise unsupported(name, held)
+        is_object = pd.api.types.is_object_dtype(dtype)
+        raise unsupported(name, pd.api.types.infer_dtype(series, skipna=True) if is_object else str(dtype))
     return found
 
 
@@ -113,7 +113,7 @@ def _arrow_family(kind: pa.DataType) -> Family | None:
 def dtype_name(series: pd.Series, kind: Family) -> str:
     """The name under which `dtype_of` finds the dtype of `series` again; kind: the family of the column."""
     dtype = series.dtype
-    if dtype == object and kind in (Family.DATE, Family.DECIMAL):
+    if pd.api.types.is_object_dtype(dtype) and kind in (Family.DATE, Family.DECIMAL):
         return str(kind)
     if isinstance(dtype, pd.StringDtype):
         usual = pd.StringDtype() if dtype.na_value is pd.NA else pd.StringDtype(na_value=np.nan)
@@ -170,16 +170,39 @@ def to_floats(series: pd.Series, kind: Family) -> Floats:
 def _to_microseconds(series: pd.Series, kind: Family) -> Floats:
     if isinstance(series.dtype, pd.ArrowDtype) or kind is Family.DATE:
         unit = pa.duration("us") if kind is Family.TIMEDELTA else pa.timestamp("us")
-        cells = pa.array(series, type=pa.date32() if series.dtype == object else None, from_pandas=True)
+        days = pa.date32() if pd.api.types.is_object_dtype(series.dtype) else None
+        cells = pa.array(series, type=days, from_pandas=True)
         if pa.types.is_timestamp(cells.type) and cells.type.tz is not None:
             unit = pa.timestamp("us", cells.type.tz)
         whole = cells.cast(unit, safe=False).cast(pa.int64())
-        return whole.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
+        return np.asarray(whole.cast(pa.float64(), safe=False), dtype=np.float64)
     if kind is Family.TIMEDELTA:
         ticks = series.to_numpy().astype("timedelta64[us]")
     else:
-        moments = pd.to_datetime(series) if series.dtype == object else series
+        moments = pd.to_datetime(series) if pd.api.types.is_object_dtype(series.dtype) else series
         if isinstance(moments.dtype, pd.DatetimeTZDtype):
             moments = moments.dt.tz_convert("UTC").dt.tz_localize(None)
         ticks = moments.to_numpy().astype("datetime64[us]")
     return np.where(np.isnat(ticks), np.nan, ticks.view(np.int64))
+
+
+def utc_to_wall(values: Floats, zone: Any) -> Floats:
+    """Microseconds since the epoch as the clocks of `zone` show them: [N]; no NaN."""
+    return _ticks(pd.DatetimeIndex(_moments(values), tz="UTC").tz_convert(zone).tz_localize(None))
+
+
+def wall_to_utc(values: Floats, zone: Any) -> Floats:
+    """The inverse of `utc_to_wall`; an hour that comes twice is the first one, one that is skipped moves on."""
+    first = np.ones(len(values), dtype=bool)
+    wall = pd.DatetimeIndex(_moments(values))
+    return _ticks(
+        wall.tz_localize(zone, ambiguous=first, nonexistent="shift_forward").tz_convert("UTC").tz_localize(None)
+    )
+
+
+def _moments(values: Floats) -> npt.NDArray[np.datetime64]:
+    return values.astype(np.int64).view("datetime64[us]")
+
+
+def _ticks(index: pd.DatetimeIndex) -> Floats:
+    return index.to_numpy().astype("datetime64[us]").view(np.int64).astype(np.float64)

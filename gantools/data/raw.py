@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gantools.data import dates
-from gantools.data.dtypes import Family, Floats, dtype_of, family, to_floats, zone_of
-from gantools.data.schema import NUMERIC_KINDS, STEPS_US, Column, Kind, Level, Schema
+from gantools.data.dtypes import Family, Floats, dtype_of, family, to_floats, utc_to_wall, wall_to_utc, zone_of
+from gantools.data.schema import STEPS_US, Column, Kind, Level, Schema, infinite
 from gantools.errors import DataError
 
 MISSING = -1
@@ -33,8 +33,8 @@ Mask = npt.NDArray[np.bool_]
 class Raw:
     """A table's features as numbers.
 
-    numbers: [N, n_numeric] float64 in the order of `schema.numeric`, NaN where missing, datetimes and lengths of time in
-    microseconds. codes: [N, n_categorical] int64 in the order of `schema.categorical`: an index into the column's
+    numbers: [N, n_numeric] float64 in the order of `schema.numeric`, NaN where missing, datetimes and lengths of time
+    in microseconds. codes: [N, n_categorical] int64 in the order of `schema.categorical`: an index into the column's
     levels; len(levels) for a level of its pool (and, in a column that has a pool, one never seen); MISSING (-1); UNSEEN
     (-2) for a level never seen in a column without a pool.
     """
@@ -59,7 +59,8 @@ def to_raw(frame: pd.DataFrame, schema: Schema) -> Raw:
     lacking = [name for name in (*schema.numeric, *schema.categorical) if name not in names]
     if lacking:
         shown = ", ".join(f"'{name}'" for name in lacking[:8])
-        raise DataError(f"lacks the column {shown}", where="the table", remedy="give every column of the training table")
+        remedy = "give every column of the training table"
+        raise DataError(f"lacks the column {shown}", where="the table", remedy=remedy)
     # one column after another in memory, as they are written and as the encoder reads them
     numbers = np.empty((len(frame), len(schema.numeric)), dtype=np.float64, order="F")
     codes = np.empty((len(frame), len(schema.categorical)), dtype=np.int64, order="F")
@@ -96,7 +97,9 @@ def from_raw(raw: Raw, schema: Schema, rng: np.random.Generator, first_id: int =
 
 
 def _as_series(cells: Any, column: Column) -> pd.Series:
-    series = pd.Series(cells, dtype=cells.dtype, copy=False)  # pandas 3 takes objects for its text dtype unless told
+    series: pd.Series = pd.Series(
+        cells, dtype=cells.dtype, copy=False
+    )  # pandas 3 takes objects for its text dtype unless told
     return series.where(series.notna(), None) if column.missing_is_none else series
 
 
@@ -154,7 +157,7 @@ def _read_numbers(series: pd.Series, column: Column) -> Floats:
     if is_time != _is_time(column) and not np.isnan(values).all():
         raise DataError(f"holds {held} values where the schema says {column.dtype}", where=where)
     if np.isinf(values).any():
-        raise DataError("holds infinite values", where=where, remedy="replace them with numbers or drop the rows")
+        raise infinite(column.name)
     return values
 
 
@@ -162,7 +165,8 @@ _WORDS = {Kind.CONTINUOUS: "number", Kind.INTEGER: "number", Kind.DATETIME: "dat
 
 
 def _is_time(column: Column) -> bool:
-    return column.kind is Kind.DATETIME or "timedelta" in column.dtype or "duration" in column.dtype
+    is_length = "timedelta" in column.dtype or "duration" in column.dtype
+    return column.kind is Kind.DATETIME or is_length or (column.kind is Kind.CONSTANT and column.low is not None)
 
 
 def _read_dates(series: pd.Series, column: Column) -> Floats:
@@ -243,11 +247,11 @@ def _write_levels(codes: Codes, levels: Sequence[Level], column: Column) -> Any:
         places = {category: place for place, category in enumerate(column.categories)}
         table = np.array([*(places[level] for level in levels), -1], dtype=np.int64)
         return pd.Categorical.from_codes(table[codes], dtype=pd.CategoricalDtype(index, column.ordered))
-    if column.dtype == "decimal" or "decimal" in column.dtype:
+    if "decimal" in column.dtype:
         return _write_numbers(np.array([*levels, np.nan], dtype=np.float64)[codes], column)
     dtype = dtype_of(column.dtype)
     if isinstance(dtype, np.dtype):
-        has_hole = column.missing > 0 or dtype == object
+        has_hole = column.missing > 0 or dtype.kind == "O"
         table = np.empty(len(levels) + has_hole, dtype=dtype)
         table[: len(levels)] = levels
         if has_hole:
@@ -283,7 +287,7 @@ def _write_numbers(values: Floats, column: Column) -> Any:
     if isinstance(dtype, np.dtype):
         if dtype.kind in "iu":
             return _whole(values, dtype)
-        if dtype == object and column.kind is Kind.INTEGER:
+        if dtype.kind == "O" and column.kind is Kind.INTEGER:
             cells = _whole(np.where(missing, 0, values), np.dtype(np.int64)).astype(object)
             cells[missing] = np.nan
             return cells
@@ -305,7 +309,8 @@ def _filled(values: Floats, column: Column) -> Floats:
         values = np.nan_to_num(values, nan=np.nan, posinf=column.high, neginf=column.low)
         holes = np.isnan(values)
         if holes.any() and not column.missing:
-            values = np.where(holes, column.low if holes.all() else np.nanmedian(values), values)
+            filler = (column.low or 0.0) if holes.all() else float(np.nanmedian(values))
+            values = np.where(holes, filler, values)
     return values
 
 
@@ -337,9 +342,9 @@ def _write_times(values: Floats, missing: Mask, column: Column) -> Any:
     zone = zone_of(column.dtype)
     values = np.where(missing, 0, values)
     if zone is not None and column.step == STEPS_US[0]:
-        values = _whole_days(values, zone)
+        values = wall_to_utc(_on_grid(utc_to_wall(values, zone), column.step), zone)
     elif column.step is not None:
-        values = np.rint(values / column.step) * column.step
+        values = _on_grid(values, column.step)
     ticks = np.where(missing, np.iinfo(np.int64).min, _whole(values, np.dtype(np.int64)))
     moments = ticks.view("datetime64[us]")
     if column.format is not None:
@@ -350,7 +355,7 @@ def _write_times(values: Floats, missing: Mask, column: Column) -> Any:
     if isinstance(dtype, pd.ArrowDtype):
         kind = pa.duration("us") if pa.types.is_duration(dtype.pyarrow_dtype) else pa.timestamp("us", zone)
         return _arrow_array(pa.array(ticks, mask=missing).cast(kind), dtype, safe=False)
-    if dtype == object:
+    if dtype.kind == "O":
         return np.array(pd.Series(moments).astype(object), dtype=object)
     if "[ns" in column.dtype:
         ticks = np.where(missing, ticks, np.clip(ticks, *_NS_RANGE_US))
@@ -359,17 +364,11 @@ def _write_times(values: Floats, missing: Mask, column: Column) -> Any:
     return ticks.view(f"{dtype.kind}8[us]").astype(dtype)
 
 
+def _on_grid(values: Floats, step: int) -> Floats:
+    return np.rint(values / step) * step
+
+
 _NS_RANGE_US = (np.iinfo(np.int64).min // 1000 + 1, np.iinfo(np.int64).max // 1000)
-
-
-def _whole_days(values: Floats, zone: Any) -> Floats:
-    """Microseconds in UTC brought to the nearest midnight of the clock in `zone`."""
-    clock = pd.DatetimeIndex(values.astype(np.int64).view("datetime64[us]"), tz="UTC").tz_convert(zone).tz_localize(None)
-    days = np.rint(clock.to_numpy().astype("datetime64[us]").view(np.int64) / STEPS_US[0]) * STEPS_US[0]
-    midnights = pd.DatetimeIndex(days.astype(np.int64).view("datetime64[us]")).tz_localize(
-        zone, ambiguous=np.ones(len(days), dtype=bool), nonexistent="shift_forward"
-    )
-    return midnights.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[us]").view(np.int64).astype(np.float64)
 
 
 def _from_text(texts: pa.Array, column: Column) -> Any:
@@ -398,11 +397,11 @@ def _fresh_identifiers(n: int, column: Column, first_id: int) -> Any:
     elif low - first_id - n >= first:
         numbers = range(low - first_id - n, low - first_id)
     else:
-        remedy = "widen its dtype or drop it"
-        raise DataError(f"{column.dtype} has no room for {n} new identifiers", where=f"column '{column.name}'", remedy=remedy)
+        problem = f"{column.dtype} has no room for {n} new identifiers"
+        raise DataError(problem, where=f"column '{column.name}'", remedy="widen its dtype or drop it")
     unsigned = numbers.stop > np.iinfo(np.int64).max
     cells = np.arange(numbers.start, numbers.stop, dtype=np.uint64 if unsigned else np.int64)
-    if dtype == object:
+    if dtype.kind == "O":
         return cells.astype(object)
     return pd.array(cells, dtype=dtype) if not isinstance(dtype, np.dtype) else cells.astype(dtype)
 

@@ -6,10 +6,10 @@ The rules that turn a column into something other than its plain reading have na
     constant             one value and nothing missing: given back as it is, not modelled
     missing_everywhere   no value at all: given back empty, not modelled
     present_or_missing   one number, missing in some rows: a category of one level
-    identifier           text that differs in every row, or whole numbers that do and are numbered through or named like
-                         an identifier (50 rows and more): not modelled, synthetic rows get fresh ones
-    many_levels          more than `max_levels` levels: the most frequent are kept, the others pooled into one, and drawn
-                         at random from (at most MAX_POOLED of) the pooled ones when a synthetic row needs one
+    identifier           text that differs in every row, or whole numbers that do and are numbered through or named
+                         like an identifier (50 rows and more): not modelled, synthetic rows get fresh ones
+    many_levels          more than `max_levels` levels: the most frequent are kept, the others pooled into one level; a
+                         synthetic row that has it gets one of the MAX_POOLED most frequent of them at random
     large_integers       whole numbers beyond 2**53, which floating point cannot hold: identifiers when all differ,
                          else categories
     ambiguous_date       text that reads as a date day first and month first alike: stays text
@@ -35,7 +35,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gantools.data.dates import find_formats, parse
-from gantools.data.dtypes import Family, Floats, dtype_name, family, to_floats, unsupported, zone_of
+from gantools.data.dtypes import Family, Floats, dtype_name, family, to_floats, unsupported, utc_to_wall, zone_of
 from gantools.errors import ConfigError, DataError
 
 Level = str | int | float | bool
@@ -72,6 +72,7 @@ _NOTES = {
     "large_integers": "has whole numbers too large to compute with; treated as {kind}",
     "ambiguous_date": "may be dates, but day first or month first cannot be told; treated as text",
 }
+_NOTED = ("n_distinct", "n_pooled", "kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,10 @@ class Column:
 
     dtype: the pandas dtype to give back, named as gantools.data.dtypes does. missing: share of missing cells, 0 to 1.
     missing_is_none: a missing cell of an object column is None, not NaN.
-    n_distinct: distinct values, missing ones apart. levels: of a categorical, boolean or constant column, most frequent
-    first (of the target: ascending). n_pooled: how many rarer levels were pooled; pooled: the most frequent of those, at
-    most MAX_POOLED. categories, ordered, categories_dtype: as declared by a pandas categorical, else None, False, "".
-    low, high: bounds of a number; microseconds for datetimes and lengths of time. decimals: every value is a multiple
+    n_distinct: distinct values, missing ones apart. levels: of a categorical, boolean or constant column, most
+    frequent first (of the target: ascending). n_pooled: how many rarer levels were pooled; pooled: the most frequent of
+    those, at most MAX_POOLED. categories, ordered, categories_dtype: as declared by a pandas categorical, else None,
+    False, "". low, high: bounds of a number; microseconds for datetimes and lengths of time. decimals: every value is a multiple
     of 10**-decimals; None when there is no such number up to 6, and for datetimes. step: every datetime or length of
     time is a multiple of so many microseconds; None when it is none of STEPS_US. format: how a datetime was spelt
     that came as text. rule: the named rule that made the column what it is, "" when none did.
@@ -113,8 +114,8 @@ class Column:
         """One sentence for the user about the rule that was applied; "" when there is nothing to say."""
         if self.rule not in _NOTES:
             return ""
-        facts = {"n_distinct": self.n_distinct, "n_kept": len(self.levels), "n_pooled": self.n_pooled, "kind": self.kind}
-        return f"column '{self.name}' {_NOTES[self.rule].format(**facts)}"
+        said = _NOTES[self.rule].format(n_kept=len(self.levels), **{name: getattr(self, name) for name in _NOTED})
+        return f"column '{self.name}' {said}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +192,8 @@ def infer_schema(
 ) -> Schema:
     """What each column of `frame` is, by the rules of this module.
 
-    target: the label's column. kinds: kinds that the caller knows better, by column. max_levels: a feature keeps so many
-    levels, the rest are pooled (at least 1).
+    target: the label's column. kinds: kinds that the caller knows better, by column. max_levels: a feature keeps so
+    many levels, the rest are pooled (at least 1).
 
     Raises DataError naming the column when the frame is empty, names a column twice, lacks the target, misses a label,
     or holds cells that no kind can; ConfigError when `max_levels` is below 1.
@@ -251,7 +252,7 @@ def _listed(names: tuple[str, ...] | list[str], most: int = 8) -> str:
 class _Tally:
     """The distinct values of a column and how often each occurs, most frequent first (then as they came)."""
 
-    values: list[Any]
+    levels: list[Any]
     counts: npt.NDArray[np.int64]
     n_missing: int
 
@@ -279,21 +280,21 @@ def _target_column(series: pd.Series, name: str) -> Column:
     if tally.n_missing:
         label = "label is" if tally.n_missing == 1 else "labels are"
         raise DataError(f"{tally.n_missing} {label} missing", where=where, remedy="fill them or drop those rows")
-    if held is Family.FLOAT and not np.isfinite(tally.values).all():
-        raise _infinite(name)
+    if held is Family.FLOAT and not np.isfinite(tally.levels).all():
+        raise infinite(name)
     column = Column(
         name=name,
         kind=Kind.CATEGORICAL,
         dtype=dtype_name(series, held),
-        n_distinct=len(tally.values),
+        n_distinct=len(tally.levels),
         rule="target",
         **_declared(series),
     )
     order = {value: rank for rank, value in enumerate(column.categories or ())} if column.ordered else {}
     try:
-        levels = sorted(tally.values, key=order.__getitem__ if order else None)
+        levels = sorted(tally.levels, key=order.__getitem__ if order else None)
     except TypeError:
-        levels = sorted(tally.values, key=lambda value: (type(value).__name__, str(value)))
+        levels = sorted(tally.levels, key=lambda value: (type(value).__name__, str(value)))
     return replace(column, levels=tuple(levels))
 
 
@@ -308,8 +309,10 @@ def _declared(series: pd.Series) -> dict[str, Any]:
     return {"categories": tuple(values), "ordered": bool(dtype.ordered), "categories_dtype": declared_dtype}
 
 
-def _infinite(name: str) -> DataError:
-    return DataError("holds infinite values", where=f"column '{name}'", remedy="replace them with numbers or drop the rows")
+def infinite(name: str) -> DataError:
+    """The error for a column with infinite numbers."""
+    remedy = "replace them with numbers or drop the rows"
+    return DataError("holds infinite values", where=f"column '{name}'", remedy=remedy)
 
 
 class _Feature:
@@ -324,7 +327,8 @@ class _Feature:
             name=name,
             kind=Kind.CATEGORICAL,
             dtype=dtype_name(series, self.family),
-            missing_is_none=series.dtype == object and any(cell is None for cell in series[series.isna()][:1]),
+            missing_is_none=pd.api.types.is_object_dtype(series.dtype)
+            and any(cell is None for cell in series[series.isna()][:1]),
             **_declared(series),
         )
 
@@ -364,7 +368,7 @@ class _Feature:
         values = to_floats(self.series, self.family)
         present = values[~np.isnan(values)]
         if np.isinf(present).any():
-            raise _infinite(self.name)
+            raise infinite(self.name)
         distinct = np.unique(present)
         column = replace(self.plain, missing=1 - len(present) / len(values), n_distinct=len(distinct))
         if not len(distinct):
@@ -390,7 +394,8 @@ class _Feature:
         if self.family in _TIMES:
             kind = Kind.INTEGER if self.family is Family.TIMEDELTA else Kind.DATETIME
             decimals = 0 if kind is Kind.INTEGER else None
-            return replace(column, kind=kind, decimals=decimals, step=_step(_wall_clock(distinct, column.dtype), distinct))
+            step = _step(_wall_clock(distinct, column.dtype), distinct)
+            return replace(column, kind=kind, decimals=decimals, step=step)
         if self.family is Family.INTEGER:
             return replace(column, kind=Kind.INTEGER, decimals=0)
         is_single = column.dtype.lower().startswith(("float32", "float16", "float[", "halffloat["))
@@ -409,11 +414,11 @@ class _Feature:
 
     def _large_integers(self, column: Column) -> Column:
         tally = _Tally.of(self.series, self.name)
-        n = sum(tally.counts)
-        if len(tally.values) == n and n >= MIN_IDENTIFIER_ROWS:
-            low, high = _outside(min(tally.values), max(tally.values))
-            facts = {"low": low, "high": high, "n_distinct": len(tally.values), "rule": "large_integers"}
-            return replace(column, kind=Kind.IDENTIFIER, **facts)
+        n = len(self.series) - tally.n_missing
+        if len(tally.levels) == n and n >= MIN_IDENTIFIER_ROWS:
+            low, high = _outside(min(tally.levels), max(tally.levels))
+            column = replace(column, low=low, high=high, n_distinct=n)
+            return replace(column, kind=Kind.IDENTIFIER, rule="large_integers")
         leveled = self._levels()
         return replace(leveled, rule=leveled.rule or "large_integers")
 
@@ -423,27 +428,25 @@ class _Feature:
         """The column as levels; plain: whatever the rules say, for a kind that was chosen."""
         tally = _Tally.of(self.series, self.name)
         if self.family in (Family.FLOAT, Family.MIXED, Family.CATEGORY) and any(
-            isinstance(value, float) and not np.isfinite(value) for value in tally.values
+            isinstance(value, float) and not np.isfinite(value) for value in tally.levels
         ):
-            raise _infinite(self.name)
-        n_rows, n_distinct = len(self.series), len(tally.values)
+            raise infinite(self.name)
+        n_rows, n_distinct = len(self.series), len(tally.levels)
         column = replace(self.plain, missing=tally.n_missing / n_rows, n_distinct=n_distinct)
         if not n_distinct:
             return replace(column, kind=Kind.CONSTANT, rule="missing_everywhere")
         if not plain:
             if n_distinct == 1 and not tally.n_missing:
-                return replace(column, kind=Kind.CONSTANT, levels=tuple(tally.values), rule="constant")
+                return replace(column, kind=Kind.CONSTANT, levels=tuple(tally.levels), rule="constant")
             if n_distinct == 1 and self.family in _NUMBERS:
-                return replace(column, levels=tuple(tally.values), rule="present_or_missing")
+                return replace(column, levels=tuple(tally.levels), rule="present_or_missing")
             if self.family is Family.BOOL:
-                return replace(column, kind=Kind.BOOLEAN, levels=tuple(tally.values))
+                return replace(column, kind=Kind.BOOLEAN, levels=tuple(tally.levels))
             if self.family is Family.TEXT and n_distinct > 1:
-                special = self._special_text(column, tally)
-                if special.rule != column.rule or special.kind is not column.kind:
-                    column = special
+                column = self._special_text(column, tally)
                 if column.kind is not Kind.CATEGORICAL:
                     return column
-        kept, rest = tally.values[: self.max_levels], tally.values[self.max_levels :]
+        kept, rest = tally.levels[: self.max_levels], tally.levels[self.max_levels :]
         if not rest:
             return replace(column, levels=tuple(kept))
         pooled = tuple(rest[:MAX_POOLED])
@@ -451,13 +454,13 @@ class _Feature:
 
     def _special_text(self, column: Column, tally: _Tally) -> Column:
         """`column` as a datetime or an identifier if its text is one."""
-        formats = find_formats(tally.values)
+        formats = find_formats(tally.levels)
         if len(formats) == 1:
             return _datetime_text(column, tally, formats[0])
         if formats:
             return replace(column, rule="ambiguous_date")
         n_present = len(self.series) - tally.n_missing
-        if len(tally.values) == n_present and n_present >= MIN_IDENTIFIER_ROWS:
+        if len(tally.levels) == n_present and n_present >= MIN_IDENTIFIER_ROWS:
             return _text_identifier(column, tally, "identifier")
         return column
 
@@ -465,22 +468,22 @@ class _Feature:
 
     def _chosen_datetime(self) -> Column:
         tally = _Tally.of(self.series, self.name)
-        formats = find_formats(tally.values) if tally.values else []
+        formats = find_formats(tally.levels) if tally.levels else []
         if not formats:
             raise self._not(Kind.DATETIME, "its values are not all written as one known date format")
-        column = replace(self.plain, missing=tally.n_missing / len(self.series), n_distinct=len(tally.values))
+        column = replace(self.plain, missing=tally.n_missing / len(self.series), n_distinct=len(tally.levels))
         return replace(_datetime_text(column, tally, formats[0]), rule="chosen")
 
     def _chosen_identifier(self) -> Column:
         tally = _Tally.of(self.series, self.name)
-        column = replace(self.plain, missing=tally.n_missing / len(self.series), n_distinct=len(tally.values))
-        if not tally.values:
+        column = replace(self.plain, missing=tally.n_missing / len(self.series), n_distinct=len(tally.levels))
+        if not tally.levels:
             return replace(column, kind=Kind.CONSTANT, rule="missing_everywhere")
         if self.family is Family.TEXT:
             return _text_identifier(column, tally, "chosen")
-        if any(value != int(value) for value in tally.values):
+        if any(value != int(value) for value in tally.levels):
             raise self._not(Kind.IDENTIFIER, "some of its numbers are not whole")
-        low, high = _outside(int(min(tally.values)), int(max(tally.values)))
+        low, high = _outside(int(min(tally.levels)), int(max(tally.levels)))
         return replace(column, kind=Kind.IDENTIFIER, low=low, high=high, decimals=0, rule="chosen")
 
     def _chosen_constant(self) -> Column:
@@ -490,8 +493,8 @@ class _Feature:
                 raise self._not(Kind.CONSTANT, f"it has {column.n_distinct} values")
             return replace(column, kind=Kind.CONSTANT, rule="chosen")
         tally = _Tally.of(self.series, self.name)
-        facts = {"missing": tally.n_missing / len(self.series), "n_distinct": len(tally.values)}
-        return replace(self.plain, kind=Kind.CONSTANT, levels=tuple(tally.values[:1]), rule="chosen", **facts)
+        column = replace(self.plain, missing=tally.n_missing / len(self.series), n_distinct=len(tally.levels))
+        return replace(column, kind=Kind.CONSTANT, levels=tuple(tally.levels[:1]), rule="chosen")
 
 
 _TIMES = (Family.DATETIME, Family.DATE, Family.TIMEDELTA)
@@ -499,14 +502,14 @@ _NUMBERS = (Family.INTEGER, Family.FLOAT, Family.DECIMAL, *_TIMES)
 
 
 def _datetime_text(column: Column, tally: _Tally, known: str) -> Column:
-    moments = parse(pd.Series(tally.values, dtype=object), known).view(np.int64).astype(np.float64)
-    bounds = {"low": float(moments.min()), "high": float(moments.max()), "step": _step(moments, moments)}
-    return replace(column, kind=Kind.DATETIME, format=known, **bounds)
+    moments = parse(pd.Series(tally.levels, dtype=object), known).view(np.int64).astype(np.float64)
+    column = replace(column, low=float(moments.min()), high=float(moments.max()), step=_step(moments, moments))
+    return replace(column, kind=Kind.DATETIME, format=known)
 
 
 def _text_identifier(column: Column, tally: _Tally, rule: str) -> Column:
     """`column` as an identifier; high: the last number that "synthetic-" identifiers among its values have."""
-    used = [int(found[1]) for value in tally.values if (found := re.fullmatch(r"synthetic-(\d{1,15})", value))]
+    used = [int(found[1]) for value in tally.levels if (found := re.fullmatch(r"synthetic-(\d{1,15})", value))]
     return replace(column, kind=Kind.IDENTIFIER, rule=rule, high=float(max(used)) if used else None)
 
 
@@ -531,8 +534,7 @@ def _wall_clock(moments: Floats, dtype: str) -> Floats:
     zone = zone_of(dtype)
     if zone is None:
         return moments
-    utc = pd.DatetimeIndex(moments.astype(np.int64).view("datetime64[us]"), tz="UTC")
-    return utc.tz_convert(zone).tz_localize(None).to_numpy().astype("datetime64[us]").view(np.int64).astype(np.float64)
+    return utc_to_wall(moments, zone)
 
 
 def _step(wall: Floats, moments: Floats) -> int | None:

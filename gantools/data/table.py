@@ -1,14 +1,15 @@
 """Tables in files: read CSV and Parquet whatever their spelling, and write them so that a failure leaves nothing.
 
-CSV, as read here: compression, encoding, delimiter and decimal sign are found from the content. A missing cell is empty or
-one of pandas' usual marks (NA, NaN, null, None, ...), quoted or not; `?` and blanks too in a column of numbers. A number
-with a leading zero or more digits than 64 bits hold is text. True and False are booleans where a file spells them one
-way. Dates stay text (the schema recognises them). A row with more or fewer fields than the header is refused.
+CSV, as read here: compression, encoding, delimiter and decimal sign are found from the content. A missing cell is empty
+or one of pandas' usual marks (NA, NaN, null, None, ...), quoted or not; `?` and blanks too in a column of numbers. A
+number with a leading zero or more digits than 64 bits hold is text. True and False are booleans where a file spells
+them one way. Dates stay text (the schema recognises them). A row with more or fewer fields than the header is refused.
 """
 
 from __future__ import annotations
 
 import bz2
+import contextlib
 import csv
 import errno
 import gzip
@@ -52,8 +53,8 @@ _TRUTHS = (("True", "False"), ("true", "false"), ("TRUE", "FALSE"))
 class Dialect:
     """How a file spells its table, so that another can be written alike.
 
-    delimiter, encoding, decimal, truths: of CSV alone; truths: how True and False are written. compression: "" for none;
-    of CSV gzip, bz2, xz or zip, of Parquet its codec.
+    delimiter, encoding, decimal, truths: of CSV alone; truths: how True and False are written. compression: "" for
+    none; of CSV gzip, bz2, xz or zip, of Parquet its codec.
     """
 
     kind: Literal["csv", "parquet"] = "csv"
@@ -67,8 +68,8 @@ class Dialect:
 def read_table(path: str | Path) -> tuple[pd.DataFrame, Dialect]:
     """The table in the file at `path` and how it is spelt.
 
-    Columns keep their names and order. Whole numbers are int64, or Int64 where cells are missing; other numbers float64;
-    booleans bool or boolean; everything else pandas' text dtype. Parquet keeps its own dtypes.
+    Columns keep their names and order. Whole numbers are int64, or Int64 where cells are missing; other numbers
+    float64; booleans bool or boolean; everything else pandas' text dtype. Parquet keeps its own dtypes.
 
     Raises DataError with the file's name when there is no such file, when it cannot be read, or is no table: empty,
     header alone, binary, rows of different lengths, columns without a name or with the same one, a cell larger than
@@ -78,18 +79,16 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, Dialect]:
     where = str(path)
     if path.is_dir():
         raise DataError("is a folder", where=where, remedy="give the file of a table")
+    if path.exists() and not path.is_file():
+        raise DataError("is not a regular file", where=where, remedy="save the table to a file first")
     try:
-        if not path.exists():
-            raise DataError("does not exist", where=where, remedy="check the path")
-        if not path.is_file():
-            raise DataError("is not a regular file", where=where, remedy="save the table to a file first")
         with path.open("rb") as file:
             start = file.read(8)
         if start[:4] == b"PAR1" or path.suffix.lower() in _PARQUET_SUFFIXES:
             return _read_parquet(path)
         return _read_csv(path, _found_compression(path, start))
-    except DataError:
-        raise
+    except FileNotFoundError as error:
+        raise DataError("does not exist", where=where, remedy="check the path") from error
     except PermissionError as error:
         raise DataError("may not be read", where=where, remedy="ask for permission to read it") from error
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
@@ -101,9 +100,9 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, Dialect]:
 def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None = None) -> None:
     """Write `frame`, without its index, to the file at `path`, beside it first, then renamed: whole or not at all.
 
-    The suffix of `path` says whether it is CSV or Parquet and compressed or not; `dialect` says the rest, and everything
-    where the suffix is unknown. Raises DataError when the file cannot be written: no such folder, no permission, no space
-    left, a value that the file's format or encoding does not have.
+    The suffix of `path` says whether it is CSV or Parquet and compressed or not; `dialect` says the rest, and
+    everything where the suffix is unknown. Raises DataError when the file cannot be written: no such folder, no
+    permission, no space left, a value that the file's format or encoding does not have.
     """
     path = Path(path)
     where = str(path)
@@ -119,28 +118,24 @@ def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None =
     try:
         with aside.open("wb") as file:
             if dialect.kind == "parquet":
-                frame.to_parquet(file, index=False, engine="pyarrow", compression=dialect.compression or None)  # type: ignore[arg-type]
+                codec: Any = dialect.compression or None
+                frame.to_parquet(file, index=False, engine="pyarrow", compression=codec)
             else:
                 _write_csv(frame, file, dialect, whole.name)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(aside, whole)
+        aside.replace(whole)
     except OSError as error:
         raise _unwritable(error, where) from error
     except UnicodeEncodeError as error:
         problem = f"{error.object[error.start : error.end]!r} cannot be written as {dialect.encoding}"
         raise DataError(problem, where=where, remedy="write UTF-8 or Parquet") from error
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        raise DataError(f"cannot be written as {dialect.kind} ({error})", where=where, remedy="try another format") from error
+        problem = f"cannot be written as {dialect.kind} ({error})"
+        raise DataError(problem, where=where, remedy="try another format") from error
     finally:
-        _remove(aside)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        return  # the error that brought us here is the one to tell
+        with contextlib.suppress(OSError):  # the error that brought us here is the one to tell
+            aside.unlink(missing_ok=True)
 
 
 def _unwritable(error: OSError, where: str) -> DataError:
@@ -165,14 +160,15 @@ def _dialect_for(path: Path, dialect: Dialect | None) -> Dialect:
     return given
 
 
-def _write_csv(frame: pd.DataFrame, file: IO[bytes], dialect: Dialect, name: str) -> None:
+def _write_csv(frame: pd.DataFrame, file: IO[bytes], dialect: Dialect, file_name: str) -> None:
     true, false = dialect.truths
-    flags = [column for column in frame if pd.api.types.is_bool_dtype(frame[column].dtype)]
-    if dialect.truths != _TRUTHS[0] and flags:
-        frame = frame.assign(**{flag: frame[flag].astype(object).map({True: true, False: false}) for flag in flags})
+    if dialect.truths != _TRUTHS[0]:
+        frame = frame.copy(deep=False)
+        for name in [name for name in frame if pd.api.types.is_bool_dtype(frame[name].dtype)]:
+            frame[name] = frame[name].astype(object).map({True: true, False: false})
     options: dict[str, Any] = {"method": dialect.compression or None}
     if dialect.compression == "zip":
-        options["archive_name"] = name.removesuffix(".zip")
+        options["archive_name"] = file_name.removesuffix(".zip")
     if dialect.compression == "gzip":
         options["mtime"] = 0  # the same table makes the same file
     frame.to_csv(
@@ -221,7 +217,7 @@ def _refuse_huge_cells(metadata: pq.FileMetaData, where: str) -> None:
     for group in range(metadata.num_row_groups):
         for index in range(metadata.num_columns):
             chunk = metadata.row_group(group).column(index)
-            if chunk.total_uncompressed_size > MAX_CELL_BYTES and chunk.total_uncompressed_size > chunk.num_values * 2**20:
+            if chunk.total_uncompressed_size > max(MAX_CELL_BYTES, chunk.num_values * 2**20):
                 raise _huge(where, f"column '{chunk.path_in_schema}' has")
 
 
@@ -335,13 +331,9 @@ def _head_rows(head: bytes, encoding: str) -> dict[str, list[list[str]]]:
     text = head.decode(encoding, errors="replace")
     rows = {}
     for delimiter in _DELIMITERS:
-        found = []
-        try:
-            for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-                if row:
-                    found.append(row)
-        except csv.Error:  # a cell longer than the reader takes; the rows before it will do
-            pass
+        found: list[list[str]] = []
+        with contextlib.suppress(csv.Error):  # a cell longer than the reader takes; the rows before it will do
+            found.extend(row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row)
         rows[delimiter] = found[:-1] if len(head) == _HEAD_BYTES and len(found) > 1 else found
     return rows
 
@@ -418,7 +410,7 @@ _SCREEN = 1000
 
 def _typed(table: pa.Table, delimiter: str, encoding: str, compression: str) -> tuple[pd.DataFrame, Dialect]:
     """`table` of text with its columns as what they spell."""
-    columns = {name: cells for name, cells in zip(table.column_names, table.columns, strict=True)}
+    columns = dict(zip(table.column_names, table.columns, strict=True))
     typed = {name: _as_number(cells, ".") for name, cells in columns.items()}
     decimal = "."
     if not any(found is not None and found.dtype == np.float64 for found in typed.values()):
@@ -508,7 +500,7 @@ def _as_truth(cells: pa.ChunkedArray, truths: tuple[str, str]) -> Any:
 
 
 def _as_text(cells: pa.ChunkedArray) -> Any:
-    dtype = pd.Series([""]).dtype
+    dtype: Any = pd.Series([""]).dtype
     if isinstance(dtype, pd.StringDtype):
         return dtype.__from_arrow__(cells)
     texts = cells.to_numpy()
