@@ -203,7 +203,7 @@ class _Features:
                 continue
             column = kinds.get(name)
             kind = _kind(train[name]) if column is None else _JUDGED_AS.get(str(column.kind), "")
-            if not kind:
+            if not kind or train[name].isna().all():
                 continue
             self.kinds[name] = kind
             self.formats[name] = None if column is None else column.format
@@ -467,7 +467,9 @@ def _predict(
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a judge that is nearly there judges all methods alike
         logistic = LogisticRegression(max_iter=300).fit(encoder.transform(matrix), codes)
-        fitted = ((logistic, encoder.transform(held)), (boosting.fit(matrix, codes), held))
+        # Boosting cannot bin a column that is missing in every row it is given.
+        binned = np.where(np.isnan(matrix).all(axis=0), 0.0, matrix)
+        fitted = ((logistic, encoder.transform(held)), (boosting.fit(binned, codes), held))
         for judge, rows in fitted:
             probabilities = np.zeros((len(held), n_classes))
             probabilities[:, judge.classes_] = judge.predict_proba(rows)
