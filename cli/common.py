@@ -42,7 +42,7 @@ class Failure(click.ClickException):
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(" ".join(message.split()))
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance as well
 
     def show(self, file: Any = None) -> None:
         """Write the line to stderr, or to `file`."""

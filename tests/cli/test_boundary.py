@@ -26,7 +26,7 @@ from .conftest import Invoke, the_error
         (["augment", "t.csv", "--target", "y", "--seed", "-1"], "--seed"),
         (["augment", "t.csv", "--target", "y", "--save", "a", "--from", "b"], "--from"),
         (["augment", "t.csv", "--target", "y", "--from", "b", "--steps", "9"], "--steps"),
-        (["augment", "t.csv", "--target", "y", "-o", "r.html", "--report", "r.html"], "--report"),
+        (["augment", "t.csv", "--target", "y", "-o", "r.csv", "--report", "r.csv"], "--report"),
         (["train", "t.csv", "--target", "y"], "--save"),
         (["generate", "folder"], "--rows"),
         (["generate", "folder", "-n", "0"], "--rows"),
