@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -209,7 +210,7 @@ def _spelling(column: Column) -> Any:
 
     def number(value: Any) -> Any:
         try:
-            return float(value) if isinstance(value, str) else value
+            return float(value) if isinstance(value, str | Decimal) else value
         except ValueError:
             return value
 

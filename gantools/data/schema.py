@@ -84,10 +84,11 @@ class Column:
     n_distinct: distinct values, missing ones apart. levels: of a categorical, boolean or constant column, most
     frequent first (of the target: ascending). n_pooled: how many rarer levels were pooled; pooled: the most frequent of
     those, at most MAX_POOLED. categories, ordered, categories_dtype: as declared by a pandas categorical, else None,
-    False, "". low, high: bounds of a number; microseconds for datetimes and lengths of time. decimals: every value is a multiple
-    of 10**-decimals; None when there is no such number up to 6, and for datetimes. step: every datetime or length of
-    time is a multiple of so many microseconds; None when it is none of STEPS_US. format: how a datetime was spelt
-    that came as text. rule: the named rule that made the column what it is, "" when none did.
+    False, "". low, high: bounds of a number, and of whole-number identifiers; microseconds for datetimes and lengths of
+    time. decimals: every value is a multiple of 10**-decimals; None when there is no such number up to 6, and for
+    datetimes. step: every datetime or length of time is a multiple of so many microseconds; None when of none of
+    STEPS_US. format: how a datetime was spelt that came as text. rule: the named rule that made the column what it is,
+    "" when none did.
     """
 
     name: str
@@ -426,7 +427,8 @@ class _Feature:
 
     def _levels(self, plain: bool = False) -> Column:
         """The column as levels; plain: whatever the rules say, for a kind that was chosen."""
-        tally = _Tally.of(self.series, self.name)
+        is_decimal = self.family is Family.DECIMAL  # JSON has no decimals: their levels are floats
+        tally = _Tally.of(pd.Series(to_floats(self.series, self.family)) if is_decimal else self.series, self.name)
         if self.family in (Family.FLOAT, Family.MIXED, Family.CATEGORY) and any(
             isinstance(value, float) and not np.isfinite(value) for value in tally.levels
         ):
@@ -523,9 +525,10 @@ def _outside(low: int, high: int) -> tuple[float, float]:
 
 
 def _decimals(distinct: Floats, precision: type[np.floating[Any]]) -> int | None:
-    for decimals in range(MAX_DECIMALS + 1):
-        if np.array_equal(np.round(distinct, decimals).astype(precision), distinct.astype(precision)):
-            return decimals
+    with np.errstate(over="ignore", invalid="ignore"):  # rounding the very largest numbers overflows
+        for decimals in range(MAX_DECIMALS + 1):
+            if np.array_equal(np.round(distinct, decimals).astype(precision), distinct.astype(precision)):
+                return decimals
     return None
 
 

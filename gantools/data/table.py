@@ -322,6 +322,8 @@ def _read_text(path: Path, compression: str, encoding: str, head: bytes) -> tupl
         ) from error
     if not table.num_rows:
         raise DataError("has a header and no rows", where=where, remedy="give a table with rows")
+    if table.column_names != names:
+        raise DataError("has a header that cannot be read", where=where, remedy="quote its names plainly")
     _check_cells(table, path, compression, encoding, delimiter)
     return _typed(table, delimiter, encoding, compression)
 
@@ -376,7 +378,8 @@ def _odd_row(path: Path, compression: str, encoding: str, delimiter: str, width:
         try:
             for row in rows:
                 if row and len(row) != width:
-                    problem = f"line {line} has {len(row)} fields where the header names {width}"
+                    fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
+                    problem = f"line {line} has {fields} where the header names {width}"
                     remedy = "mend the line, or quote cells that contain the delimiter"
                     return DataError(problem, where=where, remedy=remedy)
                 line = rows.line_num + 1
@@ -501,7 +504,7 @@ def _as_truth(cells: pa.ChunkedArray, truths: tuple[str, str]) -> Any:
 
 def _as_text(cells: pa.ChunkedArray) -> Any:
     dtype: Any = pd.Series([""]).dtype
-    if isinstance(dtype, pd.StringDtype):
+    if dtype.kind != "O" or isinstance(dtype, pd.StringDtype):
         return dtype.__from_arrow__(cells)
     texts = cells.to_numpy()
     if cells.null_count:
