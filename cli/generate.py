@@ -68,7 +68,7 @@ def generate(
     if where is not None:
         from gantools.workflow import match_label
 
-        counts = {match_label(synthesizer.schema_, _label_text(where, target)): rows}
+        counts = {match_label(synthesizer.schema_, _label_text(where, target), "--where"): rows}
     frame = synthesizer.sample(counts, seed=seed)
     write_table(frame, destination)
 

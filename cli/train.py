@@ -69,11 +69,17 @@ def train(
 
     from gantools.augment.synthesizer import Synthesizer
     from gantools.data.schema import infer_schema
+    from gantools.workflow import check_target
 
     with about(data):
         schema = infer_schema(frame, target, kinds_given)
+        check_target(schema)
     synthesizer = Synthesizer(model, options, config)
-    with TrainingProgress() as progress, on_interrupt(f"go on with --resume where {save} holds a checkpoint"):
+    with (
+        about(data),
+        TrainingProgress() as progress,
+        on_interrupt(f"go on with --resume where {save} holds a checkpoint"),
+    ):
         synthesizer.fit(
             frame, target, schema=schema, folder=save, resume=resume, progress=lambda state: progress(STAGE, state)
         )

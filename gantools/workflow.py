@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gantools.augment.balance import BalanceResult, balance
+from gantools.augment.balance import FLAG, BalanceResult, Strategy, balance, rows_to_make
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.data.schema import Kind, Schema, infer_schema
@@ -58,14 +58,14 @@ class AugmentResult:
     def synthetic(self) -> pd.DataFrame:
         """The synthetic rows alone."""
         frame = self.balance.frame
-        return frame[frame["is_synthetic"].to_numpy(dtype=bool)].reset_index(drop=True)
+        return frame[frame[FLAG].to_numpy(dtype=bool)].reset_index(drop=True)
 
 
 def augment_table(
     frame: pd.DataFrame,
     target: str,
     *,
-    strategy: str | float | Mapping[Any, int] = "auto",
+    strategy: Strategy = "auto",
     model: str = "tabular",
     options: Mapping[str, Any] | None = None,
     train: TrainConfig | None = None,
@@ -86,16 +86,23 @@ def augment_table(
     generator came out, KeyboardInterrupt where training was interrupted.
     """
     config = train or TrainConfig(seed=seed)
+    if FLAG in frame.columns:
+        remedy = f"keep the rows where it is false, drop it, and balance those; or rename the column '{FLAG}'"
+        raise DataError("the table holds synthetic rows already", where=f"column '{FLAG}'", remedy=remedy)
     notes: list[str] = []
     if synthesizer is not None:
         if with_verdict:
             notes.append(
                 "No verdict: the loaded generator may have been trained on any of these rows, so none can be held back."
             )
+        check_fits(frame, target, synthesizer.schema_)
+        strategy = check_strategy(frame, synthesizer.schema_, strategy)
         result = balance(frame, target, strategy=strategy, synthesizer=synthesizer, seed=seed)
         return AugmentResult(result, synthesizer.schema_, synthesizer, None, tuple(notes))
 
     schema = infer_schema(frame, target, kinds)
+    check_target(schema)
+    strategy = check_strategy(frame, schema, strategy)
 
     def trained(rows: pd.DataFrame, described: Schema, stage: str, share: float, stage_seed: int) -> Synthesizer:
         budget_s = None if config.budget_s is None else config.budget_s * share
@@ -115,7 +122,7 @@ def augment_table(
             maker = trained(rows, infer_schema(rows, target, kinds), STAGE_VERDICT, VERDICT_SHARE, repeat_seed)
             asked = scaled_strategy(strategy, rows[target], len(rows) / len(frame))
             result = balance(rows, target, strategy=asked, synthesizer=maker, seed=repeat_seed)
-            return result.frame.drop(columns="is_synthetic")
+            return result.frame.drop(columns=FLAG)
 
         try:
             judged = verdict(frame, target, {"gantools": balancer}, schema=schema, seed=seed)
@@ -127,9 +134,51 @@ def augment_table(
     return AugmentResult(result, schema, final, judged, tuple(notes))
 
 
-def scaled_strategy(
-    strategy: str | float | Mapping[Any, int], labels: pd.Series[Any], share: float
-) -> str | float | dict[Any, int]:
+def check_target(schema: Schema) -> None:
+    """Refuse a target that cannot be a class: a single label, or more labels than half the rows. Raises DataError."""
+    where = f"column '{schema.target}'"
+    n_labels = len(schema[str(schema.target)].levels)
+    if n_labels < 2:
+        raise DataError("all rows have one class", where=where, remedy="give rows of at least two classes")
+    if 2 * n_labels > schema.n_rows:
+        problem = f"has {n_labels} different labels in {schema.n_rows} rows, so it is no class"
+        raise DataError(problem, where=where, remedy="name the column of the classes, or put measurements into ranges")
+
+
+def check_strategy(frame: pd.DataFrame, schema: Schema, strategy: Strategy) -> Strategy:
+    """The strategy with its labels as the table spells them: JSON has text where the table may have numbers.
+
+    Raises ConfigError for a strategy that does not fit the labels or asks for nothing.
+    """
+    if isinstance(strategy, Mapping):
+        strategy = {match_label(schema, str(label), "--strategy"): count for label, count in strategy.items()}
+    if not rows_to_make(frame[str(schema.target)], strategy):
+        problem = "every class has as many rows as asked for already"
+        raise ConfigError(problem, where="--strategy", remedy="""ask for more, such as '{"label": 500}'""")
+    return strategy
+
+
+def check_fits(frame: pd.DataFrame, target: str, schema: Schema) -> None:
+    """Refuse a table that the loaded generator does not make rows of. Raises DataError naming the columns."""
+    if target != schema.target:
+        problem = f"the generator was trained for the target '{schema.target}'"
+        raise DataError(problem, where=f"column '{target}'", remedy="name that one, or train a generator anew")
+    lacking = [name for name in schema.names if name not in frame.columns]
+    further = [str(name) for name in frame.columns if name not in schema.names]
+    if lacking or further:
+        problem = f"the generator knows {_named(lacking)}, the table does not" if lacking else ""
+        problem += "; " if lacking and further else ""
+        problem += f"the table has {_named(further)}, the generator does not" if further else ""
+        raise DataError(problem, remedy="use the generator of this table")
+
+
+def _named(columns: list[str]) -> str:
+    shown = ", ".join(f"'{name}'" for name in columns[:5])
+    more = f" and {len(columns) - 5} more" if len(columns) > 5 else ""
+    return f"the column{'s' if len(columns) > 1 else ''} {shown}{more}"
+
+
+def scaled_strategy(strategy: Strategy, labels: pd.Series[Any], share: float) -> Strategy:
     """The same wish for a part of the table: asked counts shrink by `share`, but never under what is there."""
     if not isinstance(strategy, Mapping):
         return strategy
@@ -137,10 +186,10 @@ def scaled_strategy(
     return {label: max(math.ceil(count * share), int(there.get(label, 0))) for label, count in strategy.items()}
 
 
-def match_label(schema: Schema, text: str) -> Any:
+def match_label(schema: Schema, text: str, option: str) -> Any:
     """The label of the schema's target that `text` spells: 'yes', '1', '1.0' and 'true' all find theirs.
 
-    Raises ConfigError naming the labels where there is none.
+    Raises ConfigError naming `option` and the labels where there is none.
     """
     levels = schema[str(schema.target)].levels
     for level in levels:
@@ -160,4 +209,4 @@ def match_label(schema: Schema, text: str) -> Any:
     near = difflib.get_close_matches(text, names, n=1)
     listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
     remedy = f"did you mean {near[0]!r}? the labels are {listed}" if near else f"the labels are {listed}"
-    raise ConfigError(f"column {schema.target!r} has no label {text!r}", where="--where", remedy=remedy)
+    raise ConfigError(f"column {schema.target!r} has no label {text!r}", where=option, remedy=remedy)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -57,14 +60,55 @@ def test_where_names_what_is_wrong(invoke: Invoke, generator: Path, tmp_path: Pa
     assert not list(tmp_path.iterdir())
 
 
-def test_train_refuses_a_full_folder_and_resumes(invoke: Invoke, customers: Path, tmp_path: Path) -> None:
-    """Without --resume or --force a trained generator is safe; --resume goes on to more steps."""
+def test_a_trained_generator_is_safe(invoke: Invoke, customers: Path, tmp_path: Path) -> None:
+    """Without --force it is not trained over, and a finished run is not resumed."""
     save = tmp_path / "run"
     arguments = ("train", customers, "--target", "churned", "--save", save, "--device", "cpu", "--json")
     assert the_json(invoke(*arguments, "--steps", "10"))["training"]["steps"] == 10
-    assert "not empty" in the_error(invoke(*arguments, "--steps", "10"))
-    assert the_json(invoke(*arguments, "--steps", "20", "--resume"))["training"]["steps"] == 20
-    assert the_json(invoke(*arguments, "--steps", "10", "--force"))["training"]["steps"] == 10
+    assert "not empty" in the_error(invoke(*arguments, "--steps", "12"))
+    assert "finished" in the_error(invoke(*arguments, "--steps", "10", "--resume"))
+    assert the_json(invoke(*arguments, "--steps", "12", "--force"))["training"]["steps"] == 12
+
+
+# Checkpoints as often as possible; at the third news of training the process is killed as `kill -9` would.
+KILLED = """
+import dataclasses, os, signal, sys
+from gantools_cli import show, train
+from gantools_cli.main import main
+given = train.train_config
+train.train_config = lambda **options: dataclasses.replace(given(**options), checkpoint_every_s=0)
+news = []
+def tell(*_):
+    news.append(1)
+    if len(news) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+show.TrainingProgress.__call__ = tell
+main(sys.argv[1:])
+"""
+
+
+def test_a_killed_training_resumes_to_the_same_generator(invoke: Invoke, customers: Path, tmp_path: Path) -> None:
+    """Killed in the middle and resumed, a generator makes the rows of one trained in one go."""
+    arguments = [
+        "train",
+        str(customers),
+        "--target",
+        "churned",
+        "--steps",
+        "220",
+        "--device",
+        "cpu",
+        "--json",
+        "--save",
+    ]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments, str(tmp_path / "killed")], timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert the_json(invoke("info", tmp_path / "killed", "--json"))["training"]["steps"] == 100
+    the_json(invoke(*arguments, tmp_path / "killed", "--resume"))
+    the_json(invoke(*arguments, tmp_path / "whole"))
+    for name in ("killed", "whole"):
+        the_json(invoke("generate", tmp_path / name, "-n", "60", "-o", tmp_path / f"{name}.csv", "--json"))
+    assert (tmp_path / "killed.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
 def test_train_takes_model_settings_and_kinds(invoke: Invoke, customers: Path, tmp_path: Path) -> None:
