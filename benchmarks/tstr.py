@@ -88,12 +88,18 @@ class Judge:
         texts = {name: pd.Categorical(frame[name], categories=levels) for name, levels in self.levels.items()}
         return frame[self.numbers].astype(float).assign(**texts)
 
-    def __call__(self, rows: pd.DataFrame, test: pd.DataFrame, seed: int) -> dict[str, float]:
+    def fitted(self, rows: pd.DataFrame, seed: int = 0) -> Any:
+        """The classifier trained on labelled rows."""
         from sklearn.ensemble import HistGradientBoostingClassifier
-        from sklearn.metrics import accuracy_score, f1_score
 
         model = HistGradientBoostingClassifier(categorical_features="from_dtype", random_state=seed)
-        model.fit(self.features(rows), rows[self.target].to_numpy())
+        return model.fit(self.features(rows), rows[self.target].to_numpy())
+
+    def __call__(self, rows: pd.DataFrame, test: pd.DataFrame, seed: int) -> dict[str, float]:
+        """Figures on the test rows after training on `rows`."""
+        from sklearn.metrics import accuracy_score, f1_score
+
+        model = self.fitted(rows, seed)
         probabilities = model.predict_proba(self.features(test))
         truth = test[self.target].to_numpy()
         hat = model.classes_[probabilities.argmax(axis=1)]
