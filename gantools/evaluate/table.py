@@ -37,6 +37,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from gantools.data.dates import parse
 from gantools.errors import DataError
 
 if TYPE_CHECKING:
@@ -610,7 +611,7 @@ def _kind(column: pd.Series[Any]) -> str:
         return "level"
     if pd.api.types.is_numeric_dtype(dtype):
         return "number"
-    if pd.api.types.is_datetime64_any_dtype(dtype) or pd.api.types.is_timedelta64_dtype(dtype):
+    if _dtype_kind(column) in "mM":
         return "time"
     if pd.api.types.is_object_dtype(dtype):
         seen = pd.api.types.infer_dtype(column, skipna=True)
@@ -622,6 +623,8 @@ def _kind(column: pd.Series[Any]) -> str:
 
 
 def _numbers(column: pd.Series[Any]) -> Floats:
+    if _dtype_kind(column) == "m":
+        return _seconds(column, None)
     if not pd.api.types.is_numeric_dtype(column.dtype):
         column = pd.to_numeric(column, errors="coerce")
     values = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
@@ -631,11 +634,19 @@ def _numbers(column: pd.Series[Any]) -> Floats:
 
 
 def _seconds(column: pd.Series[Any], text_format: str | None) -> Floats:
-    if pd.api.types.is_timedelta64_dtype(column.dtype):
+    """Lengths of time, or moments since the epoch. text_format: how moments that are text are written."""
+    if _dtype_kind(column) == "m":
         return np.asarray(column.dt.total_seconds(), dtype=np.float64)
-    is_time = pd.api.types.is_datetime64_any_dtype(column.dtype)
-    times = pd.to_datetime(column, format=None if is_time else text_format, errors="coerce", utc=True)
-    return np.asarray((times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1), dtype=np.float64)
+    if text_format and _dtype_kind(column) != "M":
+        moments = parse(column, text_format)
+    else:
+        moments = pd.to_datetime(column, errors="coerce", utc=True).dt.tz_localize(None).to_numpy("datetime64[us]")
+    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / 1e6)
+
+
+def _dtype_kind(column: pd.Series[Any]) -> str:
+    """ "M" for moments, "m" for lengths of time, whatever holds them."""
+    return str(getattr(column.dtype, "kind", "O"))
 
 
 def _texts(column: pd.Series[Any]) -> tuple[Ints, list[str]]:

@@ -10,6 +10,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer, load_iris, make_classification
 from sklearn.metrics import average_precision_score
 
+from gantools.data.schema import infer_schema
 from gantools.errors import DataError
 from gantools.evaluate.table import FIGURES, average_precision, holdback, scores, verdict
 
@@ -136,6 +137,25 @@ def test_missing_text_dates_booleans_and_unseen_levels(backend: str | None) -> N
     assert found.scores["none"]["average_precision"] > 0.4  # far above the 15 % of the class: the columns were read
 
 
+@pytest.mark.parametrize("form", ["%d.%m.%Y %H:%M", "timedelta", "datetime", "date"])
+def test_times_are_read_as_times_with_and_without_a_schema(form: str) -> None:
+    """The class is when a thing happened: only a judge that reads the time can tell."""
+    rng = np.random.default_rng(0)
+    hours = np.sort(rng.integers(0, 20_000, 600))
+    when = pd.Series(pd.Timestamp("2022-03-01") + pd.to_timedelta(hours, unit="h"))
+    written = {
+        "timedelta": pd.Series(pd.to_timedelta(hours, unit="h")),
+        "datetime": when.astype("timestamp[us][pyarrow]"),
+        "date": when.dt.date,
+    }
+    frame = pd.DataFrame({"when": written.get(form, when.dt.strftime(form)), "noise": rng.normal(size=600)})
+    frame = frame.assign(label=np.where((hours > 5_000) & (hours < 8_000), "yes", "no"))
+    found = verdict(frame, "label", {"gantools": repeat}, schema=infer_schema(frame, "label"))
+    assert found.scores["none"]["average_precision"] > 0.5
+    if form not in ("%d.%m.%Y %H:%M",):
+        assert verdict(frame, "label", {"gantools": repeat}).scores["none"]["average_precision"] > 0.5
+
+
 def test_text_alone_is_enough() -> None:
     found = verdict(mixed()[["text", "many", "flag", "label"]], "label", {"gantools": repeat})
     assert found.scores["smote"] is not None
@@ -223,7 +243,6 @@ def test_large_tables_are_thinned_and_say_so(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_identifiers_of_the_schema_are_kept_from_the_judges() -> None:
     """Fresh identifiers mark synthetic rows; judges must not learn the class from them."""
-    schema_module = pytest.importorskip("gantools.data.schema")
     frame = rare(2_000, share=0.1, flip_y=0.2).assign(customer_id=np.arange(2_000))
 
     def fresh_ids(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -231,7 +250,7 @@ def test_identifiers_of_the_schema_are_kept_from_the_judges() -> None:
         balanced.loc[len(rows) :, "customer_id"] = np.arange(len(balanced) - len(rows)) + 10_000
         return balanced
 
-    schema = schema_module.infer_schema(frame, "label")
+    schema = infer_schema(frame, "label")
     with_schema = verdict(frame, "label", {"gantools": fresh_ids}, schema=schema)
     assert with_schema.scores == verdict(frame.drop(columns="customer_id"), "label", {"gantools": repeat}).scores
 
