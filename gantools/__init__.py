@@ -1,0 +1,48 @@
+"""gantools: balance tables with conditional GANs. The names below are imported when they are first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "GANOverSampler": "gantools.augment.sampler",
+    "Synthesizer": "gantools.augment.synthesizer",
+    "balance": "gantools.augment.balance",
+    "verdict": "gantools.evaluate.table",
+    "TrainConfig": "gantools.config",
+    "Schema": "gantools.data.schema",
+    "Kind": "gantools.data.schema",
+    "infer_schema": "gantools.data.schema",
+    "read_table": "gantools.data.table",
+    "write_table": "gantools.data.table",
+    "list_models": "gantools.registry",
+    "register": "gantools.registry",
+    "GantoolsError": "gantools.errors",
+}
+__all__ = ["__version__", *sorted(_HOMES)]
+
+if TYPE_CHECKING:
+    from gantools.augment.balance import balance
+    from gantools.augment.sampler import GANOverSampler
+    from gantools.augment.synthesizer import Synthesizer
+    from gantools.config import TrainConfig
+    from gantools.data.schema import Kind, Schema, infer_schema
+    from gantools.data.table import read_table, write_table
+    from gantools.errors import GantoolsError
+    from gantools.evaluate.table import verdict
+    from gantools.registry import list_models, register
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gantools' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,73 @@
+"""Models are found, not listed: a class that carries `@register` is known to the CLI, the contract tests and checkpoints.
+
+`discover` imports every module of `gantools.models` and every entry point of the group `gantools.models`, so that a model from
+another package joins the shelf by being installed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+import pkgutil
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gantools.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gantools.models.base import GAN
+
+GROUP = "gantools.models"
+_models: dict[str, type[GAN]] = {}
+Model = TypeVar("Model", bound="type[GAN]")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What the shelf says of one model. options: the name of each option and its default."""
+
+    name: str
+    modality: str
+    summary: str
+    paper: str
+    options: dict[str, Any]
+
+
+def register(cls: Model) -> Model:
+    """Class decorator: make a model known under its `name`. A second class of that name is an error."""
+    known = _models.get(cls.name)
+    if known is not None and known.__qualname__ != cls.__qualname__:
+        raise ConfigError(f"two models are called {cls.name!r}: {known.__module__} and {cls.__module__}", remedy="rename one")
+    _models[cls.name] = cls
+    return cls
+
+
+def discover() -> dict[str, type[GAN]]:
+    """Every registered model by name, sorted. Imports torch."""
+    package = importlib.import_module(GROUP)
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{GROUP}.{module.name}")
+    for entry in entry_points(group=GROUP):
+        entry.load()
+    return dict(sorted(_models.items()))
+
+
+def get(name: str) -> type[GAN]:
+    """The class registered as `name`. Raises ConfigError, with the nearest name, when there is none."""
+    models = discover()
+    if name in models:
+        return models[name]
+    near = difflib.get_close_matches(name, models, n=1)
+    remedy = f"did you mean {near[0]!r}?" if near else "choose one of " + ", ".join(models)
+    raise ConfigError(f"there is no model called {name!r}", where="--model", remedy=remedy)
+
+
+def list_models(modality: str | None = None) -> list[ModelInfo]:
+    """What is on the shelf, optionally of one modality ("table")."""
+    return [
+        ModelInfo(cls.name, cls.modality, cls.summary, cls.paper, dataclasses.asdict(cls.Options()))
+        for cls in discover().values()
+        if modality in (None, cls.modality)
+    ]
