@@ -1,0 +1,1 @@
+"""Raw table <-> tensors, fitted once and invertible. May import data."""
