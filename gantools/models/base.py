@@ -1,0 +1,134 @@
+"""The protocol of a GAN: its nets, its training phases as data, and how to sample from it.
+
+Adding a model means adding one file to this folder: a subclass of `GAN` with `@register`. The loop, checkpoints, the command
+line and the contract tests find it by themselves.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gantools.encode.table import Layout
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What a model must know of the data to build its nets.
+
+    layout: how an encoded row is laid out. class_counts: real rows of each class, in the order of the labels.
+    """
+
+    layout: Layout
+    class_counts: tuple[int, ...]
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.class_counts)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a phase's loss is given.
+
+    real: [B, width] encoded rows. label: [B] int64. rank: [B] int64, place of each row in a fixed random order of its class, so
+    that `rank % n` makes n folds that each hold every class. progress: the share of the training that has passed, 0 to 1.
+    random: where noise comes from; use `noise` and `uniform`, nothing else, so that a run is repeatable.
+    """
+
+    real: Tensor
+    label: Tensor
+    rank: Tensor
+    progress: float
+    random: torch.Generator
+
+    def noise(self, *shape: int) -> Tensor:
+        """Standard normal, on the batch's device."""
+        return torch.randn(shape, device=self.real.device, generator=self.random)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform on [0, 1), on the batch's device."""
+        return torch.rand(shape, device=self.real.device, generator=self.random)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One kind of optimisation step.
+
+    nets: the names of the nets it updates. loss: what it minimises. every: run at each n-th step of the loop. repeats: how often
+    in a row, each time on a fresh batch. lr, betas, weight_decay: of its Adam. optimizer: "adam" or "rmsprop". decay: the learning rate
+    falls linearly to nothing. after: called when the step is done, for instance to clip weights.
+    """
+
+    name: str
+    nets: tuple[str, ...]
+    loss: Callable[[Batch], Tensor]
+    every: int = 1
+    repeats: int = 1
+    lr: float = 5e-4
+    betas: tuple[float, float] = (0.0, 0.99)
+    weight_decay: float = 0.0
+    optimizer: str = "adam"
+    decay: bool = True
+    after: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class GANOptions:
+    """Options every model has. Subclasses add theirs; all are settable from the command line with `--set`.
+
+    noise_dim: width of the noise that a sample is made from. width: of the hidden layers. steps: recommended length of training.
+    class_balance: share of each batch drawn with all classes equally likely, the rest as they occur.
+    """
+
+    noise_dim: int = 64
+    width: int = 128
+    steps: int = 2000
+    class_balance: float = 0.5
+
+    @classmethod
+    def tiny_values(cls) -> dict[str, Any]:
+        """Values with which training takes seconds."""
+        return {"noise_dim": 8, "width": 16, "steps": 20}
+
+
+class GAN(nn.Module, ABC):
+    """A generator, whatever trains it, and how to sample. Subclasses set the class variables and implement three methods.
+
+    name: what users call it. modality: "table". summary: one line for `gantools models`. paper: where it comes from.
+    averaged: names of the nets whose exponential moving average is what samples are drawn from.
+    """
+
+    name: ClassVar[str]
+    modality: ClassVar[str] = "table"
+    summary: ClassVar[str]
+    paper: ClassVar[str]
+    Options: ClassVar[type[GANOptions]] = GANOptions
+    averaged: ClassVar[tuple[str, ...]] = ("generator",)
+
+    def __init__(self, spec: DataSpec, options: GANOptions) -> None:
+        super().__init__()
+        self.spec = spec
+        self.options = options
+
+    @abstractmethod
+    def phases(self) -> Sequence[Phase]:
+        """What one step of the loop does, in order."""
+
+    @abstractmethod
+    def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
+        """Encoded rows [N, width] of the asked classes. label: [N] int64. Categories come as one-hot blocks."""
+
+    def sample_for_balancing(self, label: Tensor, random: torch.Generator) -> Tensor:
+        """Like `sample`, for rows that are to help a classifier rather than to be a faithful draw. The same unless a model says so."""
+        return self.sample(label, random)
+
+    @classmethod
+    def tiny(cls) -> GANOptions:
+        """Options with which training takes seconds, for tests."""
+        return cls.Options(**cls.Options.tiny_values())

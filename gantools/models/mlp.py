@@ -1,0 +1,157 @@
+"""What the plain GANs for tables share: two small MLPs, and the introductions' stabilisers as options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from gantools.losses import gradient_norm_penalty
+from gantools.models.base import GAN, Batch, DataSpec, GANOptions, Phase
+from gantools.nn.blocks import MLP, MinibatchDiscrimination
+from gantools.nn.conditioning import with_label
+from gantools.nn.rows import RowHead
+
+
+@dataclass(frozen=True)
+class MLPOptions(GANOptions):
+    """lr: the generator's learning rate. lr_ratio: the discriminator's, as a multiple of it (two time-scales, Heusel et al. 2017).
+    lr_decay: both fall linearly to nothing. n_critic: discriminator steps per generator step. batch_norm: in the generator (Ioffe and
+    Szegedy 2015). spectral_norm: in the discriminator (Miyato et al. 2018). minibatch_discrimination: Salimans et al. 2016.
+    label_smoothing: one-sided, ignored by Wasserstein losses. gradient_penalty: weight of R1 at real rows (Mescheder et al. 2018).
+    replay: share of generated rows that the discriminator sees from earlier steps (Shrivastava et al. 2017).
+    """
+
+    lr: float = 5e-4
+    lr_ratio: float = 1.0
+    lr_decay: bool = True
+    n_critic: int = 1
+    batch_norm: bool = False
+    spectral_norm: bool = False
+    minibatch_discrimination: bool = False
+    label_smoothing: float = 0.0
+    gradient_penalty: float = 0.0
+    replay: float = 0.0
+
+
+class MLPGenerator(nn.Module):
+    """Noise to an encoded row; with n_classes > 0 the label stands beside the noise."""
+
+    def __init__(self, spec: DataSpec, options: MLPOptions, *, conditional: bool) -> None:
+        super().__init__()
+        self.n_classes = spec.n_classes if conditional else 0
+        w = options.width
+        self.body = MLP(options.noise_dim + self.n_classes, w, w, w, batch_norm=options.batch_norm)
+        self.head = RowHead(w, spec.layout)
+
+    def forward(self, noise: Tensor, label: Tensor, uniform: Tensor, *, hard: bool = False) -> Tensor:
+        x = with_label(noise, label, self.n_classes) if self.n_classes else noise
+        return self.head(nn.functional.leaky_relu(self.body(x), 0.2), uniform, hard=hard)
+
+
+class MLPDiscriminator(nn.Module):
+    """An encoded row to a logit; with conditional the label stands beside the row."""
+
+    def __init__(self, spec: DataSpec, options: MLPOptions, *, conditional: bool) -> None:
+        super().__init__()
+        self.n_classes = spec.n_classes if conditional else 0
+        w = options.width
+        body: list[nn.Module] = [MLP(spec.layout.width + self.n_classes, w, w), nn.LeakyReLU(0.2)]
+        n_features = w
+        if options.minibatch_discrimination:
+            body.append(MinibatchDiscrimination(w))
+            n_features += body[-1].n_kernels  # type: ignore[operator]
+        self.body = nn.Sequential(*body, nn.Linear(n_features, 1))
+        if options.spectral_norm:
+            for layer in self.modules():
+                if isinstance(layer, nn.Linear):
+                    spectral_norm(layer)
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        return self.body(with_label(x, label, self.n_classes) if self.n_classes else x).squeeze(1)
+
+
+class MLPGAN(GAN):
+    """Base of the plain GANs: a subclass gives the two losses. Conditional on the label in both nets unless it says otherwise."""
+
+    Options = MLPOptions
+    options: MLPOptions
+    betas = (0.5, 0.99)
+    optimizer = "adam"
+
+    def __init__(self, spec: DataSpec, options: MLPOptions) -> None:
+        super().__init__(spec, options)
+        self.build()
+        n = 4 * 256 if options.replay else 0
+        self.register_buffer("replay_rows", torch.zeros(n, spec.layout.width))
+        self.register_buffer("replay_label", torch.full((n,), -1))
+
+    def build(self) -> None:
+        """Make the nets `generator` and `discriminator`."""
+        self.generator = MLPGenerator(self.spec, self.options, conditional=True)
+        self.discriminator = MLPDiscriminator(self.spec, self.options, conditional=True)
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """The adversarial part of the discriminator's loss, from its logits."""
+        raise NotImplementedError
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        """The generator's loss, from the discriminator's logits of its rows."""
+        raise NotImplementedError
+
+    def phases(self) -> Sequence[Phase]:
+        o = self.options
+        common = {"betas": self.betas, "optimizer": self.optimizer, "decay": o.lr_decay}
+        return (
+            Phase("discriminator", ("discriminator",), self.train_discriminator, repeats=o.n_critic,
+                  lr=o.lr * o.lr_ratio, after=self.after_discriminator, **common),
+            Phase("generator", ("generator",), self.train_generator, lr=o.lr, **common),
+        )  # fmt: skip
+
+    def after_discriminator(self) -> None:
+        """Called when the discriminator has been updated."""
+
+    def fake(self, batch: Batch) -> Tensor:
+        """Generated rows with the batch's labels, differentiable."""
+        n = len(batch.label)
+        noise = batch.noise(n, self.options.noise_dim)
+        uniform = batch.uniform(n, self.spec.layout.n_levels)
+        return self.generator(noise, batch.label, uniform)
+
+    def train_discriminator(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake, label = self.remember(self.fake(batch), batch)
+        real = batch.real.requires_grad_(self.options.gradient_penalty > 0)
+        logits = self.discriminator(real, batch.label)
+        loss = self.discriminator_loss(logits, self.discriminator(fake, label)) + self.penalty(real, fake, batch)
+        if self.options.gradient_penalty > 0:
+            loss = loss + self.options.gradient_penalty / 2 * gradient_norm_penalty(logits, real)
+        return loss
+
+    def penalty(self, real: Tensor, fake: Tensor, batch: Batch) -> Tensor:
+        """A further term of the discriminator's loss."""
+        return real.new_zeros(())
+
+    def train_generator(self, batch: Batch) -> Tensor:
+        return self.generator_loss(self.discriminator(self.fake(batch), batch.label))
+
+    def remember(self, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Exchange a share of the generated rows for ones of earlier steps, and keep some of the new ones instead."""
+        n = int(len(fake) * self.options.replay)
+        if not n:
+            return fake, batch.label
+        slot = (batch.uniform(n) * len(self.replay_rows)).long()
+        known = self.replay_label[slot] >= 0
+        old_rows = torch.where(known.unsqueeze(1), self.replay_rows[slot], fake[:n])
+        old_label = torch.where(known, self.replay_label[slot], batch.label[:n])
+        self.replay_rows[slot], self.replay_label[slot] = fake[:n], batch.label[:n]
+        return torch.cat([old_rows, fake[n:]]), torch.cat([old_label, batch.label[n:]])
+
+    def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
+        n = len(label)
+        noise = torch.randn((n, self.options.noise_dim), device=label.device, generator=random)
+        uniform = torch.rand((n, len(self.spec.layout.blocks)), device=label.device, generator=random)
+        return self.generator(noise, label, uniform, hard=True)

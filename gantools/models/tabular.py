@@ -1,0 +1,230 @@
+"""The default for tables: a relativistic conditional GAN, and a classifier that says which of its rows are worth having.
+
+Three things learn side by side, each a phase:
+
+* generator and discriminator play R3GAN's game: the relativistic pairing loss with R1 and R2 at every step, residual nets, the label
+  embedded in the one and projected in the other. Conditional generation (`sample`) needs nothing else.
+* a *classifier*: an ensemble of small MLPs on the real rows, one per fold, each kept at the weights with which it told its own
+  held-out fold best. It never trains on a generated row.
+
+To balance classes (`sample_for_balancing`) a class borrows from the others: candidates are drawn under every label, and row x is taken
+for class c with the importance weight that turns the pool into p(x | c), estimated from the classifier by Bayes' rule, times
+P(c | x, classes equally likely) ** sharpness. The first factor lets a class of fifty rows use what the generator
+learned from five thousand others about what rows look like; the second leaves out rows that would blur the border that a classifier
+is to learn. Sampling-importance-resampling: Rubin 1988. Weighing the candidates by a cross-fitted classifier is ours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
+from gantools.models.base import GAN, Batch, DataSpec, GANOptions, Phase
+from gantools.nn.blocks import SLOPE, ResidualBlock
+from gantools.nn.conditioning import Projection
+from gantools.nn.rows import RowHead
+from gantools.registry import register
+
+WINDOW = 25  # classifier steps over which the held-out loss is averaged before it is compared
+
+
+@dataclass(frozen=True)
+class TabularOptions(GANOptions):
+    """n_blocks: residual blocks of each net. lr: of generator and discriminator. gamma: weight of R1 and R2.
+    n_folds, classifier_width, classifier_lr, dropout, weight_decay: of the classifier ensemble. candidates: rows generated per row taken
+    when balancing. borrow: share of the candidates drawn with all labels equally likely, the rest as they occur. sharpness: how
+    strongly rows of which the classifier is sure are preferred when balancing; 0 takes them as they come.
+    """
+
+    n_blocks: int = 2
+    lr: float = 5e-4
+    gamma: float = 1.0
+    n_folds: int = 5
+    classifier_width: int = 96
+    classifier_lr: float = 2e-3
+    dropout: float = 0.3
+    weight_decay: float = 0.02
+    candidates: int = 8
+    borrow: float = 0.5
+    sharpness: float = 3.0
+
+
+@register
+class TabularGAN(GAN):
+    name = "tabular"
+    summary = "relativistic conditional GAN with R1 and R2, and a classifier that chooses rows for balancing (default)"
+    paper = "Huang et al. 2024, 'The GAN is dead; long live the GAN!'"
+    Options = TabularOptions
+    options: TabularOptions
+
+    def __init__(self, spec: DataSpec, options: TabularOptions) -> None:
+        super().__init__(spec, options)
+        self.generator = Generator(spec, options)
+        self.discriminator = Discriminator(spec, options)
+        self.classifier = FoldEnsemble(spec.layout.width, spec.n_classes, options)
+        counts = torch.tensor(spec.class_counts, dtype=torch.float32)
+        share = options.class_balance * (counts > 0) / (counts > 0).sum() + (1 - options.class_balance) * counts / counts.sum()
+        pool = options.borrow * (counts > 0) / (counts > 0).sum() + (1 - options.borrow) * counts / counts.sum()
+        self.register_buffer("log_drawn", share.clamp(min=1e-9).log(), persistent=False)  # classes in training batches
+        self.register_buffer("log_pool", pool.clamp(min=1e-9).log(), persistent=False)  # classes among the candidates
+
+    def phases(self) -> Sequence[Phase]:
+        o = self.options
+        return (
+            Phase("discriminator", ("discriminator",), self.train_discriminator, lr=o.lr),
+            Phase("generator", ("generator",), self.train_generator, lr=o.lr),
+            Phase("classifier", ("classifier",), self.train_classifier, every=2, lr=o.classifier_lr, betas=(0.9, 0.99),
+                  weight_decay=o.weight_decay),
+        )  # fmt: skip
+
+    def fake(self, batch: Batch) -> Tensor:
+        """Generated rows with the batch's labels, differentiable."""
+        n = len(batch.label)
+        noise = batch.noise(n, self.options.noise_dim)
+        return self.generator(noise, batch.label, batch.uniform(n, self.spec.layout.n_levels), hard=False)
+
+    def train_discriminator(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake = self.fake(batch)
+        x = torch.cat([batch.real, fake]).requires_grad_(True)
+        logits = self.discriminator(x, torch.cat([batch.label, batch.label]))
+        real, generated = logits.chunk(2)
+        # The mean over both halves is half of R1 plus R2, each of which counts gamma / 2.
+        return discriminator_relativistic(real, generated) + self.options.gamma * gradient_norm_penalty(logits, x)
+
+    def train_generator(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            real = self.discriminator(batch.real, batch.label)
+        return generator_relativistic(real, self.discriminator(self.fake(batch), batch.label))
+
+    def train_classifier(self, batch: Batch) -> Tensor:
+        return self.classifier.loss(batch, self.log_drawn)
+
+    def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
+        n = len(label)
+        noise = torch.randn((n, self.options.noise_dim), device=label.device, generator=random)
+        return self.generator(noise, label, self.generator.head.uniforms(n, hard=True, random=random), hard=True)
+
+    def sample_for_balancing(self, label: Tensor, random: torch.Generator) -> Tensor:
+        wanted = torch.bincount(label, minlength=self.spec.n_classes)
+        n_pool = max(MIN_POOL, self.options.candidates * int(wanted.max()))
+        pool_label = torch.multinomial(self.log_pool.exp(), n_pool, replacement=True, generator=random)
+        pool = self.sample(pool_label, random)
+        evidence = self.classifier(pool)  # [n_pool, n_classes], log P(c | x) were all classes equally likely
+        density = evidence - torch.logsumexp(evidence + self.log_pool, 1, keepdim=True)
+        weight = density + self.options.sharpness * evidence
+        taken = torch.zeros_like(label)
+        for code in torch.nonzero(wanted).squeeze(1).tolist():
+            # The largest of log weight + Gumbel noise are a weighted draw without replacement (Efraimidis and Spirakis 2006).
+            noise = torch.rand(n_pool, device=label.device, generator=random).clamp(1e-9, 1 - 1e-7)
+            key = weight[:, code] - torch.log(-torch.log(noise))
+            mine = torch.nonzero(label == code).squeeze(1)
+            taken[mine] = key.topk(len(mine)).indices
+        return pool[taken]
+
+
+MIN_POOL = 8192  # candidates at the least, so that few rows, too, are chosen among many
+
+
+class Generator(nn.Module):
+    """Noise and a label to an encoded row."""
+
+    def __init__(self, spec: DataSpec, options: TabularOptions) -> None:
+        super().__init__()
+        self.noise = nn.Linear(options.noise_dim, options.width)
+        self.label = nn.Embedding(spec.n_classes, options.width)
+        self.blocks = nn.Sequential(*[ResidualBlock(options.width) for _ in range(options.n_blocks)])
+        self.head = RowHead(options.width, spec.layout)
+
+    def forward(self, noise: Tensor, label: Tensor, uniform: Tensor, *, hard: bool) -> Tensor:
+        return self.head(self.blocks(self.noise(noise) + self.label(label)), uniform, hard=hard)
+
+
+class Discriminator(nn.Module):
+    """An encoded row and its label to a logit."""
+
+    def __init__(self, spec: DataSpec, options: TabularOptions) -> None:
+        super().__init__()
+        self.row = nn.Linear(spec.layout.width, options.width)
+        self.blocks = nn.Sequential(*[ResidualBlock(options.width) for _ in range(options.n_blocks)])
+        self.head = Projection(options.width, spec.n_classes)
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        return self.head(F.leaky_relu(self.blocks(self.row(x)), SLOPE), label)
+
+
+class FoldEnsemble(nn.Module):
+    """One MLP per fold, computed together. Each learns from the other folds and is judged on its own.
+
+    The kept weights of a member are those after the window of steps in which its loss on its own fold was lowest.
+    """
+
+    def __init__(self, n_features: int, n_classes: int, options: TabularOptions) -> None:
+        super().__init__()
+        self.n_folds, self.dropout = options.n_folds, options.dropout
+        w = options.classifier_width
+        for index, (before, after) in enumerate(((n_features, w), (w, w), (w, n_classes))):
+            scale = math.sqrt(2 / before) if after == w else 0.0
+            weight = torch.randn(self.n_folds, before, after) * scale
+            bias = torch.zeros(self.n_folds, 1, after)
+            for name, value in ((f"weight{index}", weight), (f"bias{index}", bias)):
+                self.register_parameter(name, nn.Parameter(value))
+                self.register_buffer(f"kept_{name}", value.clone())
+        self.register_buffer("window_loss", torch.zeros(self.n_folds))
+        self.register_buffer("window_rows", torch.zeros(self.n_folds))
+        self.register_buffer("window_steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("lowest", torch.full((self.n_folds,), torch.inf))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Encoded rows [N, width] to log P(class | x), classes equally likely: [N, n_classes]. Uses the kept weights."""
+        return self._logits(x, "kept_", None).log_softmax(2).mean(0).log_softmax(1)
+
+    def loss(self, batch: Batch, log_drawn: Tensor) -> Tensor:
+        """Cross entropy of each member on the rows outside its fold, summed over members.
+
+        log_drawn: [n_classes] log share of each class in batches; added to the logits, so that the logits themselves speak of
+        classes equally likely (Menon et al. 2021, 'Long-tail learning via logit adjustment').
+        """
+        fold = torch.arange(self.n_folds, device=batch.label.device).unsqueeze(1)
+        own = (batch.rank.unsqueeze(0) % self.n_folds == fold).float()  # [n_folds, B]
+        target = batch.label.expand(self.n_folds, -1)
+        with torch.no_grad():
+            self._watch(self._cross_entropy(self._logits(batch.real, "", None) + log_drawn, target), own)
+        each = self._cross_entropy(self._logits(batch.real, "", batch) + log_drawn, target)
+        return (each * (1 - own)).sum() / (1 - own).sum().clamp(min=1) * self.n_folds
+
+    @staticmethod
+    def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(logits.transpose(1, 2), target, reduction="none")
+
+    def _watch(self, each: Tensor, own: Tensor) -> None:
+        """Add up the held-out loss; at the end of a window keep the weights of the members that were never better."""
+        self.window_loss += (each * own).sum(1)
+        self.window_rows += own.sum(1)
+        self.window_steps += 1
+        full = self.window_steps >= WINDOW
+        mean = self.window_loss / self.window_rows.clamp(min=1)
+        better = full & (mean < self.lowest)
+        self.lowest.copy_(torch.where(better, mean, self.lowest))
+        for name, weight in self.named_parameters():
+            kept = self.get_buffer(f"kept_{name}")
+            kept.copy_(torch.where(better.reshape(-1, 1, 1), weight, kept))
+        for counter in (self.window_loss, self.window_rows, self.window_steps):
+            counter.mul_((~full).to(counter.dtype))
+
+    def _logits(self, x: Tensor, prefix: str, batch: Batch | None) -> Tensor:
+        """[n_folds, N, n_classes]. With a batch, units are dropped by its random numbers."""
+        h = x.expand(self.n_folds, -1, -1)
+        for index in range(3):
+            h = torch.baddbmm(getattr(self, f"{prefix}bias{index}"), h, getattr(self, f"{prefix}weight{index}"))
+            if index < 2:
+                h = F.relu(h)
+                if batch is not None:
+                    h = h * (batch.uniform(*h.shape) >= self.dropout) / (1 - self.dropout)
+        return h

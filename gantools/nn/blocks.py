@@ -1,0 +1,119 @@
+"""Building blocks of the nets. Plain PyTorch operations only, so that every net exports and runs everywhere."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2  # of every leaky ReLU
+
+
+class ResidualBlock(nn.Module):
+    """Two linear layers around a skip connection; the last starts at zero, so that a deep net starts as a shallow one.
+
+    Zhang et al. 2019, 'Fixup Initialization'.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(width, width)
+        self.last = nn.Linear(width, width)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.last(F.leaky_relu(self.first(F.leaky_relu(x, SLOPE)), SLOPE))
+
+
+class MLP(nn.Sequential):
+    """Linear layers with leaky ReLUs between them, optionally with batch normalisation."""
+
+    def __init__(self, *widths: int, batch_norm: bool = False) -> None:
+        layers: list[nn.Module] = []
+        for index, (before, after) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+            layers.append(nn.Linear(before, after))
+            if index < len(widths) - 2:
+                layers += [nn.BatchNorm1d(after)] * batch_norm + [nn.LeakyReLU(SLOPE)]
+        super().__init__(*layers)
+
+
+class PerClass(nn.Module):
+    """One copy of a net for each class, computed side by side; each row gets the answer of its own class's copy."""
+
+    def __init__(self, copies: list[nn.Module]) -> None:
+        super().__init__()
+        self.copies = nn.ModuleList(copies)
+
+    def forward(self, label: Tensor, *args: Tensor, **options: bool) -> Tensor:
+        """label: [N], whose copy answers each row. args, options: what every copy is called with."""
+        answers = torch.stack([net(*args, **options) for net in self.copies], 1)
+        mine = F.one_hot(label, len(self.copies)).to(answers.dtype)
+        return (answers * mine.reshape(*mine.shape, *[1] * (answers.dim() - 2))).sum(1)
+
+
+class MinibatchDiscrimination(nn.Module):
+    """Appends to each row how close it is to the other rows of the batch, so that a collapsed generator gives itself away.
+
+    Salimans et al. 2016, 'Improved Techniques for Training GANs', section 3.2.
+    """
+
+    def __init__(self, width: int, n_kernels: int = 16, kernel_dim: int = 4) -> None:
+        super().__init__()
+        self.n_kernels = n_kernels
+        self.project = nn.Linear(width, n_kernels * kernel_dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernels = self.project(x).reshape(len(x), self.n_kernels, -1)
+        distance = (kernels.unsqueeze(0) - kernels.unsqueeze(1)).abs().sum(3)  # [N, N, n_kernels]
+        closeness = torch.exp(-distance).sum(1) - 1.0
+        return torch.cat([x, closeness], 1)
+
+
+class SegmentedSoftmax(nn.Module):
+    """Softmax over each block of a row at once: two matrix products however many blocks there are.
+
+    blocks: the width of each block.
+    """
+
+    member: Tensor  # [sum(blocks), n_blocks], 1 where the place belongs to the block
+    before: Tensor  # [sum(blocks), sum(blocks)], 1 where the row's place stands at or before the column's in one block
+
+    def __init__(self, blocks: tuple[int, ...]) -> None:
+        super().__init__()
+        self.blocks = blocks
+        block = torch.repeat_interleave(torch.arange(len(blocks)), torch.tensor(blocks, dtype=torch.int64))
+        place = torch.arange(len(block))
+        same = block.unsqueeze(0) == block.unsqueeze(1)
+        member = F.one_hot(block, max(1, len(blocks))).float() if len(block) else torch.zeros(0, 1)
+        self.register_buffer("member", member, persistent=False)
+        self.register_buffer("before", (same & (place.unsqueeze(1) <= place.unsqueeze(0))).float(), persistent=False)
+
+    def forward(self, logits: Tensor, temperature: float = 1.0) -> Tensor:
+        """logits: [N, sum(blocks)]. Returns probabilities, summing to one in every block."""
+        logits = logits.float() / temperature
+        weight = torch.exp((logits - logits.detach().amax(1, keepdim=True)).clamp(min=-60.0))
+        return weight / ((weight @ self.member) @ self.member.T)
+
+    def gumbel(self, logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
+        """A differentiable draw from each block. uniform: on (0, 1), of logits' shape. Jang et al. 2017, 'Gumbel-Softmax'."""
+        noise = -torch.log(-torch.log(uniform.clamp(1e-9, 1 - 1e-7)))
+        return self(logits.float() + noise, temperature)
+
+    def draw(self, logits: Tensor, uniform: Tensor) -> Tensor:
+        """A hard draw from each block by inverting its cumulative probabilities. uniform: [N, n_blocks] on (0, 1).
+
+        Returns one-hot blocks [N, sum(blocks)], distributed exactly as the softmax says.
+        """
+        cumulative = self(logits) @ self.before
+        total = (cumulative * self._last).clamp(min=1e-30) @ self.member  # ends of blocks, one up to rounding
+        reached = (cumulative > (uniform * total) @ self.member.T).to(cumulative.dtype)
+        return reached - F.pad(reached, (1, 0))[:, :-1] * (1 - self._first)
+
+    @property
+    def _first(self) -> Tensor:
+        return F.pad((self.member[1:] * self.member[:-1]).sum(1), (1, 0)).eq(0).to(self.member.dtype)
+
+    @property
+    def _last(self) -> Tensor:
+        return F.pad((self.member[1:] * self.member[:-1]).sum(1), (0, 1)).eq(0).to(self.member.dtype)
