@@ -1,0 +1,1 @@
+"""Trained generators and what they are for: balanced tables. May import everything up to train."""

@@ -1,0 +1,121 @@
+"""`GANOverSampler`: imbalanced-learn's contract over a trained conditional GAN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from imblearn.over_sampling.base import BaseOverSampler
+from scipy import sparse
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from gantools.augment.balance import Strategy, fresh_rows
+from gantools.augment.synthesizer import Synthesizer
+from gantools.config import TrainConfig
+
+
+class GANOverSampler(BaseOverSampler):
+    """Over-sample with rows that a conditional GAN has made.
+
+    sampling_strategy: as everywhere in imbalanced-learn. model: a registered model, see `gantools models`. options: of that model.
+    random_state: seed or RandomState; one seed gives one result on one machine. steps: of training, the model's own recommendation by default.
+    budget_s: seconds after which training stops. batch_size: rows per step. device: "auto", "cpu", "cuda", ...
+
+    X may be an array, a sparse matrix or a data frame with numbers, text, categories, booleans, dates and missing cells; its dtypes and
+    columns come back. Original rows come first, untouched; labels are right by construction.
+
+    Attributes: `sampling_strategy_`, `synthesizer_` (the trained Synthesizer), `n_copies_redrawn_`, `n_copies_left_`, `n_features_in_`,
+    `feature_names_in_`.
+
+        >>> from collections import Counter
+        >>> from sklearn.datasets import load_iris
+        >>> X, y = load_iris(return_X_y=True, as_frame=True)
+        >>> X, y = X[:110], y[:110]
+        >>> X_balanced, y_balanced = GANOverSampler(steps=20, random_state=0).fit_resample(X, y)
+        >>> sorted(Counter(y_balanced.tolist()).items())
+        [(0, 50), (1, 50), (2, 50)]
+    """
+
+    _parameter_constraints = {
+        **BaseOverSampler._parameter_constraints,
+        "model": [str],
+        "options": [Mapping, None],
+        "random_state": ["random_state"],
+        "steps": [Interval(Integral, 1, None, closed="left"), None],
+        "budget_s": [Interval(Real, 0, None, closed="neither"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+    }
+
+    def __init__(
+        self,
+        sampling_strategy: Strategy = "auto",
+        *,
+        model: str = "tabular",
+        options: Mapping[str, Any] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        steps: int | None = None,
+        budget_s: float | None = None,
+        batch_size: int = 256,
+        device: str = "auto",
+    ) -> None:
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.model = model
+        self.options = options
+        self.random_state = random_state
+        self.steps = steps
+        self.budget_s = budget_s
+        self.batch_size = batch_size
+        self.device = device
+
+    def _check_X_y(self, X: Any, y: Any) -> tuple[Any, Any, bool]:
+        if not isinstance(X, pd.DataFrame):
+            return super()._check_X_y(X, y)
+        from imblearn.utils import check_target_type
+        from sklearn.utils.validation import _check_feature_names, _check_n_features, check_consistent_length
+
+        y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
+        check_consistent_length(X, y)
+        _check_feature_names(self, X, reset=True)
+        _check_n_features(self, X, reset=True)
+        return X, np.asarray(y) if not isinstance(y, pd.Series) else y, binarize_y
+
+    def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        counts = {label: n for label, n in self.sampling_strategy_.items() if n > 0}
+        frame, target = _as_frame(X, y)
+        train = TrainConfig(
+            steps=self.steps, budget_s=self.budget_s, batch_size=self.batch_size, seed=seed, device=self.device
+        )
+        self.n_copies_redrawn_ = self.n_copies_left_ = 0
+        if not counts:
+            return X, y
+        self.synthesizer_ = Synthesizer(self.model, self.options, train).fit(frame, target)
+        rows, self.n_copies_redrawn_, self.n_copies_left_ = fresh_rows(self.synthesizer_, frame, counts, seed)
+        made, labels = rows.drop(columns=target), rows[target]
+        y_out = pd.concat([pd.Series(y), labels], ignore_index=True).astype(pd.Series(y).dtype)
+        if isinstance(X, pd.DataFrame):
+            made.columns = X.columns
+            return pd.concat([X, made], ignore_index=True).astype(X.dtypes), y_out
+        values = made.to_numpy(dtype=X.dtype)
+        if sparse.issparse(X):
+            return sparse.vstack([X, sparse.csr_matrix(values)], format=X.format), y_out.to_numpy()
+        return np.vstack([X, values]), y_out.to_numpy()
+
+
+def _as_frame(X: Any, y: Any) -> tuple[pd.DataFrame, str]:
+    """Features and label as one frame with text names, and the name of the label's column."""
+    if isinstance(X, pd.DataFrame):
+        frame = X.reset_index(drop=True)
+        frame.columns = [str(name) for name in X.columns]
+    else:
+        dense = X.toarray() if sparse.issparse(X) else check_array(X, dtype=None, ensure_all_finite=False)
+        frame = pd.DataFrame(dense, columns=[f"x{index}" for index in range(dense.shape[1])]).infer_objects()
+    target = "label"
+    while target in frame.columns:
+        target += "_"
+    return frame.assign(**{target: np.asarray(y) if not isinstance(y, pd.Series) else y.to_numpy()}), target

@@ -1,0 +1,267 @@
+"""From a data frame to a trained generator of such rows, and back: describe, encode, train, save, sample, decode."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import platform
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from gantools import registry
+from gantools.augment.small import SmallClasses
+from gantools.config import TrainConfig, build, to_json
+from gantools.data.raw import Raw, codes_to_labels, from_raw, labels_to_codes, to_raw
+from gantools.data.schema import Schema, infer_schema
+from gantools.encode.table import TableEncoder
+from gantools.errors import CheckpointError, ConfigError, DataError
+from gantools.models.base import GAN, DataSpec
+from gantools.train.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
+from gantools.train.data import TrainingRows
+from gantools.train.loop import Snapshot, resolve_device, train
+from gantools.train.monitor import Progress, TrainingReport
+
+CHUNK_ROWS = 1 << 16  # rows sampled and decoded at a time, so that memory stays bounded
+
+
+class Synthesizer:
+    """A conditional generator of table rows.
+
+    model: a registered name. options: of that model, see `gantools models`. train: how long and on what it trains.
+
+    Fitted attributes: `schema_`, `encoder_` (TableEncoder), `gan_` (GAN), `report_` (TrainingReport).
+
+        >>> from sklearn.datasets import load_wine
+        >>> frame = load_wine(as_frame=True).frame
+        >>> maker = Synthesizer(train=TrainConfig(steps=20)).fit(frame, "target")
+        >>> maker.sample({2: 3})["target"].tolist()
+        [2, 2, 2]
+    """
+
+    schema_: Schema
+    encoder_: TableEncoder
+    gan_: GAN
+    report_: TrainingReport
+
+    def __init__(
+        self, model: str = "tabular", options: Mapping[str, Any] | None = None, train: TrainConfig | None = None
+    ) -> None:
+        self.model = model
+        self.options = dict(options or {})
+        self.train = train or TrainConfig()
+
+    def fit(
+        self,
+        frame: pd.DataFrame,
+        target: str,
+        *,
+        schema: Schema | None = None,
+        folder: Path | str | None = None,
+        resume: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Synthesizer:
+        """Learn what rows of each class look like.
+
+        target: the label's column. schema: what the columns are, inferred when not given. folder: write checkpoints there while
+        training and the finished model at the end. resume: go on from the folder's last checkpoint (the same data and
+        configuration give the same model as an uninterrupted run). progress: called now and then.
+
+        Raises DataError for data that cannot be learned from, ConfigError for options, CheckpointError for the folder.
+        """
+        cls = registry.get(self.model)
+        options = build(cls.Options, self.options)
+        self.schema_ = schema or infer_schema(frame, target)
+        if not self.schema_.numeric and not self.schema_.categorical:
+            raise DataError("no column is left to learn from", remedy="every one is constant or an identifier; see `gantools info`")
+        codes = labels_to_codes(frame[target], self.schema_)
+        raw = to_raw(frame, self.schema_)
+        counts = np.bincount(codes, minlength=len(self.schema_[target].levels))
+        if (counts > 0).sum() < 2:
+            raise DataError("has one class only", where=f"column '{target}'", remedy="give rows of at least two classes")
+        self.encoder_ = TableEncoder.fit(raw, self.schema_, _class_weight(codes, counts, options.class_balance))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.train.seed)
+            self.gan_ = cls(DataSpec(self.encoder_.layout, tuple(int(n) for n in counts)), options)
+        label = torch.from_numpy(codes)
+        table = self.encoder_.encode(raw)
+        self._small = SmallClasses.of(self.encoder_, table, label, len(counts))
+        rows = TrainingRows.split(self.encoder_, table, label, len(counts), options.class_balance, self.train.seed)
+        digest = data_digest(raw, codes)
+        start = self._resumable(folder, digest) if resume and folder is not None else None
+
+        def keep(snapshot: Snapshot) -> None:
+            if folder is not None:
+                weights = self._weights(snapshot.weights)
+                config = self._config(digest)
+                save_checkpoint(
+                    folder,
+                    Checkpoint(config, self.schema_.to_json(), weights, snapshot.metrics, snapshot.state, snapshot.counters),
+                )
+
+        outcome = train(
+            self.gan_,
+            rows,
+            [str(level) for level in self.schema_[target].levels],
+            self.train,
+            resume=start,
+            on_progress=progress,
+            on_checkpoint=keep if folder is not None else None,
+            tensorboard=str(Path(folder) / "tensorboard") if self.train.tensorboard and folder is not None else None,
+        )
+        self.gan_, self.report_, self._metrics = outcome.gan.eval(), outcome.report, outcome.metrics
+        self.encoder_.cpu()
+        if folder is not None and self.report_.stopped != "interrupted":
+            self.save(folder)
+        return self
+
+    def sample(
+        self, counts: Mapping[Any, int] | int, *, seed: int = 0, for_balancing: bool = False
+    ) -> pd.DataFrame:
+        """New rows: exactly so many of each label, or so many in all with labels in the proportions of the training rows.
+
+        counts: label -> number of rows, or a number. for_balancing: prefer rows that help a classifier to a faithful draw, where the
+        model knows how. Returns the training frame's columns, order and dtypes; rows stand label by label
+        for a mapping and shuffled for a number. Raises ConfigError for an unknown label or a negative number.
+        """
+        rng = np.random.default_rng(seed)
+        levels = self.schema_[str(self.schema_.target)].levels
+        if isinstance(counts, Mapping):
+            place = {level: code for code, level in enumerate(levels)}
+            unknown = [label for label in counts if label not in place]
+            if unknown:
+                listed = ", ".join(map(repr, levels[:20]))
+                raise ConfigError(f"there is no label {unknown[0]!r}", where="counts", remedy=f"the labels are {listed}")
+            wanted = [(place[label], int(n)) for label, n in counts.items()]
+        else:
+            wanted = list(enumerate(_proportional(self.gan_.spec.class_counts, int(counts))))
+        if any(n < 0 for _, n in wanted):
+            raise ConfigError("the number of rows must not be negative", where="counts")
+        label = np.repeat([code for code, _ in wanted], [n for _, n in wanted]).astype(np.int64)
+        if not isinstance(counts, Mapping):
+            rng.shuffle(label)
+        return self._rows(label, seed, rng, for_balancing)
+
+    def _rows(self, label: np.ndarray, seed: int, rng: np.random.Generator, for_balancing: bool) -> pd.DataFrame:
+        device = next(self.gan_.parameters()).device
+        random = torch.Generator(device).manual_seed(seed)
+        draw = self.gan_.sample_for_balancing if for_balancing else self.gan_.sample
+        numbers, codes = [], []
+        with torch.no_grad():
+            for start in range(0, max(1, len(label)), CHUNK_ROWS):
+                part = torch.from_numpy(label[start : start + CHUNK_ROWS]).to(device)
+                x = self._small.replace(draw(part, random), part, random)
+                n, c = self.encoder_.inverse(x)
+                numbers.append(n.cpu().numpy())
+                codes.append(c.cpu().numpy())
+        raw = Raw(np.concatenate(numbers), np.concatenate(codes))
+        frame = from_raw(raw, self.schema_, rng)
+        frame[str(self.schema_.target)] = codes_to_labels(label, self.schema_)
+        return frame[list(self.schema_.names)]
+
+    def to(self, device: str) -> Synthesizer:
+        """Sample on another device ("auto", "cpu", "cuda", ...)."""
+        where = resolve_device(device)
+        for module in (self.gan_, self.encoder_, self._small):
+            module.to(where)
+        return self
+
+    def save(self, folder: Path | str) -> None:
+        """Write the trained model as a checkpoint folder. Raises CheckpointError when it cannot be written."""
+        config = {**self._config(""), "report": self.report_.to_json()}
+        save_checkpoint(folder, Checkpoint(config, self.schema_.to_json(), self._weights(self.gan_.state_dict()), self._metrics))
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str = "auto") -> Synthesizer:
+        """Read a folder that `save` or `fit` wrote, on whichever device it was made. Raises CheckpointError."""
+        checkpoint = load_checkpoint(folder)
+        config = checkpoint.config
+        try:
+            maker = cls(config["model"], config["options"], build(TrainConfig, config["train"]))
+            maker.schema_ = Schema.from_json(checkpoint.schema)
+            encoder = config["encoder"]
+            gan_class = registry.get(maker.model)
+            counts = tuple(config["class_counts"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"its configuration lacks {error}", where=str(folder), remedy="train again") from error
+        maker.encoder_ = TableEncoder.from_json(encoder)
+        maker.gan_ = gan_class(DataSpec(maker.encoder_.layout, counts), build(gan_class.Options, maker.options)).eval()
+        maker._small = SmallClasses(config["small_rows"], maker.encoder_.layout)
+        for module, prefix in ((maker.encoder_, "encoder."), (maker.gan_, "gan."), (maker._small, "small.")):
+            load_weights(module, checkpoint.weights, prefix, str(folder))
+        maker._metrics = checkpoint.metrics
+        if "report" in config:
+            maker.report_ = TrainingReport.from_json(config["report"])
+        else:  # killed in training: the best weights so far can be sampled from
+            c = checkpoint.counters
+            maker.report_ = TrainingReport(c["step"], c["seconds"], "interrupted", (), c["best_step"], c["criterion"] or 0.0)
+        return maker.to(device)
+
+    def _weights(self, gan: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        weights = {f"gan.{k}": v for k, v in gan.items()}
+        weights |= {f"encoder.{k}": v for k, v in self.encoder_.state_dict().items()}
+        return weights | {f"small.{k}": v for k, v in self._small.state_dict().items()}
+
+    def _config(self, digest: str) -> dict[str, Any]:
+        return {
+            "kind": "table-generator",
+            "model": self.model,
+            "options": dataclasses.asdict(self.gan_.options),
+            "train": to_json(self.train),
+            "class_counts": list(self.gan_.spec.class_counts),
+            "encoder": self.encoder_.to_json(),
+            "small_rows": len(self._small.label),
+            "data": digest,
+            "versions": {name: importlib.metadata.version(name) for name in ("torch", "pandas", "numpy")}
+            | {"python": platform.python_version()},
+        }
+
+    def _resumable(self, folder: Path | str, digest: str) -> Snapshot | None:
+        """Where to go on, None when there is nothing there yet. Raises CheckpointError when another run left it."""
+        if not Path(folder).exists() and not Path(folder).with_name(Path(folder).name + ".old").exists():
+            return None
+        checkpoint = load_checkpoint(folder)
+        if not checkpoint.state:
+            raise CheckpointError("holds a finished run", where=str(folder), remedy="leave out --resume or choose another folder")
+        now = self._config(digest)
+        differing = [name for name in ("model", "options", "data") if checkpoint.config.get(name) != now[name]]
+        before = {k: v for k, v in checkpoint.config["train"].items() if k in RESUME_MUST_AGREE}
+        differing += [k for k, v in before.items() if to_json(self.train)[k] != v]
+        if differing:
+            what = ", ".join(differing)
+            raise CheckpointError(f"was made with other {what}", where=str(folder), remedy="use the same data and options")
+        weights = {k.removeprefix("gan."): v for k, v in checkpoint.weights.items() if k.startswith("gan.")}
+        return Snapshot(weights, checkpoint.state, checkpoint.counters, checkpoint.metrics)
+
+
+RESUME_MUST_AGREE = ("steps", "batch_size", "seed", "ema_decay", "eval_every", "log_every", "precision")
+
+
+def data_digest(raw: Raw, codes: np.ndarray) -> str:
+    """A fingerprint of the training rows, so that a run is not resumed on other ones."""
+    digest = hashlib.sha256()
+    for array in (raw.numbers, raw.codes, codes):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _class_weight(codes: np.ndarray, counts: np.ndarray, balance: float) -> np.ndarray:
+    """Weight of each row: a share `balance` spread evenly over classes, the rest over rows."""
+    present = (counts > 0).sum()
+    return balance / (present * counts[codes]) + (1 - balance) / len(codes)
+
+
+def _proportional(counts: tuple[int, ...], n: int) -> list[int]:
+    """n split in the proportions of counts, largest remainders first."""
+    if n < 0:
+        return [n]
+    exact = np.array(counts, dtype=float) / max(1, sum(counts)) * n
+    whole = np.floor(exact).astype(int)
+    for code in np.argsort(whole - exact, kind="stable")[: n - whole.sum()]:
+        whole[code] += 1
+    return [int(w) for w in whole]

@@ -1,0 +1,1 @@
+"""The one loop, checkpoints and monitoring. May import everything up to models."""

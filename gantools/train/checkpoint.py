@@ -1,0 +1,126 @@
+"""Checkpoints: a folder of JSON and safetensors, written aside and renamed, so that a killed run leaves the last whole one.
+
+    config.json        model name, options, training configuration, report, versions
+    schema.json        what each column is
+    weights.safetensors  `gan.*` (averaged where the model averages) and `encoder.*`
+    metrics.jsonl      one line per look at the run
+    state.safetensors  only while a run can be resumed: weights, optimisers, random state, counters
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from gantools.errors import CheckpointError
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint folder holds. state, counters: for resuming, empty where the run is done."""
+
+    config: dict[str, Any]
+    schema: dict[str, Any]
+    weights: dict[str, Tensor]
+    metrics: str = ""
+    state: dict[str, Tensor] = field(default_factory=dict)
+    counters: dict[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
+    """Write the folder, whole or not at all. Raises CheckpointError when it cannot be written; an older one then still stands."""
+    folder = Path(folder)
+    if folder.exists() and not is_checkpoint(folder) and (folder.is_file() or any(folder.iterdir())):
+        raise CheckpointError("exists and is no checkpoint", where=str(folder), remedy="choose another folder")
+    aside, old = folder.with_name(folder.name + ".writing"), folder.with_name(folder.name + ".old")
+    try:
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        config = {"format": FORMAT, **checkpoint.config, "counters": checkpoint.counters}
+        (aside / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+        (aside / "schema.json").write_text(json.dumps(checkpoint.schema, indent=1), encoding="utf-8")
+        (aside / "metrics.jsonl").write_text(checkpoint.metrics, encoding="utf-8")
+        _save_tensors(checkpoint.weights, aside / "weights.safetensors")
+        if checkpoint.state:
+            _save_tensors(checkpoint.state, aside / "state.safetensors")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(aside, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(aside, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CheckpointError(f"cannot be written: {reason}", where=str(folder), remedy="choose another folder") from error
+
+
+def load_checkpoint(folder: Path | str) -> Checkpoint:
+    """Read a folder, onto the CPU. Raises CheckpointError naming the file that is lacking or broken."""
+    folder = Path(folder)
+    if not is_checkpoint(folder):
+        old = folder.with_name(folder.name + ".old")  # killed between the two renames
+        if not is_checkpoint(old):
+            raise CheckpointError("is no checkpoint folder", where=str(folder), remedy="name a folder that `gantools train` wrote")
+        folder = old
+    config, schema = _read_json(folder / "config.json"), _read_json(folder / "schema.json")
+    if config.get("format") != FORMAT:
+        raise CheckpointError(
+            f"has format {config.get('format')!r}, this version reads {FORMAT}", where=str(folder), remedy="train again"
+        )
+    counters = config.pop("counters", {})
+    state_file = folder / "state.safetensors"
+    return Checkpoint(
+        config,
+        schema,
+        _load_tensors(folder / "weights.safetensors"),
+        (folder / "metrics.jsonl").read_text(encoding="utf-8") if (folder / "metrics.jsonl").exists() else "",
+        _load_tensors(state_file) if state_file.exists() else {},
+        counters,
+    )
+
+
+def is_checkpoint(folder: Path | str) -> bool:
+    """Whether the folder looks like a checkpoint."""
+    return (Path(folder) / "config.json").is_file() and (Path(folder) / "weights.safetensors").is_file()
+
+
+def load_weights(module: torch.nn.Module, weights: Mapping[str, Tensor], prefix: str, where: str) -> None:
+    """Put the weights called `prefix.*` into the module. Raises CheckpointError when they do not fit it."""
+    own = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    try:
+        module.load_state_dict(own)
+    except RuntimeError as error:
+        raise CheckpointError("its weights do not fit its configuration", where=where, remedy="train again") from error
+
+
+def _save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, str(path))
+
+
+def _load_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(str(path))
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError("cannot be read", where=str(path), remedy="train again") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError("cannot be read", where=str(path), remedy="train again") from error
+    if not isinstance(document, dict):
+        raise CheckpointError("is not what gantools writes", where=str(path), remedy="train again")
+    return document
