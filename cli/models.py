@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from .common import debug_option, json_option, print_json
-from .show import print_table
+
+WIDTH = 100
 
 
 @click.command()
@@ -32,16 +33,8 @@ def models(*, as_json: bool) -> None:
             }
         )
         return
-    print_table(
-        ["model", "for", "what it is", "options and their defaults", "paper"],
-        [
-            (
-                model.name,
-                model.modality,
-                model.summary,
-                " ".join(f"{key}={value}" for key, value in model.options.items()),
-                model.paper,
-            )
-            for model in found
-        ],
-    )
+    for model in found:
+        options = " ".join(f"{key}={value}" for key, value in model.options.items())
+        click.echo(f"{model.name} (for {model.modality}s): {model.summary}")
+        click.echo(click.wrap_text(f"paper: {model.paper}", width=WIDTH, initial_indent="  ", subsequent_indent="    "))
+        click.echo(click.wrap_text(f"--set {options}", width=WIDTH, initial_indent="  ", subsequent_indent="    "))
