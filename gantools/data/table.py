@@ -309,6 +309,7 @@ def _read_text(path: Path, compression: str, encoding: str, head: bytes) -> tupl
             column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=list(_MISSING)
         ),
     }
+    no_rows = DataError("has a header and no rows", where=where, remedy="give a table with rows")
     try:
         with _OPENERS[compression](path) as file:
             table = pa.csv.read_csv(file, **options)
@@ -317,11 +318,13 @@ def _read_text(path: Path, compression: str, encoding: str, head: bytes) -> tupl
             raise UnicodeDecodeError(encoding, b"", 0, 0, "invalid") from error
         if "straddl" in str(error):
             raise _huge(where, "has") from error
+        if "Empty CSV" in str(error):
+            raise no_rows from error
         raise _odd_row(path, compression, encoding, delimiter, len(names)) or DataError(
             f"is not a table ({error})", where=where
         ) from error
     if not table.num_rows:
-        raise DataError("has a header and no rows", where=where, remedy="give a table with rows")
+        raise no_rows
     if table.column_names != names:
         raise DataError("has a header that cannot be read", where=where, remedy="quote its names plainly")
     _check_cells(table, path, compression, encoding, delimiter)
@@ -416,7 +419,9 @@ def _typed(table: pa.Table, delimiter: str, encoding: str, compression: str) -> 
     columns = dict(zip(table.column_names, table.columns, strict=True))
     typed = {name: _as_number(cells, ".") for name, cells in columns.items()}
     decimal = "."
-    if not any(found is not None and found.dtype == np.float64 for found in typed.values()):
+    if not any(
+        found is not None and found.dtype == np.float64 and not np.isnan(found).all() for found in typed.values()
+    ):
         with_comma = {
             name: found
             for name, cells in columns.items()

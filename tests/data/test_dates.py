@@ -6,7 +6,9 @@ import pytest
 
 from gantools.data.dates import FORMATS, find_formats, parse, write
 
-MOMENTS = np.array(["2021-12-31T23:59:58.123456", "2020-01-05T07:08:09.000001", "1999-11-30T00:00:00"], "datetime64[us]")
+MOMENTS = np.array(
+    ["2021-12-31T23:59:58.123456", "2020-01-05T07:08:09.000001", "1999-11-30T00:00:00"], "datetime64[us]"
+)
 
 
 @pytest.mark.parametrize("known", FORMATS)

@@ -179,7 +179,9 @@ def test_numbers_are_brought_to_their_grid_and_dtype():
     )
     schema = infer_schema(frame)
     noon = pd.Timestamp("2020-07-05 13:00").value / 1000
-    made = from_raw(Raw(np.array([[0.123456, 1e9, noon, noon]]), np.empty((1, 0), int)), schema, np.random.default_rng(0))
+    made = from_raw(
+        Raw(np.array([[0.123456, 1e9, noon, noon]]), np.empty((1, 0), int)), schema, np.random.default_rng(0)
+    )
     assert made["cents"][0] == 0.12
     assert made["small"][0] == 127
     assert made["day"][0] == pd.Timestamp("2020-07-06")
@@ -262,7 +264,9 @@ def test_codes_tell_missing_unseen_and_pooled_apart():
 
 
 def test_order_of_columns_and_other_dtypes_do_not_matter():
-    frame = pd.DataFrame({"n": [1, 2, 3], "f": [0.5, 1.5, 2.5], "code": pd.Categorical([1, 2, 2]), "zip": ["07", "12", "12"]})
+    frame = pd.DataFrame(
+        {"n": [1, 2, 3], "f": [0.5, 1.5, 2.5], "code": pd.Categorical([1, 2, 2]), "zip": ["07", "12", "12"]}
+    )
     schema = infer_schema(frame)
     other = pd.DataFrame(
         {
@@ -284,7 +288,7 @@ def test_order_of_columns_and_other_dtypes_do_not_matter():
         ("n", [1.0, np.inf], "'n'.*infinite"),
         ("n", pd.to_datetime(["2020-01-01", "2020-01-02"]), "'n'.*datetime"),
         ("t", [1, 2], "'t'.*integer"),
-        ("d", ["2020-01-01", "1.2.2020"], "'d'.*1.2.2020.*%Y-%m-%d"),
+        ("d", ["2020-01-01", "1.2.2020"], r"'d'.*1\.2\.2020.*%Y-%m-%d"),
         ("c", [[1], [2]], "'c'"),
     ],
 )
@@ -338,7 +342,7 @@ def test_labels_that_are_not_known():
     schema = infer_schema(frame, "y")
     with pytest.raises(DataError, match=r"'y'.*unknown label 'maybe'.*'no', 'yes'"):
         labels_to_codes(pd.Series(["no", "maybe"]), schema)
-    with pytest.raises(DataError, match="'y'.*missing"):
+    with pytest.raises(DataError, match=r"'y'.*missing"):
         labels_to_codes(pd.Series(["no", None]), schema)
     with pytest.raises(DataError, match="2 labels"):
         codes_to_labels(np.array([0, 2]), schema)

@@ -53,7 +53,11 @@ def cycle(*values, n=N):
         (["2020-01-31", "2021-12-31", None], "object", Kind.DATETIME),
         ([datetime.date(2020, 1, 1), datetime.date(2021, 1, 1)], "object", Kind.DATETIME),
         ([pd.Timestamp("2020-01-01"), pd.NaT, pd.Timestamp("2021-01-01")], None, Kind.DATETIME),
-        ([pd.Timestamp("2020-01-01", tz="Asia/Tokyo"), pd.Timestamp("2021-01-01", tz="Asia/Tokyo")], None, Kind.DATETIME),
+        (
+            [pd.Timestamp("2020-01-01", tz="Asia/Tokyo"), pd.Timestamp("2021-01-01", tz="Asia/Tokyo")],
+            None,
+            Kind.DATETIME,
+        ),
         ([pd.Timedelta("1h"), pd.Timedelta("2h")], None, Kind.INTEGER),
         ([7, 7, 7], "int64", Kind.CONSTANT),
         (["a", "a"], "object", Kind.CONSTANT),
@@ -338,7 +342,9 @@ def test_json_keeps_the_types_of_levels():
         assert list(map(type, before.levels)) == list(map(type, after.levels))
 
 
-@pytest.mark.parametrize("document", [{}, {"columns": [{"kind": "x"}], "target": None, "n_rows": 1}, {"columns": 3}, []])
+@pytest.mark.parametrize(
+    "document", [{}, {"columns": [{"kind": "x"}], "target": None, "n_rows": 1}, {"columns": 3}, []]
+)
 def test_what_is_no_schema_is_refused(document):
     with pytest.raises(DataError, match="schema"):
         Schema.from_json(document)
