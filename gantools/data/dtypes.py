@@ -79,10 +79,19 @@ def family(series: pd.Series, name: str) -> Family:
         found = Family.TIMEDELTA
     else:
         found = None
+    if found is Family.DATETIME and pd.api.types.is_object_dtype(dtype) and not _are_naive(series):
+        raise unsupported(name, "object datetime with time zones")
     if found is None:
         is_object = pd.api.types.is_object_dtype(dtype)
         raise unsupported(name, pd.api.types.infer_dtype(series, skipna=True) if is_object else str(dtype))
     return found
+
+
+def _are_naive(moments: pd.Series) -> bool:
+    try:
+        return not isinstance(pd.to_datetime(moments).dtype, pd.DatetimeTZDtype)
+    except (ValueError, TypeError):  # some with a time zone, some without
+        return False
 
 
 def unsupported(name: str, held: str) -> DataError:

@@ -281,6 +281,8 @@ def test_a_kind_for_a_column_that_is_not_there_and_a_bad_limit():
         [{"a": 1}, {"b": 2}],
         [1 + 2j, 3j],
         [b"a", b"b"],
+        [datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC), datetime.datetime(2020, 1, 2)],
+        pd.Series([datetime.datetime(2020, 1, day, tzinfo=datetime.UTC) for day in (1, 2)], dtype=object),
         [datetime.time(1, 2), datetime.time(3, 4)],
         pd.Series(pd.period_range("2020-01", periods=2, freq="M")),
         pd.Series(pd.IntervalIndex.from_breaks([0, 1, 2])),
