@@ -202,7 +202,7 @@ class _Features:
         for name in train.columns:
             if name == target or name == "is_synthetic":
                 continue
-            column = kinds.get(name)
+            column = kinds.get(str(name))
             kind = _kind(train[name]) if column is None else _JUDGED_AS.get(str(column.kind), "")
             if not kind or train[name].isna().all():
                 continue

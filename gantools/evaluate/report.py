@@ -1,0 +1,478 @@
+"""The report on a balanced table: one HTML page that needs nothing but a browser.
+
+It shows the verdict, the classes before and after, how training went, how the synthetic values of each column compare
+with real ones, and what each column is. Real rows are weighted to the synthetic rows' classes, so that a difference is
+never just one of class proportions.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from gantools.data.raw import Raw, to_raw
+from gantools.data.schema import Column, Kind, Schema
+from gantools.errors import DataError
+
+if TYPE_CHECKING:
+    from gantools.augment.balance import BalanceResult
+    from gantools.evaluate.table import Verdict
+    from gantools.train.monitor import TrainingReport
+
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
+MAX_ROWS = 50_000  # real and synthetic rows each that the columns are compared on, drawn at random
+MAX_COLUMNS = 200  # columns that are compared
+MAX_LEVELS = 8  # levels of a column that are shown one by one
+MAX_CLASSES = 50
+N_BINS = 30
+NOTICEABLE = 0.1  # difference from which a column is named among those that differ
+
+FIGURES = {
+    "average_precision": "average precision",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+}
+METHODS = {"none": "no balancing", "repetition": "random repetition", "smote": "SMOTE"}
+STOPPED = {
+    "finished": "ran to its end",
+    "early": "stopped early, the rows no longer got better",
+    "budget": "stopped when its time was up",
+    "unhealthy": "stopped because it went wrong; the last good weights were kept",
+    "interrupted": "was interrupted; the last good weights were kept",
+}
+
+
+def to_html(
+    verdict: Verdict | None,
+    balance: BalanceResult,
+    schema: Schema,
+    training: TrainingReport | None = None,
+    *,
+    title: str = "Balanced table",
+) -> str:
+    """The report as one HTML page.
+
+    verdict: None where none was reached. balance: the balanced table with `is_synthetic` as its last column. schema: of
+    the real table. training: None where it is not known. title: heading of the page.
+    """
+    sections = [
+        _opening(title, verdict, balance),
+        _verdict(verdict),
+        _classes(balance),
+        _training(training),
+        _comparison(balance.frame, schema),
+        _schema(schema),
+    ]
+    return _PAGE.format(title=_text(title), style=_STYLE, body="\n".join(filter(None, sections)))
+
+
+def write_html(page: str, path: Path) -> None:
+    """Write a page beside its place and rename it, so that a failure leaves nothing behind.
+
+    Raises DataError where the folder does not exist or cannot be written to.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        aside.write_text(page, encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        problem = f"cannot be written ({error.strerror or error})"
+        raise DataError(problem, where=str(path), remedy="choose another place for the report") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+# Sections -----------------------------------------------------------------------------------------------------------
+
+
+def _opening(title: str, verdict: Verdict | None, balance: BalanceResult) -> str:
+    n_synthetic = int(balance.frame["is_synthetic"].sum())
+    n_real = len(balance.frame) - n_synthetic
+    copies = f"{balance.n_copies_redrawn:,} were drawn again because they were exact copies of real rows"
+    copies += f", {balance.n_copies_left:,} copies are left." if balance.n_copies_left else ", none is left."
+    word = f'<p class="verdict {verdict.helped}">{_text(verdict.sentence)}</p>' if verdict else ""
+    facts = f"{n_real:,} real rows and {n_synthetic:,} synthetic ones, of which {copies}"
+    return f"<h1>{_text(title)}</h1>\n{word}\n<p>{facts}</p>\n{_notes(balance.notes)}"
+
+
+def _verdict(verdict: Verdict | None) -> str:
+    if verdict is None:
+        return "<h2>Do the synthetic rows help?</h2>\n<p>No verdict was reached: no real rows were held back.</p>"
+    found = {method: figures for method, figures in verdict.scores.items() if figures is not None}
+    best = {figure: max((figures[figure] for figures in found.values()), default=0.0) for figure in FIGURES}
+    rows = []
+    for method, figures in verdict.scores.items():
+        cells = [_text(METHODS.get(method, method))]
+        for figure in FIGURES:
+            if figures is None:
+                cells.append('<span class="faint">not available</span>')
+                continue
+            value = figures[figure]
+            shown = f"<b>{value:.3f}</b>" if value == best[figure] else f"{value:.3f}"
+            cells.append(f"{_bar(value)}{shown}")
+        rows.append(cells)
+    about = (
+        f"Two judges, logistic regression and gradient boosting, were trained on {verdict.n_train:,} real rows, "
+        f"balanced by each method, and judged on {verdict.n_holdout:,} real rows that no method saw. Higher is better."
+    )
+    table = _table(["balanced by", *FIGURES.values()], rows, n_text=1) if rows else ""
+    return (
+        f"<h2>Do the synthetic rows help?</h2>\n<p>{about}</p>\n{table}\n{_interval(verdict)}\n{_notes(verdict.notes)}"
+    )
+
+
+def _interval(verdict: Verdict) -> str:
+    if verdict.interval is None or verdict.difference is None:
+        return ""
+    low, high = verdict.interval
+    rival = METHODS.get(verdict.best_alternative, verdict.best_alternative)
+    return (
+        '<p class="faint">The mean of average precision and balanced accuracy differs from that of the best '
+        f"alternative, {_text(rival)}, by {verdict.difference:+.3f} "
+        f"(90 % interval {low:+.3f} to {high:+.3f}).</p>"
+    )
+
+
+def _classes(balance: BalanceResult) -> str:
+    largest = max([1, *balance.counts_after.values()])
+    rows = []
+    for label, after in list(balance.counts_after.items())[:MAX_CLASSES]:
+        before = balance.counts_before.get(label, 0)
+        real, made = 100 * before / largest, 100 * max(after - before, 0) / largest
+        bars = f'<i style="width:{real:.1f}%"></i><i class="made" style="width:{made:.1f}%"></i>'
+        rows.append(
+            [_text(label), f"{before:,}", f"{after - before:,}", f"{after:,}", f'<span class="stack">{bars}</span>']
+        )
+    table = _table(["class", "real", "synthetic", "after", ""], rows, n_text=1)
+    more = len(balance.counts_after) - len(rows)
+    return f"<h2>Classes</h2>\n{_legend()}\n{table}" + (
+        f"\n<p>{more:,} more classes are not shown.</p>" if more else ""
+    )
+
+
+def _training(training: TrainingReport | None) -> str:
+    if training is None:
+        return ""
+    how = STOPPED.get(training.stopped, training.stopped)
+    facts = f"Training {_text(how)}: {training.steps:,} steps in {training.seconds:,.0f} s, weights of step "
+    facts += f"{training.best_step:,}."
+    if np.isfinite(training.criterion):
+        facts += f" Distance of the synthetic rows from held-out real ones: {training.criterion:.4f} (0 is best)."
+    health = _notes(training.health) or "<p>Nothing went wrong that the monitor could see.</p>"
+    return f"<h2>Training</h2>\n<p>{facts}</p>\n{health}"
+
+
+def _schema(schema: Schema) -> str:
+    rows = []
+    for column in schema.columns:
+        what = column.kind.value + (" (target)" if column.name == schema.target else "")
+        notes = [column.note] if column.note else []
+        rows.append(
+            [
+                _text(column.name),
+                what,
+                _text(column.dtype),
+                _text(_contents(column)),
+                _text(" ".join(notes)),
+                f"{column.missing:.1%}" if column.missing else "none",
+                f"{column.n_distinct:,}",
+            ]
+        )
+    head = ["column", "kind", "dtype", "values", "remark", "missing", "distinct"]
+    return f"<h2>Columns</h2>\n{_table(head, rows, n_text=5)}"
+
+
+def _contents(column: Column) -> str:
+    if column.low is not None and column.high is not None:
+        return f"{_number(column.low, column)} to {_number(column.high, column)}"
+    shown = ", ".join(str(level) for level in column.levels[:5])
+    return shown + (", ..." if len(column.levels) > 5 or column.n_pooled else "")
+
+
+# Comparison of real and synthetic rows --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """One column: how far apart real and synthetic rows are (0 alike, 1 nothing in common), and its block of HTML.
+
+    stands_out: the difference is noticeable and not just what so few rows make by chance.
+    """
+
+    name: str
+    difference: float
+    stands_out: bool
+    block: str
+
+
+def _comparison(frame: pd.DataFrame, schema: Schema) -> str:
+    made = frame["is_synthetic"].to_numpy(dtype=bool)
+    if not made.any() or schema.target is None:
+        return ""
+    real_rows, weights, synthetic_rows = _sample(frame[schema.target], made)
+    if not len(real_rows):
+        return ""
+    real, synthetic = to_raw(frame.iloc[real_rows], schema), to_raw(frame.iloc[synthetic_rows], schema)
+    names = [name for name in schema.names if name in (*schema.numeric, *schema.categorical)]
+    compared = [_compare(schema, name, real, weights, synthetic) for name in names[:MAX_COLUMNS]]
+    apart = sorted((one for one in compared if one.stands_out), key=lambda one: -one.difference)
+    if apart:
+        listed = ", ".join(f"{_text(one.name)} ({one.difference:.2f})" for one in apart[:8])
+        summary = f"Columns that differ most: {listed}{', ...' if len(apart) > 8 else ''}."
+    else:
+        summary = f"No column differs by {NOTICEABLE} more than chance explains."
+    about = (
+        "Each column of the synthetic rows beside real rows, weighted to the same classes. The difference is the "
+        "largest gap between the two cumulative distributions for numbers and the total gap in shares for levels: 0 is "
+        "alike, 1 has nothing in common. A single column says nothing about how columns go together; the verdict does."
+    )
+    more = len(names) - len(compared)
+    rest = f"\n<p>{more:,} more columns are not shown.</p>" if more else ""
+    blocks = "\n".join(one.block for one in compared)
+    return (
+        f"<h2>Real and synthetic values</h2>\n<p>{about}</p>\n<p>{summary}</p>\n{_legend()}\n"
+        f'<div class="grid">\n{blocks}\n</div>{rest}'
+    )
+
+
+def _sample(labels: pd.Series[Any], made: np.ndarray[Any, np.dtype[np.bool_]]) -> tuple[Any, Floats, Any]:
+    """Numbers of the real rows and their weights (sum 1), and of the synthetic rows, at most MAX_ROWS of each."""
+    rng = np.random.default_rng(0)
+    codes, _ = pd.factorize(labels)
+    codes = np.where(codes < 0, codes.max() + 1, codes)
+    synthetic, real = np.flatnonzero(made), np.flatnonzero(~made & np.isin(codes, codes[made]))
+    if len(synthetic) > MAX_ROWS:
+        synthetic = np.sort(rng.choice(synthetic, MAX_ROWS, replace=False))
+    if len(real) > MAX_ROWS:
+        real = np.sort(rng.choice(real, MAX_ROWS, replace=False))
+    n_real = np.bincount(codes[real], minlength=codes.max() + 1)
+    n_made = np.bincount(codes[synthetic], minlength=codes.max() + 1)
+    weights = n_made[codes[real]] / n_real[codes[real]]
+    return real, weights / max(weights.sum(), 1e-12), synthetic
+
+
+def _compare(schema: Schema, name: str, real: Raw, weights: Floats, synthetic: Raw) -> _Compared:
+    column = schema[name]
+    if name in schema.numeric:
+        i = schema.numeric.index(name)
+        return _compare_numbers(column, real.numbers[:, i], weights, synthetic.numbers[:, i])
+    i = schema.categorical.index(name)
+    return _compare_levels(column, real.codes[:, i], weights, synthetic.codes[:, i])
+
+
+def _compare_numbers(column: Column, real: Floats, weights: Floats, synthetic: Floats) -> _Compared:
+    missing_real, missing_made = float(weights[np.isnan(real)].sum()), float(np.isnan(synthetic).mean())
+    seen, synthetic = ~np.isnan(real), synthetic[~np.isnan(synthetic)]
+    real, weights = real[seen], weights[seen]
+    even = np.full(len(synthetic), 1 / max(len(synthetic), 1))
+    if not len(real) or not len(synthetic) or not weights.sum():
+        difference = abs(missing_real - missing_made)
+        return _compared(column, difference, 0.0, "", "<p>No values to compare.</p>")
+    weights = weights / weights.sum()
+    difference = max(_cumulative_gap(real, weights, synthetic, even), abs(missing_real - missing_made))
+    chance = 0.87 * np.sqrt((weights**2).sum() + (even**2).sum())  # the mean of Kolmogorov's distribution
+    rows = []
+    for who, values, shares, missing in (
+        ("real", real, weights, missing_real),
+        ("synthetic", synthetic, even, missing_made),
+    ):
+        mean = float(values @ shares)
+        sd = float(np.sqrt(np.maximum((values - mean) ** 2 @ shares, 0)))
+        numbers = [mean, *_quantiles(values, shares, (0.05, 0.5, 0.95))]
+        shown = [_number(number, column) for number in numbers]
+        rows.append([who, shown[0], _spread(sd, column), *shown[1:], f"{missing:.1%}"])
+    table = _table(["", "mean", "sd", "5 %", "median", "95 %", "missing"], rows, n_text=1)
+    drawing = _histogram(column, real, weights, synthetic, even)
+    return _compared(column, difference, chance, drawing, table)
+
+
+def _compare_levels(column: Column, real: Any, weights: Floats, synthetic: Any) -> _Compared:
+    # Codes: levels, then the pool of rare levels, then -1 (missing) and -2 (unseen).
+    n = len(column.levels) + 1
+    share_real = np.bincount(real % (n + 2), weights=weights, minlength=n + 2)
+    share_made = np.bincount(synthetic % (n + 2), minlength=n + 2) / max(len(synthetic), 1)
+    difference = float(np.abs(share_real - share_made).sum() / 2)
+    names = [*map(str, column.levels), "(rarer levels)", "(unseen)", "(missing)"]
+    order = [i for i in np.argsort(-np.maximum(share_real, share_made), kind="stable") if share_real[i] + share_made[i]]
+    rows = [
+        [_text(_cut(names[i])), f"{share_real[i]:.1%}", f"{share_made[i]:.1%}", _pair(share_real[i], share_made[i])]
+        for i in order[:MAX_LEVELS]
+    ]
+    if rest := order[MAX_LEVELS:]:
+        one, other = share_real[rest].sum(), share_made[rest].sum()
+        rows.append([f"({len(rest):,} more)", f"{one:.1%}", f"{other:.1%}", _pair(one, other)])
+    # The mean of half the sum of absolute deviations of normal shares.
+    variance = share_real * (1 - share_real) * ((weights**2).sum() + 1 / max(len(synthetic), 1))
+    chance = np.sqrt(2 / np.pi * variance).sum() / 2
+    return _compared(column, difference, chance, "", _table(["", "real", "synthetic", ""], rows, n_text=1))
+
+
+def _cumulative_gap(one: Floats, one_weights: Floats, other: Floats, other_weights: Floats) -> float:
+    """The Kolmogorov-Smirnov distance of two weighted samples."""
+    values = np.concatenate([one, other])
+    order = np.argsort(values, kind="stable")
+    steps = np.concatenate([one_weights, -other_weights])[order]
+    last_of_value = np.append(np.diff(values[order]) != 0, True)
+    return float(np.abs(np.cumsum(steps)[last_of_value]).max())
+
+
+def _quantiles(values: Floats, weights: Floats, at: Sequence[float]) -> list[float]:
+    order = np.argsort(values, kind="stable")
+    places = np.searchsorted(np.cumsum(weights[order]), np.asarray(at) - 1e-9)
+    return [float(values[order[min(place, len(values) - 1)]]) for place in places]
+
+
+def _histogram(column: Column, real: Floats, weights: Floats, synthetic: Floats, even: Floats) -> str:
+    """Shares per bin as an SVG: real rows as grey bars, synthetic ones as a line. Tails are in the end bins."""
+    tails = (0.005, 0.995)
+    ends = [*_quantiles(real, weights, tails), *_quantiles(synthetic, even, tails)]
+    low, high = min(ends), max(ends)
+    if high <= low:
+        low, high = low - 0.5, high + 0.5
+    whole = column.kind is Kind.INTEGER and high - low < N_BINS
+    edges = np.arange(low - 0.5, high + 1) if whole else np.linspace(low, high, N_BINS + 1)
+    inside = (edges[0], edges[-1])
+    first = np.histogram(np.clip(real, *inside), edges, weights=weights)[0]
+    second = np.histogram(np.clip(synthetic, *inside), edges, weights=even)[0]
+    top = max(first.max(), second.max(), 1e-9)
+    width, height = 300, 64
+    step = width / len(first)
+    bars, points = "", []
+    for i, share in enumerate(first):
+        tall = height * share / top
+        bars += f'<rect x="{i * step:.1f}" y="{height - tall:.1f}" width="{step:.2f}" height="{tall:.1f}"/>'
+    for i, share in enumerate(second):
+        y = height * (1 - share / top)
+        points += [f"{i * step:.1f},{y:.1f}", f"{(i + 1) * step:.1f},{y:.1f}"]
+    label = f"Histogram of {_text(column.name)}, real and synthetic"
+    marks = (
+        f'<div class="ends"><span>{_text(_number(low, column))}</span><span>{_text(_number(high, column))}</span></div>'
+    )
+    return (
+        f'<svg viewBox="0 -2 {width} {height + 4}" preserveAspectRatio="none" role="img" aria-label="{label}">'
+        f'{bars}<polyline points="{" ".join(points)}"/></svg>{marks}'
+    )
+
+
+# Pieces -------------------------------------------------------------------------------------------------------------
+
+
+def _compared(column: Column, difference: float, chance: float, drawing: str, table: str) -> _Compared:
+    stands_out = bool(difference - chance >= NOTICEABLE)
+    word = "far" if stands_out else "near"
+    head = f'<h3>{_text(_cut(column.name, 60))} <span class="{word}">difference {difference:.2f}</span></h3>'
+    return _Compared(column.name, difference, stands_out, f'<div class="column">{head}{drawing}{table}</div>')
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, n_text: int) -> str:
+    """A table of ready HTML cells; the first n_text columns are text, the others numbers."""
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        written = (f"<{tag}{'' if i < n_text else ' class=n'}>{cell}</{tag}>" for i, cell in enumerate(cells))
+        return f"<tr>{''.join(written)}</tr>"
+
+    body = "".join(line("td", cells) for cells in rows)
+    return f'<div class="wide"><table><thead>{line("th", head)}</thead><tbody>{body}</tbody></table></div>'
+
+
+def _notes(notes: Iterable[str]) -> str:
+    items = "".join(f"<li>{_text(note)}</li>" for note in notes)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def _legend() -> str:
+    return '<p class="legend"><i></i> real <i class="made"></i> synthetic</p>'
+
+
+def _bar(share: float) -> str:
+    return f'<span class="bar"><i style="width:{100 * min(max(share, 0), 1):.1f}%"></i></span>'
+
+
+def _pair(real: float, made: float) -> str:
+    one, other = (f"{100 * min(max(share, 0), 1):.1f}%" for share in (real, made))
+    return f'<span class="pair"><i style="width:{one}"></i><i class="made" style="width:{other}"></i></span>'
+
+
+def _text(value: object) -> str:
+    return html.escape(str(value), quote=True)
+
+
+def _cut(text: str, length: int = 40) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _number(value: float, column: Column) -> str:
+    """A value of a column as people write it: dates as dates, lengths of time as such."""
+    if column.kind is Kind.DATETIME:
+        return str(np.datetime64(int(value), "us")).replace("T", " ")[:16]
+    if column.dtype.startswith(("timedelta", "duration")):
+        return str(pd.Timedelta(int(value), unit="us"))
+    if column.kind is Kind.INTEGER and float(value).is_integer() and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.4g}" if abs(value) < 1e4 or abs(value) >= 1e9 else f"{value:,.0f}"
+
+
+def _spread(sd: float, column: Column) -> str:
+    if column.kind is Kind.DATETIME or column.dtype.startswith(("timedelta", "duration")):
+        return f"{sd / 86_400e6:,.1f} days"
+    return f"{sd:,.4g}" if sd < 1e4 or sd >= 1e9 else f"{sd:,.0f}"
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; background: #fff; max-width: 1080px; margin: 2rem auto;
+  padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin: 0 0 .8rem; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; padding-top: .8rem; border-top: 1px solid #dfe4ea; }
+h3 { font-size: .95rem; margin: 0 0 .4rem; overflow-wrap: anywhere; }
+.verdict { padding: .7rem 1rem; border-left: 5px solid #8a94a0; background: #f3f5f7; font-weight: 600; }
+.verdict.yes { border-color: #2b7a4b; background: #eef7f1; }
+.verdict.no { border-color: #b23b3b; background: #fbf0f0; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #eceff2; vertical-align: top; }
+th { color: #5b6774; font-weight: 600; font-size: .85rem; }
+.n { text-align: right; white-space: nowrap; }
+.faint { color: #5b6774; }
+.bar, .stack, .pair { display: inline-block; vertical-align: middle; }
+.bar { width: 90px; height: .6rem; background: #eceff2; margin-right: .6rem; text-align: left; }
+.bar i { display: block; height: 100%; background: #7fa3c7; }
+.stack { width: 260px; height: .8rem; text-align: left; white-space: nowrap; font-size: 0; }
+.stack i { display: inline-block; height: .8rem; background: #aeb8c2; }
+.pair { width: 110px; text-align: left; }
+.pair i { display: block; height: .35rem; background: #aeb8c2; margin: 1px 0; }
+i.made, .stack i.made, .pair i.made { background: #d1782f; }
+.legend { color: #5b6774; font-size: .85rem; }
+.legend i { display: inline-block; width: .8rem; height: .8rem; background: #aeb8c2; vertical-align: -1px; }
+.legend i.made { background: #d1782f; margin-left: .8rem; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(440px, 1fr)); gap: 1rem; }
+.column { border: 1px solid #dfe4ea; border-radius: 6px; padding: .7rem .9rem; font-size: .85rem; min-width: 0; }
+.near, .far { font-weight: 400; font-size: .8rem; color: #5b6774; margin-left: .4rem; }
+.far { color: #b23b3b; font-weight: 600; }
+svg { display: block; width: 100%; height: 70px; }
+svg rect { fill: #c3cbd3; }
+svg polyline { fill: none; stroke: #d1782f; stroke-width: 2; vector-effect: non-scaling-stroke; }
+.ends { display: flex; justify-content: space-between; color: #5b6774; font-size: .75rem; margin-bottom: .4rem; }
+@media (max-width: 560px) { .grid { grid-template-columns: 1fr; } }
+"""
