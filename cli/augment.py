@@ -24,7 +24,6 @@ from .common import (
     seed_option,
     train_config,
     training_options,
-    write_text,
 )
 from .show import TrainingProgress, print_table, training_facts, training_line
 
@@ -145,13 +144,13 @@ def augment(
         )
 
     if report is not None:
-        from gantools.evaluate.report import to_html
+        from gantools.evaluate.report import to_html, write_html
 
-        html = to_html(result.verdict, result.balance, result.schema, result.training)
+        page = to_html(result.verdict, result.balance, result.schema, result.training, title=f"{data.name}, balanced")
     if save is not None:
         result.synthesizer.save(save)
     if report is not None:
-        write_text(report, html)
+        write_html(page, report)
     write_table(result.synthetic if synthetic_only else result.balance.frame, destination, dialect)
 
     seconds = time.monotonic() - started

@@ -19,7 +19,6 @@ from gantools_cli.common import (
     parse_settings,
     print_json,
     suggestion,
-    write_text,
 )
 
 
@@ -119,15 +118,6 @@ def test_force_replaces_checkpoints_only(tmp_path: Path) -> None:
         check_output_folder(tmp_path / "run", option="--save", force=False)
     check_output_folder(tmp_path / "run", option="--save", force=True)
     check_output_folder(tmp_path / "run", option="--save", force=False, resume=True)
-
-
-def test_text_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "r.html"
-    write_text(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_text(path, "new \ud800")
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == ["r.html"]
 
 
 def test_json_holds_what_numpy_and_paths_are(capsys: pytest.CaptureFixture[str]) -> None:
