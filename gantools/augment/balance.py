@@ -92,7 +92,7 @@ def fresh_rows(
     synthesizer: Synthesizer, real: pd.DataFrame, counts: Mapping[Any, int], seed: int
 ) -> tuple[pd.DataFrame, int, int]:
     """Synthetic rows that are no copies of real ones. Returns (rows, how many copies were redrawn, how many are left)."""
-    rows = synthesizer.sample(counts, seed=seed, for_balancing=True)
+    rows = synthesizer.sample(counts, seed=seed, near=real)
     target = str(synthesizer.schema_.target)
     kinds = synthesizer.schema_
     compared = [*kinds.numeric, *kinds.categorical]
@@ -104,7 +104,7 @@ def fresh_rows(
             break
         labels = rows[target].iloc[copies]
         wanted = labels.value_counts(sort=False).to_dict()
-        again = synthesizer.sample(wanted, seed=seed + 1_000_003 * (attempt + 1), for_balancing=True)
+        again = synthesizer.sample(wanted, seed=seed + 1_000_003 * (attempt + 1), near=real)
         order = np.argsort(_places(labels, again[target]), kind="stable")  # rows come label by label
         fresh = ~np.isin(_fingerprints(again, compared), known)
         put, take = copies[order][fresh], np.flatnonzero(fresh)

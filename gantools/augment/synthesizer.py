@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 
 from gantools import registry
+from gantools.augment.choose import Anchors, choose
 from gantools.augment.small import SmallClasses
 from gantools.config import TrainConfig, build, to_json
 from gantools.data.raw import Raw, codes_to_labels, from_raw, labels_to_codes, to_raw
@@ -121,12 +122,13 @@ class Synthesizer:
         return self
 
     def sample(
-        self, counts: Mapping[Any, int] | int, *, seed: int = 0, for_balancing: bool = False
+        self, counts: Mapping[Any, int] | int, *, seed: int = 0, near: pd.DataFrame | None = None
     ) -> pd.DataFrame:
         """New rows: exactly so many of each label, or so many in all with labels in the proportions of the training rows.
 
-        counts: label -> number of rows, or a number. for_balancing: prefer rows that help a classifier to a faithful draw, where the
-        model knows how. Returns the training frame's columns, order and dtypes; rows stand label by label
+        counts: label -> number of rows, or a number. near: real rows, target included, that are to be balanced: the new
+        rows are then chosen to help a classifier on them, where the model can tell (see `augment.choose`), rather than drawn
+        faithfully. Returns the training frame's columns, order and dtypes; rows stand label by label
         for a mapping and shuffled for a number. Raises ConfigError for an unknown label or a negative number.
         """
         rng = np.random.default_rng(seed)
@@ -145,17 +147,18 @@ class Synthesizer:
         label = np.repeat([code for code, _ in wanted], [n for _, n in wanted]).astype(np.int64)
         if not isinstance(counts, Mapping):
             rng.shuffle(label)
-        return self._rows(label, seed, rng, for_balancing)
+        return self._rows(label, seed, rng, near)
 
-    def _rows(self, label: np.ndarray, seed: int, rng: np.random.Generator, for_balancing: bool) -> pd.DataFrame:
+    def _rows(self, label: np.ndarray, seed: int, rng: np.random.Generator, near: pd.DataFrame | None) -> pd.DataFrame:
         device = next(self.gan_.parameters()).device
         random = torch.Generator(device).manual_seed(seed)
-        draw = self.gan_.sample_for_balancing if for_balancing else self.gan_.sample
         numbers, codes = [], []
         with torch.no_grad():
+            anchors = self._anchors(near, random) if near is not None else None
             for start in range(0, max(1, len(label)), CHUNK_ROWS):
                 part = torch.from_numpy(label[start : start + CHUNK_ROWS]).to(device)
-                x = self._small.replace(draw(part, random), part, random)
+                x = choose(self.gan_, part, anchors, random) if anchors else self.gan_.sample(part, random)
+                x = self._small.replace(x, part, random)
                 n, c = self.encoder_.inverse(x)
                 numbers.append(n.cpu().numpy())
                 codes.append(c.cpu().numpy())
@@ -163,6 +166,10 @@ class Synthesizer:
         frame = from_raw(raw, self.schema_, rng)
         frame[str(self.schema_.target)] = codes_to_labels(label, self.schema_)
         return frame[list(self.schema_.names)]
+
+    def _anchors(self, near: pd.DataFrame, random: torch.Generator) -> Anchors:
+        label = torch.from_numpy(labels_to_codes(near[str(self.schema_.target)], self.schema_)).to(random.device)
+        return Anchors.of(self.encoder_, self.encoder_.encode(to_raw(near, self.schema_)), label, random)
 
     def to(self, device: str) -> Synthesizer:
         """Sample on another device ("auto", "cpu", "cuda", ...)."""

@@ -158,7 +158,7 @@ class TableEncoder(nn.Module):
     def encode(self, raw: Raw, chunk: int = 65536) -> EncodedTable:
         """The whole table at once, in chunks of rows so that memory stays bounded."""
         device = self.knots.device
-        numbers, codes = torch.from_numpy(raw.numbers), torch.from_numpy(raw.codes)
+        numbers, codes = (torch.from_numpy(np.require(array, requirements="W")) for array in (raw.numbers, raw.codes))
         lower, upper, position = [], [], []
         for start in range(0, max(1, len(numbers)), chunk):
             a, b = self.intervals(numbers[start : start + chunk].to(device))
@@ -189,7 +189,7 @@ class TableEncoder(nn.Module):
         scores = self.scores(probability)
         if not self.layout.blocks:
             return scores
-        levels = torch.zeros(len(scores), self.layout.width + 1, device=scores.device)
+        levels = scores.new_zeros(scores.shape[0], self.layout.width + 1)  # the last place is for levels never seen
         levels = levels.scatter(1, torch.where(position < 0, self.layout.width, position), 1.0)
         return torch.cat([scores, levels[:, self.layout.n_numeric : self.layout.width]], 1)
 
@@ -219,7 +219,7 @@ class TableEncoder(nn.Module):
                 unknown = unknown | (code == width - 1)
             out.append(torch.where(unknown, MISSING, code))
             start += width
-        return torch.stack(out, 1) if out else torch.zeros(len(x), 0, dtype=torch.int64, device=x.device)
+        return torch.stack(out, 1) if out else x.new_zeros((x.shape[0], 0), dtype=torch.int64)
 
 
 def interpolate(x: Tensor, at: Tensor, value: Tensor, *, closed: bool) -> Tensor:

@@ -124,9 +124,12 @@ class GAN(nn.Module, ABC):
     def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
         """Encoded rows [N, width] of the asked classes. label: [N] int64. Categories come as one-hot blocks."""
 
-    def sample_for_balancing(self, label: Tensor, random: torch.Generator) -> Tensor:
-        """Like `sample`, for rows that are to help a classifier rather than to be a faithful draw. The same unless a model says so."""
-        return self.sample(label, random)
+    def weigh(self, x: Tensor, share: Tensor) -> Tensor | None:
+        """How well encoded rows x [N, width] would serve to fill each class: log weights [N, n_classes], None when it cannot tell.
+
+        share: [n_classes], the shares in which classes occur among the rows.
+        """
+        return None
 
     @classmethod
     def tiny(cls) -> GANOptions:

@@ -7,11 +7,11 @@ Three things learn side by side, each a phase:
 * a *classifier*: an ensemble of small MLPs on the real rows, one per fold, each kept at the weights with which it told its own
   held-out fold best. It never trains on a generated row.
 
-To balance classes (`sample_for_balancing`) a class borrows from the others: candidates are drawn under every label, and row x is taken
-for class c with the importance weight that turns the pool into p(x | c), estimated from the classifier by Bayes' rule, times
-P(c | x, classes equally likely) ** sharpness. The first factor lets a class of fifty rows use what the generator
-learned from five thousand others about what rows look like; the second leaves out rows that would blur the border that a classifier
-is to learn. Sampling-importance-resampling: Rubin 1988. Weighing the candidates by a cross-fitted classifier is ours.
+Balancing (`augment.choose`) draws candidates under every label, and `weigh` takes row x for class c with the importance weight that
+turns the candidates into p(x | c), estimated from the classifier by Bayes' rule, times P(c | x, classes equally likely) **
+sharpness. The first factor lets a class of fifty rows use what five thousand others show of what rows look like; the second leaves
+out rows that would blur the border that a classifier is to learn. Sampling-importance-resampling: Rubin 1988. Weighing the candidates
+by a cross-fitted classifier is ours.
 """
 
 from __future__ import annotations
@@ -37,9 +37,8 @@ WINDOW = 25  # classifier steps over which the held-out loss is averaged before 
 @dataclass(frozen=True)
 class TabularOptions(GANOptions):
     """n_blocks: residual blocks of each net. lr: of generator and discriminator. gamma: weight of R1 and R2.
-    n_folds, classifier_width, classifier_lr, dropout, weight_decay: of the classifier ensemble. candidates: rows generated per row taken
-    when balancing. borrow: share of the candidates drawn with all labels equally likely, the rest as they occur. sharpness: how
-    strongly rows of which the classifier is sure are preferred when balancing; 0 takes them as they come.
+    n_folds, classifier_width, classifier_lr, dropout, weight_decay: of the classifier ensemble. sharpness: how strongly rows of which
+    the classifier is sure are preferred when balancing; 0 takes them as they come.
     """
 
     n_blocks: int = 2
@@ -50,8 +49,6 @@ class TabularOptions(GANOptions):
     classifier_lr: float = 2e-3
     dropout: float = 0.3
     weight_decay: float = 0.02
-    candidates: int = 8
-    borrow: float = 0.5
     sharpness: float = 3.0
 
 
@@ -70,9 +67,7 @@ class TabularGAN(GAN):
         self.classifier = FoldEnsemble(spec.layout.width, spec.n_classes, options)
         counts = torch.tensor(spec.class_counts, dtype=torch.float32)
         share = options.class_balance * (counts > 0) / (counts > 0).sum() + (1 - options.class_balance) * counts / counts.sum()
-        pool = options.borrow * (counts > 0) / (counts > 0).sum() + (1 - options.borrow) * counts / counts.sum()
         self.register_buffer("log_drawn", share.clamp(min=1e-9).log(), persistent=False)  # classes in training batches
-        self.register_buffer("log_pool", pool.clamp(min=1e-9).log(), persistent=False)  # classes among the candidates
 
     def phases(self) -> Sequence[Phase]:
         o = self.options
@@ -111,25 +106,10 @@ class TabularGAN(GAN):
         noise = torch.randn((n, self.options.noise_dim), device=label.device, generator=random)
         return self.generator(noise, label, self.generator.head.uniforms(n, hard=True, random=random), hard=True)
 
-    def sample_for_balancing(self, label: Tensor, random: torch.Generator) -> Tensor:
-        wanted = torch.bincount(label, minlength=self.spec.n_classes)
-        n_pool = max(MIN_POOL, self.options.candidates * int(wanted.max()))
-        pool_label = torch.multinomial(self.log_pool.exp(), n_pool, replacement=True, generator=random)
-        pool = self.sample(pool_label, random)
-        evidence = self.classifier(pool)  # [n_pool, n_classes], log P(c | x) were all classes equally likely
-        density = evidence - torch.logsumexp(evidence + self.log_pool, 1, keepdim=True)
-        weight = density + self.options.sharpness * evidence
-        taken = torch.zeros_like(label)
-        for code in torch.nonzero(wanted).squeeze(1).tolist():
-            # The largest of log weight + Gumbel noise are a weighted draw without replacement (Efraimidis and Spirakis 2006).
-            noise = torch.rand(n_pool, device=label.device, generator=random).clamp(1e-9, 1 - 1e-7)
-            key = weight[:, code] - torch.log(-torch.log(noise))
-            mine = torch.nonzero(label == code).squeeze(1)
-            taken[mine] = key.topk(len(mine)).indices
-        return pool[taken]
-
-
-MIN_POOL = 8192  # candidates at the least, so that few rows, too, are chosen among many
+    def weigh(self, x: Tensor, share: Tensor) -> Tensor:
+        evidence = self.classifier(x)  # log P(c | x) were all classes equally likely
+        density = evidence - torch.logsumexp(evidence + share.clamp(min=1e-9).log(), 1, keepdim=True)
+        return density + self.options.sharpness * evidence
 
 
 class Generator(nn.Module):
