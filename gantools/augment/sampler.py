@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from imblearn.over_sampling.base import BaseOverSampler
+from imblearn.utils import check_target_type
 from scipy import sparse
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import validate_data
 
 from gantools.augment.balance import Strategy, fresh_rows
 from gantools.augment.synthesizer import Synthesizer
@@ -75,14 +77,10 @@ class GANOverSampler(BaseOverSampler):
     def _check_X_y(self, X: Any, y: Any) -> tuple[Any, Any, bool]:
         if not isinstance(X, pd.DataFrame):
             return super()._check_X_y(X, y)
-        from imblearn.utils import check_target_type
-        from sklearn.utils.validation import _check_feature_names, _check_n_features, check_consistent_length
-
         y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
-        check_consistent_length(X, y)
-        _check_feature_names(self, X, reset=True)
-        _check_n_features(self, X, reset=True)
-        return X, np.asarray(y) if not isinstance(y, pd.Series) else y, binarize_y
+        validate_data(self, X=X, y=y, reset=True, skip_check_array=True)
+        sparse_columns = [name for name in X if isinstance(X[name].dtype, pd.SparseDtype)]
+        return X.astype({name: X[name].dtype.subtype for name in sparse_columns}), y, binarize_y
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
