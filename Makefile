@@ -28,7 +28,7 @@ $(INSTALLED): pyproject.toml
 demo: $(INSTALLED)
 	@mkdir -p $(DEMO)
 	$(BIN)/python examples/make_demo_data.py $(DEMO)/tumours.csv
-	$(BIN)/gantools augment $(DEMO)/tumours.csv --target diagnosis --seed 0 --force \
+	$(BIN)/gantools augment $(DEMO)/tumours.csv --target diagnosis --seed 0 --budget 150s --force \
 	    -o $(DEMO)/tumours.balanced.csv --save $(DEMO)/generator --report $(DEMO)/report.html
 	@echo
 	@echo "Results: $(DEMO)/tumours.balanced.csv (the balanced table), $(DEMO)/report.html (open it in a browser),"
