@@ -51,7 +51,11 @@ class TrainConfig:
         check(0 <= self.ema_decay < 1, "ema_decay", "must be at least 0 and below 1")
         check(self.patience >= 0 and self.checkpoint_every_s >= 0, "patience", "must not be negative")
         check(self.precision in PRECISIONS, "precision", "must be one of " + ", ".join(PRECISIONS))
-        check(bool(re.fullmatch(r"auto|cpu|mps|(cuda|gpu)(:\d+)?", self.device)), "device", "must be auto, cpu, cuda, cuda:N or mps")
+        check(
+            bool(re.fullmatch(r"auto|cpu|mps|(cuda|gpu)(:\d+)?", self.device)),
+            "device",
+            "must be auto, cpu, cuda, cuda:N or mps",
+        )
 
 
 PRECISIONS = ("auto", "32", "bf16")

@@ -39,7 +39,9 @@ def register(cls: Model) -> Model:
     """Class decorator: make a model known under its `name`. A second class of that name is an error."""
     known = _models.get(cls.name)
     if known is not None and known.__qualname__ != cls.__qualname__:
-        raise ConfigError(f"two models are called {cls.name!r}: {known.__module__} and {cls.__module__}", remedy="rename one")
+        raise ConfigError(
+            f"two models are called {cls.name!r}: {known.__module__} and {cls.__module__}", remedy="rename one"
+        )
     _models[cls.name] = cls
     return cls
 

@@ -19,7 +19,9 @@ def sigmoid(x: float) -> float:
 def test_nonsaturating() -> None:
     want = -sum(math.log(sigmoid(r)) for r in (2, 0)) / 2 - sum(math.log(1 - sigmoid(f)) for f in (-1, 1)) / 2
     assert losses.discriminator_nonsaturating(REAL, FAKE).item() == pytest.approx(want, rel=1e-5)
-    assert losses.generator_nonsaturating(FAKE).item() == pytest.approx(-(math.log(sigmoid(-1)) + math.log(sigmoid(1))) / 2)
+    assert losses.generator_nonsaturating(FAKE).item() == pytest.approx(
+        -(math.log(sigmoid(-1)) + math.log(sigmoid(1))) / 2
+    )
 
 
 def test_label_smoothing_punishes_certainty_about_real_rows_only() -> None:

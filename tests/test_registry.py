@@ -30,7 +30,9 @@ def test_values_become_what_the_fields_are() -> None:
     made = config.build(TabularOptions, {"n-blocks": "3", "lr": "1e-3"})
     assert (made.n_blocks, made.lr) == (3, 1e-3)
     assert config.build(TrainConfig, {"steps": "none", "tensorboard": "yes"}) == TrainConfig(tensorboard=True)
-    assert config.build(TrainConfig, config.to_json(TrainConfig(steps=5, budget_s=2.0))) == TrainConfig(steps=5, budget_s=2.0)
+    assert config.build(TrainConfig, config.to_json(TrainConfig(steps=5, budget_s=2.0))) == TrainConfig(
+        steps=5, budget_s=2.0
+    )
 
 
 @pytest.mark.parametrize(

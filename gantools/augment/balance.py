@@ -54,7 +54,9 @@ def balance(
     rows, redrawn, left = fresh_rows(synthesizer, frame, to_make, seed)
     if left:
         notes.append(f"{left} synthetic rows equal real ones: the table has too few distinct rows to avoid it.")
-    flagged = [part.assign(**{FLAG: flag}) for part, flag in ((frame, False), (rows[list(frame.columns)], True)) if len(part)]
+    flagged = [
+        part.assign(**{FLAG: flag}) for part, flag in ((frame, False), (rows[list(frame.columns)], True)) if len(part)
+    ]
     whole = pd.concat(flagged, ignore_index=True)
     for name in frame.columns:  # concat widens some dtypes when one part is empty or all missing
         if whole[name].dtype != frame[name].dtype:
@@ -66,7 +68,11 @@ def balance(
 def rows_to_make(labels: pd.Series, strategy: Strategy) -> dict[Any, int]:
     """Label -> how many rows to make. Raises ConfigError for a strategy that does not fit the labels."""
     if labels.isna().any():
-        raise DataError(f"{int(labels.isna().sum())} labels are missing", where=f"column '{labels.name}'", remedy="fill or drop those rows")
+        raise DataError(
+            f"{int(labels.isna().sum())} labels are missing",
+            where=f"column '{labels.name}'",
+            remedy="fill or drop those rows",
+        )
     codes, levels = pd.factorize(labels, sort=True)
     place = {level: code for code, level in enumerate(levels)}
     given: Any = strategy
@@ -78,7 +84,9 @@ def rows_to_make(labels: pd.Series, strategy: Strategy) -> dict[Any, int]:
         given = {place[label]: int(n) for label, n in strategy.items()}
         short = [label for label, n in strategy.items() if n < int((codes == place[label]).sum())]
         if short:
-            raise ConfigError(f"asks for fewer rows of {short[0]!r} than there are", where="--strategy", remedy="ask for more")
+            raise ConfigError(
+                f"asks for fewer rows of {short[0]!r} than there are", where="--strategy", remedy="ask for more"
+            )
     elif isinstance(strategy, str) and strategy not in STRATEGIES:
         raise ConfigError(f"{strategy!r} is unknown", where="--strategy", remedy="use one of " + ", ".join(STRATEGIES))
     try:

@@ -85,7 +85,13 @@ class TableEncoder(nn.Module):
         self.layout = layout
         self.extra = tuple((bool(p), bool(m)) for p, m in extra)
         c = layout.n_numeric
-        for name, shape in (("knots", (c, n_knots)), ("mass", (c, n_knots)), ("grid", (c,)), ("low", (c,)), ("high", (c,))):
+        for name, shape in (
+            ("knots", (c, n_knots)),
+            ("mass", (c, n_knots)),
+            ("grid", (c,)),
+            ("low", (c,)),
+            ("high", (c,)),
+        ):
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
         self.register_buffer("missing_mass", torch.zeros(c, dtype=torch.float64))
         starts = layout.n_numeric + np.cumsum((0, *layout.blocks))[:-1]
@@ -122,7 +128,12 @@ class TableEncoder(nn.Module):
 
     def to_json(self) -> dict[str, Any]:
         """The shape of the encoder; with its weights it can be built again."""
-        return {"n_numeric": self.layout.n_numeric, "blocks": self.layout.blocks, "n_knots": self.knots.shape[1], "extra": self.extra}
+        return {
+            "n_numeric": self.layout.n_numeric,
+            "blocks": self.layout.blocks,
+            "n_knots": self.knots.shape[1],
+            "extra": self.extra,
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TableEncoder:

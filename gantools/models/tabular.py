@@ -66,7 +66,10 @@ class TabularGAN(GAN):
         self.discriminator = Discriminator(spec, options)
         self.classifier = FoldEnsemble(spec.layout.width, spec.n_classes, options)
         counts = torch.tensor(spec.class_counts, dtype=torch.float32)
-        share = options.class_balance * (counts > 0) / (counts > 0).sum() + (1 - options.class_balance) * counts / counts.sum()
+        share = (
+            options.class_balance * (counts > 0) / (counts > 0).sum()
+            + (1 - options.class_balance) * counts / counts.sum()
+        )
         self.register_buffer("log_drawn", share.clamp(min=1e-9).log(), persistent=False)  # classes in training batches
 
     def phases(self) -> Sequence[Phase]:

@@ -77,17 +77,19 @@ class SegmentedSoftmax(nn.Module):
     """
 
     member: Tensor  # [sum(blocks), n_blocks], 1 where the place belongs to the block
-    before: Tensor  # [sum(blocks), sum(blocks)], 1 where the row's place stands at or before the column's in one block
+    block: Tensor  # [sum(blocks)], the block of each place
+    is_first: Tensor  # [sum(blocks)], whether the place is the first of its block
+    is_last: Tensor  # [sum(blocks)], whether it is the last
 
     def __init__(self, blocks: tuple[int, ...]) -> None:
         super().__init__()
-        self.blocks = blocks
         block = torch.repeat_interleave(torch.arange(len(blocks)), torch.tensor(blocks, dtype=torch.int64))
-        place = torch.arange(len(block))
-        same = block.unsqueeze(0) == block.unsqueeze(1)
-        member = F.one_hot(block, max(1, len(blocks))).float() if len(block) else torch.zeros(0, 1)
+        edge = torch.diff(block, prepend=torch.tensor([-1]), append=torch.tensor([-1])) != 0
+        self.register_buffer("block", block, persistent=False)
+        self.register_buffer("is_first", edge[:-1], persistent=False)
+        self.register_buffer("is_last", edge[1:], persistent=False)
+        member = F.one_hot(block, len(blocks)).float() if blocks else torch.zeros(0, 0)
         self.register_buffer("member", member, persistent=False)
-        self.register_buffer("before", (same & (place.unsqueeze(1) <= place.unsqueeze(0))).float(), persistent=False)
 
     def forward(self, logits: Tensor, temperature: float = 1.0) -> Tensor:
         """logits: [N, sum(blocks)]. Returns probabilities, summing to one in every block."""
@@ -101,19 +103,12 @@ class SegmentedSoftmax(nn.Module):
         return self(logits.float() + noise, temperature)
 
     def draw(self, logits: Tensor, uniform: Tensor) -> Tensor:
-        """A hard draw from each block by inverting its cumulative probabilities. uniform: [N, n_blocks] on (0, 1).
+        """A hard draw from each block by inverting its cumulative probabilities. uniform: [N, n_blocks] on [0, 1).
 
-        Returns one-hot blocks [N, sum(blocks)], distributed exactly as the softmax says.
+        Returns one-hot blocks [N, sum(blocks)], distributed as the softmax says. Every block sums to one, so that the running
+        sum over the whole row is, within a block, its number plus its own running sum.
         """
-        cumulative = self(logits) @ self.before
-        total = (cumulative * self._last).clamp(min=1e-30) @ self.member  # ends of blocks, one up to rounding
-        reached = (cumulative > (uniform * total) @ self.member.T).to(cumulative.dtype)
-        return reached - F.pad(reached, (1, 0))[:, :-1] * (1 - self._first)
-
-    @property
-    def _first(self) -> Tensor:
-        return F.pad((self.member[1:] * self.member[:-1]).sum(1), (1, 0)).eq(0).to(self.member.dtype)
-
-    @property
-    def _last(self) -> Tensor:
-        return F.pad((self.member[1:] * self.member[:-1]).sum(1), (0, 1)).eq(0).to(self.member.dtype)
+        running = self(logits).cumsum(1) - self.block
+        reached = (running > uniform[:, self.block]) | self.is_last
+        before = F.pad(reached, (1, 0))[:, :-1] & ~self.is_first
+        return (reached & ~before).float()

@@ -1,10 +1,10 @@
 """Checkpoints: a folder of JSON and safetensors, written aside and renamed, so that a killed run leaves the last whole one.
 
-    config.json        model name, options, training configuration, report, versions
-    schema.json        what each column is
-    weights.safetensors  `gan.*` (averaged where the model averages) and `encoder.*`
-    metrics.jsonl      one line per look at the run
-    state.safetensors  only while a run can be resumed: weights, optimisers, random state, counters
+config.json        model name, options, training configuration, report, versions
+schema.json        what each column is
+weights.safetensors  `gan.*` (averaged where the model averages) and `encoder.*`
+metrics.jsonl      one line per look at the run
+state.safetensors  only while a run can be resumed: weights, optimisers, random state, counters
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def save_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
     except (OSError, SafetensorError) as error:
         shutil.rmtree(aside, ignore_errors=True)
         reason = getattr(error, "strerror", None) or str(error)
-        raise CheckpointError(f"cannot be written: {reason}", where=str(folder), remedy="choose another folder") from error
+        raise CheckpointError(
+            f"cannot be written: {reason}", where=str(folder), remedy="choose another folder"
+        ) from error
 
 
 def load_checkpoint(folder: Path | str) -> Checkpoint:
@@ -72,7 +74,9 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     if not is_checkpoint(folder):
         old = folder.with_name(folder.name + ".old")  # killed between the two renames
         if not is_checkpoint(old):
-            raise CheckpointError("is no checkpoint folder", where=str(folder), remedy="name a folder that `gantools train` wrote")
+            raise CheckpointError(
+                "is no checkpoint folder", where=str(folder), remedy="name a folder that `gantools train` wrote"
+            )
         folder = old
     config, schema = _read_json(folder / "config.json"), _read_json(folder / "schema.json")
     if config.get("format") != FORMAT:

@@ -1,6 +1,6 @@
 """The one training loop. It knows phases, not models: a model says what its phases are, the loop runs them.
 
-    configuration -> Run (everything that changes, and that a checkpoint keeps) -> steps -> looks -> report
+configuration -> Run (everything that changes, and that a checkpoint keeps) -> steps -> looks -> report
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import copy
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,9 +73,26 @@ def train(
     """
     fabric = make_fabric(config)
     if config.devices == 1:
-        return _train(fabric, gan, rows, tuple(classes), config, resume, on_progress, on_checkpoint, tensorboard)
-    outcome: Outcome = fabric.launch(_train, gan, rows, tuple(classes), config, resume, None, on_checkpoint, tensorboard)
+        with one_thread():
+            return _train(fabric, gan, rows, tuple(classes), config, resume, on_progress, on_checkpoint, tensorboard)
+    outcome: Outcome = fabric.launch(
+        _train, gan, rows, tuple(classes), config, resume, None, on_checkpoint, tensorboard
+    )
     return outcome
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """CPU work of this size gains little from a second thread, and loses a factor of ten to it where another program is busy.
+
+    It also keeps results from depending on the number of cores.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def make_fabric(config: TrainConfig) -> Fabric:
@@ -84,7 +102,9 @@ def make_fabric(config: TrainConfig) -> Fabric:
     if config.devices > 1:
         if device.type == "cuda" and torch.cuda.device_count() < config.devices:
             raise ConfigError(f"there are {torch.cuda.device_count()} GPUs", where="--devices", remedy="ask for fewer")
-        return Fabric(accelerator=device.type, devices=config.devices, strategy="ddp_spawn", precision=precision[config.precision])  # type: ignore[arg-type]
+        return Fabric(
+            accelerator=device.type, devices=config.devices, strategy="ddp_spawn", precision=precision[config.precision]
+        )  # type: ignore[arg-type]
     devices: Any = [device.index or 0] if device.type == "cuda" else 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*not used.*|.*available but.*")
@@ -111,7 +131,8 @@ class Run:
         self.best = copy.deepcopy(self.average)
         self.phases = tuple(gan.phases())
         self.parameters = [
-            [p for net in phase.nets for p in getattr(gan, net).parameters() if p.requires_grad] for phase in self.phases
+            [p for net in phase.nets for p in getattr(gan, net).parameters() if p.requires_grad]
+            for phase in self.phases
         ]
         self.optimizers = [_optimizer(*pair) for pair in zip(self.phases, self.parameters, strict=True)]
         self.random = torch.Generator(device).manual_seed(config.seed + 7919 * rank)
@@ -228,7 +249,9 @@ def _train(
         _look(run, rows, classes, config.seed, 1.0)
     log.close()
     if not run.best_step and stopped == "unhealthy":
-        raise TrainingError("training broke down before it had made one usable model", remedy="; ".join(run.health.noticed))
+        raise TrainingError(
+            "training broke down before it had made one usable model", remedy="; ".join(run.health.noticed)
+        )
     best = run.best if run.best_step else run.average
     report = TrainingReport(
         run.step, run.seconds, stopped, tuple(run.health.noticed), run.best_step or run.step, run.criterion

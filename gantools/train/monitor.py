@@ -85,7 +85,9 @@ class HealthMonitor:
     vanished_looks: int = 0
     noticed: list[str] = field(default_factory=list)
 
-    def look(self, progress: float, spread: Sequence[float], classes: Sequence[str], gradient: float) -> tuple[str, bool]:
+    def look(
+        self, progress: float, spread: Sequence[float], classes: Sequence[str], gradient: float
+    ) -> tuple[str, bool]:
         """spread: per class, as `energy_distance` gives it. gradient: root mean square of the generator's gradient.
 
         Returns what is wrong now, in words, and whether the run is hopeless.

@@ -25,7 +25,9 @@ class QuickSampler(GANOverSampler):
     """The sampler at a size for tests."""
 
     def __init__(self, sampling_strategy: Any = "auto", *, random_state: Any = None) -> None:
-        super().__init__(sampling_strategy, options=TINY, random_state=random_state, steps=8, batch_size=32, device="cpu")
+        super().__init__(
+            sampling_strategy, options=TINY, random_state=random_state, steps=8, batch_size=32, device="cpu"
+        )
 
 
 @parametrize_with_checks([QuickSampler(random_state=0)])
@@ -79,7 +81,9 @@ def test_sparse_stays_sparse() -> None:
 
 
 @pytest.mark.parametrize("n_rare", [1, 2, MIN_ROWS - 1])
-def test_a_class_too_small_to_learn_from_is_repeated_smoothly(make_table: Callable[..., pd.DataFrame], n_rare: int) -> None:
+def test_a_class_too_small_to_learn_from_is_repeated_smoothly(
+    make_table: Callable[..., pd.DataFrame], n_rare: int
+) -> None:
     frame = make_table(80, n_rare)
     X, y = frame[["age", "city"]], frame["churned"]
     X_out, y_out = QuickSampler(random_state=0).fit_resample(X, y)

@@ -117,7 +117,9 @@ def test_interpolate_agrees_with_numpy_away_from_jumps(places: np.ndarray, x: np
     value = np.arange(9.0)
     away = ~np.isin(x, places)
     for closed in (True, False):
-        got = interpolate(torch.from_numpy(x[:, None]), torch.from_numpy(places[None]), torch.from_numpy(value[None]), closed=closed)
+        got = interpolate(
+            torch.from_numpy(x[:, None]), torch.from_numpy(places[None]), torch.from_numpy(value[None]), closed=closed
+        )
         np.testing.assert_allclose(got.numpy()[away, 0], np.interp(x, places, value)[away], atol=1e-9)
 
 
@@ -142,7 +144,11 @@ def test_exports_to_onnx(tmp_path: object) -> None:
     encoder, raw = fit(frame)
     args = (torch.from_numpy(raw.numbers), torch.from_numpy(raw.codes))
     program = torch.onnx.export(
-        encoder.eval(), args, dynamo=True, verbose=False, dynamic_shapes=({0: torch.export.Dim("rows")}, {0: torch.export.Dim("rows")})
+        encoder.eval(),
+        args,
+        dynamo=True,
+        verbose=False,
+        dynamic_shapes=({0: torch.export.Dim("rows")}, {0: torch.export.Dim("rows")}),
     )
     path = f"{tmp_path}/encoder.onnx"
     program.save(path)

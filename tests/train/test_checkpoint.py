@@ -13,14 +13,18 @@ import torch
 from gantools.errors import CheckpointError
 from gantools.train.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
-ONE = Checkpoint({"model": "cgan"}, {"columns": []}, {"gan.w": torch.tensor([1.0])}, "", {"random": torch.tensor([7])}, {"step": 3})
+ONE = Checkpoint(
+    {"model": "cgan"}, {"columns": []}, {"gan.w": torch.tensor([1.0])}, "", {"random": torch.tensor([7])}, {"step": 3}
+)
 TWO = Checkpoint({"model": "cgan"}, {"columns": []}, {"gan.w": torch.tensor([2.0])})
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "a" / "b", ONE)
     loaded = load_checkpoint(tmp_path / "a" / "b")
-    assert loaded.weights["gan.w"].item() == 1.0 and loaded.state["random"].item() == 7 and loaded.counters == {"step": 3}
+    assert (
+        loaded.weights["gan.w"].item() == 1.0 and loaded.state["random"].item() == 7 and loaded.counters == {"step": 3}
+    )
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["b"]
 
 

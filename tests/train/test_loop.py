@@ -95,7 +95,9 @@ def test_a_budget_ends_the_run_in_time() -> None:
 
 
 def test_patience_stops_a_run_that_no_longer_improves() -> None:
-    outcome = run(lambda gan, batch: gan.generator.weight.sum() * 0 + gan.generator.bias.sum() * 1e-4, steps=5000, patience=3)
+    outcome = run(
+        lambda gan, batch: gan.generator.weight.sum() * 0 + gan.generator.bias.sum() * 1e-4, steps=5000, patience=3
+    )
     assert outcome.report.stopped == "early"
     assert outcome.report.steps < 5000
 
@@ -194,7 +196,9 @@ def test_stabilisers_change_training(frame: pd.DataFrame) -> None:
 
 
 def test_wgan_clips(frame: pd.DataFrame) -> None:
-    made = Synthesizer("wgan", {**TINY, "clip": 0.02}, TrainConfig(steps=4, batch_size=16, device="cpu")).fit(frame, "churned")
+    made = Synthesizer("wgan", {**TINY, "clip": 0.02}, TrainConfig(steps=4, batch_size=16, device="cpu")).fit(
+        frame, "churned"
+    )
     assert max(p.abs().max() for p in made.gan_.discriminator.parameters()) <= 0.02
 
 
