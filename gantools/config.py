@@ -19,13 +19,14 @@ Config = TypeVar("Config")
 class TrainConfig:
     """How long, on what and how a model trains.
 
-    steps: optimisation steps of the generator; None takes the model's own recommendation. budget_s: stop after this many seconds
-    even if steps remain (learning rates fall with whichever runs out first; a run that ends by its budget is not repeatable to
-    the bit). batch_size: rows per step. seed: of everything random. device: "auto", "cpu", "cuda", "cuda:1", "mps". devices: how
-    many of them, data-parallel. precision: "auto" (bf16 autocast on GPUs, float32 elsewhere), "32", "bf16".
-    ema_decay: of the averaged weights that are sampled from. eval_every: steps between looks at the held-out criterion.
-    patience: looks without improvement after which training stops early; 0 never stops. checkpoint_every_s: seconds between
-    checkpoints when a folder is given. log_every: steps between lines of the metrics log. tensorboard: also write TensorBoard events.
+    steps: optimisation steps of the generator; None takes the model's own recommendation. budget_s: stop after this
+    many seconds even if steps remain (learning rates fall with whichever runs out first; a run that ends by its budget
+    is not repeatable to the bit). batch_size: rows per step. seed: of everything random. device: "auto", "cpu", "cuda",
+    "cuda:1", "mps". devices: how many of them, data-parallel. precision: "auto" (bf16 autocast on GPUs, float32
+    elsewhere), "32", "bf16". ema_decay: of the averaged weights that are sampled from. eval_every: steps between looks
+    at the held-out criterion. patience: looks without improvement after which training stops early; 0 never stops.
+    checkpoint_every_s: seconds between checkpoints when a folder is given. log_every: steps between lines of the
+    metrics log. tensorboard: also write TensorBoard events.
     """
 
     steps: int | None = None
@@ -98,17 +99,21 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         raise ConfigError("needs a value", where=name)
     kind = next(option for option in options if option is not type(None))
     try:
-        if kind is bool:
-            if isinstance(value, str):
-                return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[value.lower()]
-            return bool(value)
-        if get_origin(kind) is tuple:
-            return tuple(value)
-        if kind is int and isinstance(value, float) and not value.is_integer():
-            raise ValueError
-        return kind(value)
+        return _read(value, kind)
     except (KeyError, ValueError, TypeError):
         raise ConfigError(f"{value!r} is not {_article(kind)}", where=name) from None
+
+
+def _read(value: Any, kind: Any) -> Any:
+    if kind is bool:
+        if isinstance(value, str):
+            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[value.lower()]
+        return bool(value)
+    if get_origin(kind) is tuple:
+        return tuple(value)
+    if kind is int and isinstance(value, float) and not value.is_integer():
+        raise ValueError
+    return kind(value)
 
 
 def _article(kind: Any) -> str:

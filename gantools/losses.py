@@ -1,7 +1,7 @@
 """Adversarial losses and penalties: pure functions, tensors in, tensor out.
 
-Throughout, `real` and `fake` are the discriminator's logits [N] of real and of generated samples. Every function returns a
-scalar to be minimised. Only the loop steps an optimiser.
+Throughout, `real` and `fake` are the discriminator's logits [N] of real and of generated samples. Every function
+returns a scalar to be minimised. Only the loop steps an optimiser.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ def generator_wasserstein(fake: Tensor) -> Tensor:
 def discriminator_relativistic(real: Tensor, fake: Tensor) -> Tensor:
     """Each real sample is paired with a generated one and should look more real than it.
 
-    Jolicoeur-Martineau 2019, 'The relativistic discriminator'; Huang et al. 2024, 'The GAN is dead; long live the GAN!', eq. 2.
-    This is the Bradley-Terry likelihood of choosing the real one, so that the best critic is, up to a constant, the logarithm
-    of the density ratio between real and generated samples.
+    Jolicoeur-Martineau 2019, 'The relativistic discriminator'; Huang et al. 2024, 'The GAN is dead; long live the
+    GAN!', eq. 2. This is the Bradley-Terry likelihood of choosing the real one, so that the best critic is, up to a
+    constant, the logarithm of the density ratio between real and generated samples.
     """
     return F.softplus(fake - real).mean()
 
@@ -55,8 +55,8 @@ def generator_relativistic(real: Tensor, fake: Tensor) -> Tensor:
 def gradient_norm_penalty(logits: Tensor, x: Tensor) -> Tensor:
     """Mean squared gradient norm of the discriminator at x: R1 at real samples, R2 at generated ones.
 
-    logits: [N]. x: [N, ...], the leaf that produced them, requires grad. Mescheder et al. 2018, 'Which Training Methods for
-    GANs do actually Converge?', eq. 9.
+    logits: [N]. x: [N, ...], the leaf that produced them, requires grad. Mescheder et al. 2018, 'Which Training Methods
+    for GANs do actually Converge?', eq. 9.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
     return gradient.flatten(1).square().sum(1).mean()

@@ -1,7 +1,7 @@
-"""Models are found, not listed: a class that carries `@register` is known to the CLI, the contract tests and checkpoints.
+"""Models are found, not listed: `@register` makes a class known to the CLI, the contract tests and checkpoints.
 
-`discover` imports every module of `gantools.models` and every entry point of the group `gantools.models`, so that a model from
-another package joins the shelf by being installed.
+`discover` imports every module of `gantools.models` and every entry point of the group `gantools.models`, so that a
+model from another package joins the shelf by being installed.
 """
 
 from __future__ import annotations

@@ -25,9 +25,9 @@ Strategy = str | float | Mapping[Any, int]
 class BalanceResult:
     """A balanced table.
 
-    frame: original rows first and untouched, then synthetic ones; columns as before, and `is_synthetic` last. counts_before,
-    counts_after: label -> rows. n_copies_redrawn: synthetic rows that were exact copies of real ones and were replaced.
-    n_copies_left: those that still are, after `REDRAWS` rounds. notes: what else the user should know.
+    frame: original rows first and untouched, then synthetic ones; columns as before, and `is_synthetic` last.
+    counts_before, counts_after: label -> rows. n_copies_redrawn: synthetic rows that were exact copies of real ones and
+    were replaced. n_copies_left: those that still are, after `REDRAWS` rounds. notes: what else the user should know.
     """
 
     frame: pd.DataFrame
@@ -43,8 +43,9 @@ def balance(
 ) -> BalanceResult:
     """Fill the rarer classes of `frame` with synthetic rows.
 
-    strategy: imbalanced-learn's `sampling_strategy`: "auto" (every class but the largest), "minority", "not minority", "not majority",
-    "all", a ratio for two classes, or label -> rows wanted in the end. Raises ConfigError for a strategy that does not fit the labels.
+    strategy: imbalanced-learn's `sampling_strategy`: "auto" (every class but the largest), "minority", "not minority",
+    "not majority", "all", a ratio for two classes, or label -> rows wanted in the end. Raises ConfigError for a
+    strategy that does not fit the labels.
     """
     if FLAG in frame.columns:
         raise DataError("exists already", where=f"column '{FLAG}'", remedy="rename or drop it")
@@ -99,7 +100,10 @@ def rows_to_make(labels: pd.Series, strategy: Strategy) -> dict[Any, int]:
 def fresh_rows(
     synthesizer: Synthesizer, real: pd.DataFrame, counts: Mapping[Any, int], seed: int
 ) -> tuple[pd.DataFrame, int, int]:
-    """Synthetic rows that are no copies of real ones. Returns (rows, how many copies were redrawn, how many are left)."""
+    """Synthetic rows that are no copies of real ones.
+
+    Returns (rows, how many copies were redrawn, how many are left).
+    """
     rows = synthesizer.sample(counts, seed=seed, near=real)
     target = str(synthesizer.schema_.target)
     kinds = synthesizer.schema_

@@ -1,9 +1,10 @@
 """Rows for balancing: many candidates, of which a model that can judge them takes the ones worth having.
 
-Candidates come half from the generator, under every label, and half from the real rows that are to be balanced, each moved a
-random part of the way towards a near neighbour in the encoded space (numbers as probabilities of their column's distribution, each
-category from either row). A model's `weigh` then says how well each candidate would serve each class. So a class of fifty rows borrows
-from what the others show of how rows look, and what is taken lies where the classifier on real rows says that class lies.
+Candidates come half from the generator, under every label, and half from the real rows that are to be balanced, each
+moved a random part of the way towards a near neighbour in the encoded space (numbers as probabilities of their column's
+distribution, each category from either row). A model's `weigh` then says how well each candidate would serve each
+class. So a class of fifty rows borrows from what the others show of how rows look, and what is taken lies where the
+classifier on real rows says that class lies.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ MAX_ANCHORS = 20_000  # real rows among which neighbours are looked for
 
 @dataclass(frozen=True)
 class Anchors:
-    """Real rows to make candidates from. rows: [A, width] encoded. label: [A]. neighbours: [A, k] indices of near rows."""
+    """Real rows to make candidates from.
+
+    rows: [A, width] encoded. label: [A]. neighbours: [A, k] indices of near rows.
+    """
 
     layout: Layout
     rows: Tensor
@@ -35,7 +39,10 @@ class Anchors:
 
     @classmethod
     def of(cls, encoder: TableEncoder, table: EncodedTable, label: Tensor, random: torch.Generator) -> Anchors:
-        """Encode and find neighbours. Of a large table, at most `MAX_ANCHORS` rows, the rare labels' all kept where that fits."""
+        """Encode and find neighbours.
+
+        Of a large table at most `MAX_ANCHORS` rows, the rare labels' all kept where that fits.
+        """
         picked = torch.arange(len(label), device=label.device)
         if len(label) > MAX_ANCHORS:
             chance = 1 / torch.bincount(label).clamp(min=1)[label].double() + 1 / len(label)
@@ -66,7 +73,7 @@ class Anchors:
 
 
 def choose(gan: GAN, label: Tensor, anchors: Anchors, random: torch.Generator) -> Tensor:
-    """Encoded rows [N, width] for the labels [N]: chosen among candidates where the model can weigh them, else sampled."""
+    """Encoded rows [N, width] for labels [N]: chosen among candidates where the model can weigh them, else sampled."""
     counts = torch.tensor(gan.spec.class_counts, device=label.device, dtype=torch.float32)
     share = BORROW * (counts > 0) / (counts > 0).sum() + (1 - BORROW) * counts / counts.sum()
     wanted = torch.bincount(label, minlength=len(counts))
@@ -79,7 +86,7 @@ def choose(gan: GAN, label: Tensor, anchors: Anchors, random: torch.Generator) -
         return gan.sample(label, random)
     taken = torch.zeros_like(label)
     for code in torch.nonzero(wanted).squeeze(1).tolist():
-        # The largest of log weight + Gumbel noise are a weighted draw without replacement (Efraimidis and Spirakis 2006).
+        # The largest of log weight + Gumbel noise: a weighted draw without replacement (Efraimidis and Spirakis 2006).
         noise = torch.rand(n_pool, device=label.device, generator=random).clamp(1e-9, 1 - 1e-7)
         key = weight[:, code] - torch.log(-torch.log(noise))
         mine = torch.nonzero(label == code).squeeze(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -23,15 +23,16 @@ from gantools.config import TrainConfig
 class GANOverSampler(BaseOverSampler):
     """Over-sample with rows that a conditional GAN has made.
 
-    sampling_strategy: as everywhere in imbalanced-learn. model: a registered model, see `gantools models`. options: of that model.
-    random_state: seed or RandomState; one seed gives one result on one machine. steps: of training, the model's own recommendation by default.
-    budget_s: seconds after which training stops. batch_size: rows per step. device: "auto", "cpu", "cuda", ...
+    sampling_strategy: as everywhere in imbalanced-learn. model: a registered model, see `gantools models`. options: of
+    that model. random_state: seed or RandomState; one seed gives one result on one machine. steps: of training, the
+    model's own recommendation by default. budget_s: seconds after which training stops. batch_size: rows per step.
+    device: "auto", "cpu", "cuda", ...
 
-    X may be an array, a sparse matrix or a data frame with numbers, text, categories, booleans, dates and missing cells; its dtypes and
-    columns come back. Original rows come first, untouched; labels are right by construction.
+    X may be an array, a sparse matrix or a data frame with numbers, text, categories, booleans, dates and missing
+    cells; its dtypes and columns come back. Original rows come first, untouched; labels are right by construction.
 
-    Attributes: `sampling_strategy_`, `synthesizer_` (the trained Synthesizer), `n_copies_redrawn_`, `n_copies_left_`, `n_features_in_`,
-    `feature_names_in_`.
+    Attributes: `sampling_strategy_`, `synthesizer_` (the trained Synthesizer), `n_copies_redrawn_`, `n_copies_left_`,
+    `n_features_in_`, `feature_names_in_`.
 
         >>> from collections import Counter
         >>> from sklearn.datasets import load_iris
@@ -42,7 +43,7 @@ class GANOverSampler(BaseOverSampler):
         [(0, 50), (1, 50), (2, 50)]
     """
 
-    _parameter_constraints = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseOverSampler._parameter_constraints,
         "model": [str],
         "options": [Mapping, None],
@@ -74,13 +75,14 @@ class GANOverSampler(BaseOverSampler):
         self.batch_size = batch_size
         self.device = device
 
-    def _check_X_y(self, X: Any, y: Any) -> tuple[Any, Any, bool]:
+    def _check_X_y(self, X: Any, y: Any) -> tuple[Any, Any, bool]:  # noqa: N802 - imbalanced-learn's hook
         if not isinstance(X, pd.DataFrame):
-            return super()._check_X_y(X, y)
+            checked: tuple[Any, Any, bool] = super()._check_X_y(X, y)
+            return checked
         y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
         validate_data(self, X=X, y=y, reset=True, skip_check_array=True)
-        sparse_columns = [name for name in X if isinstance(X[name].dtype, pd.SparseDtype)]
-        return X.astype({name: X[name].dtype.subtype for name in sparse_columns}), y, binarize_y
+        dense = {name: dtype.subtype for name, dtype in X.dtypes.items() if isinstance(dtype, pd.SparseDtype)}
+        return X.astype(dense), y, binarize_y
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))

@@ -1,9 +1,9 @@
 """The rule for classes too small to learn from: fewer than `MIN_ROWS` rows.
 
 A generator that has seen five rows of a class can only repeat or invent. Rows of such a class are made by *smoothed
-repetition* in the encoded space instead: one of its rows, moved a random part of the way towards another one; numbers are
-interpolated as probabilities of their column's distribution, each category is taken from either row. A class of one row is repeated.
-The real rows of these classes are part of a saved model.
+repetition* in the encoded space instead: one of its rows, moved a random part of the way towards another one; numbers
+are interpolated as probabilities of their column's distribution, each category is taken from either row. A class of one
+row is repeated. The real rows of these classes are part of a saved model.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class SmallClasses(nn.Module):
 
     def replace(self, x: Tensor, label: Tensor, random: torch.Generator) -> Tensor:
         """The rows x [N, width], with those of small classes made by the rule."""
-        for code in self.label.unique().tolist():
+        for code in torch.unique(self.label).tolist():
             mine = torch.nonzero(label == code).squeeze(1)
             if len(mine):
                 x = x.index_copy(0, mine, self._make(len(mine), self.rows[self.label == code], random))

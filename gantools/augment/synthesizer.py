@@ -70,9 +70,9 @@ class Synthesizer:
     ) -> Synthesizer:
         """Learn what rows of each class look like.
 
-        target: the label's column. schema: what the columns are, inferred when not given. folder: write checkpoints there while
-        training and the finished model at the end. resume: go on from the folder's last checkpoint (the same data and
-        configuration give the same model as an uninterrupted run). progress: called now and then.
+        target: the label's column. schema: what the columns are, inferred when not given. folder: write checkpoints
+        there while training and the finished model at the end. resume: go on from the folder's last checkpoint (the
+        same data and configuration give the same model as an uninterrupted run). progress: called now and then.
 
         Raises DataError for data that cannot be learned from, ConfigError for options, CheckpointError for the folder.
         """
@@ -131,12 +131,12 @@ class Synthesizer:
     def sample(
         self, counts: Mapping[Any, int] | int, *, seed: int = 0, near: pd.DataFrame | None = None
     ) -> pd.DataFrame:
-        """New rows: exactly so many of each label, or so many in all with labels in the proportions of the training rows.
+        """New rows: exactly so many of each label, or so many in all with labels in the training rows' proportions.
 
         counts: label -> number of rows, or a number. near: real rows, target included, that are to be balanced: the new
-        rows are then chosen to help a classifier on them, where the model can tell (see `augment.choose`), rather than drawn
-        faithfully. Returns the training frame's columns, order and dtypes; rows stand label by label
-        for a mapping and shuffled for a number. Raises ConfigError for an unknown label or a negative number.
+        rows are then chosen to help a classifier on them, where the model can tell (see `augment.choose`), rather than
+        drawn faithfully. Returns the training frame's columns, order and dtypes; rows stand label by label for a
+        mapping and shuffled for a number. Raises ConfigError for an unknown label or a negative number.
         """
         rng = np.random.default_rng(seed)
         levels = self.schema_[str(self.schema_.target)].levels
@@ -284,7 +284,8 @@ def data_digest(raw: Raw, codes: np.ndarray) -> str:
 def _class_weight(codes: np.ndarray, counts: np.ndarray, balance: float) -> np.ndarray:
     """Weight of each row: a share `balance` spread evenly over classes, the rest over rows."""
     present = (counts > 0).sum()
-    return balance / (present * counts[codes]) + (1 - balance) / len(codes)
+    weight: np.ndarray = balance / (present * counts[codes]) + (1 - balance) / len(codes)
+    return weight
 
 
 def _proportional(counts: tuple[int, ...], n: int) -> list[int]:

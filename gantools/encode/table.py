@@ -1,15 +1,15 @@
 """Table rows <-> network inputs: one fitted, invertible, exportable module.
 
-Every number goes through one idea, the *randomised probability integral transform*. The fitted distribution function of a column
-may jump: a value that many rows share (the zeros of a zero-inflated column, the levels of a small integer, the missing cells,
-which are the atom below all numbers) owns an interval of probabilities. A number is encoded as a probability drawn from its
-interval, so that every encoded column is exactly continuous, a discriminator cannot tell real rows by their being on a lattice,
-and the inverse (a step wherever the distribution jumps) gives spikes and missing cells back with the right mass. The
-probability is then carried to the real line by the logit. (Brockwell 2007, 'Universal residuals', for the transform;
-the use as an encoding of mixed columns for a GAN is ours.)
+Every number goes through one idea, the *randomised probability integral transform*. The fitted distribution function of
+a column may jump: a value that many rows share (the zeros of a zero-inflated column, the levels of a small integer, the
+missing cells, which are the atom below all numbers) owns an interval of probabilities. A number is encoded as a
+probability drawn from its interval, so that every encoded column is exactly continuous, a discriminator cannot tell
+real rows by their being on a lattice, and the inverse (a step wherever the distribution jumps) gives spikes and missing
+cells back with the right mass. The probability is then carried to the real line by the logit. (Brockwell 2007,
+'Universal residuals', for the transform; the use as an encoding of mixed columns for a GAN is ours.)
 
-Categories become one-hot blocks: the levels, then one place for the pooled rarer levels if there are any, then one for missing
-cells if there are any. A level that was never seen encodes as a block of zeros and is decoded as missing.
+Categories become one-hot blocks: the levels, then one place for the pooled rarer levels if there are any, then one for
+missing cells if there are any. A level that was never seen encodes as a block of zeros and is decoded as missing.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ class TableEncoder(nn.Module):
     low: Tensor  # [n_numeric] smallest value seen
     high: Tensor  # [n_numeric] largest value seen
     missing_mass: Tensor  # [n_numeric] probability below which a cell is missing
+    starts: Tensor  # [n_blocks] int64, where each block begins in the encoded row
 
     def __init__(self, layout: Layout, n_knots: int, extra: Sequence[tuple[bool, bool]]) -> None:
         """extra: per block, whether it has a place for pooled levels and one for missing cells."""
@@ -103,8 +104,8 @@ class TableEncoder(nn.Module):
     def fit(cls, raw: Raw, schema: Schema, weight: np.ndarray | None = None) -> TableEncoder:
         """Learn the distribution of every column.
 
-        raw: the rows. weight: [N] relative weight of each row, all equal by default; rows of rare classes are given more so
-        that the encoding resolves the region they live in.
+        raw: the rows. weight: [N] relative weight of each row, all equal by default; rows of rare classes are given
+        more so that the encoding resolves the region they live in.
         """
         weight = np.full(len(raw.numbers), 1 / max(1, len(raw.numbers))) if weight is None else weight / weight.sum()
         columns = [schema[name] for name in schema.categorical]
@@ -154,7 +155,7 @@ class TableEncoder(nn.Module):
         return lower.float(), upper.float()
 
     def positions(self, codes: Tensor) -> Tensor:
-        """codes: [N, n_categorical] int64 as `to_raw` gives them. Returns the place of each in the encoded row, or -1."""
+        """The place of each category in the encoded row, or -1. codes: [N, n_blocks] int64, as `to_raw` gives them."""
         if not self.layout.blocks:
             return codes
         n_known = torch.tensor(
@@ -183,9 +184,10 @@ class TableEncoder(nn.Module):
         return torch.logit(probability, eps=1e-4) / LOGIT_SCALE
 
     def draw(self, table: EncodedTable, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Encoded rows for a batch. rows: [B] int64. With a generator each number is drawn from its interval, else it is the middle.
+        """Encoded rows for a batch.
 
-        Returns [B, width] float32.
+        rows: [B] int64. generator: draws each number from its interval; without one it is the middle. Returns [B,
+        width] float32.
         """
         lower, upper = table.lower[rows], table.upper[rows]
         share = 0.5 if generator is None else torch.rand(lower.shape, device=lower.device, generator=generator)
@@ -207,7 +209,7 @@ class TableEncoder(nn.Module):
     # -- encoded -> raw --------------------------------------------------------------------------------------------
 
     def inverse(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Encoded rows [N, width] to raw numbers [N, n_numeric] (float64, NaN = missing) and codes [N, n_categorical]."""
+        """Encoded rows [N, width] to raw ones: numbers [N, n_numeric] (float64, NaN = missing), codes [N, n_blocks]."""
         return self.numbers(x[:, : self.layout.n_numeric]), self.codes(x)
 
     def numbers(self, scores: Tensor) -> Tensor:
@@ -234,7 +236,7 @@ class TableEncoder(nn.Module):
 
 
 def interpolate(x: Tensor, at: Tensor, value: Tensor, *, closed: bool) -> Tensor:
-    """Piecewise-linear functions with jumps, one per column, evaluated by a branch-free binary search that exports to ONNX.
+    """Piecewise-linear functions with jumps, one per column, by a branch-free binary search that exports to ONNX.
 
     x: [N, C]. at: [C, K], non-decreasing; equal neighbours make a jump. value: [C, K], the function at those places.
     closed: at a jump take the value after it rather than the one before it. Outside `at` the end values hold.
@@ -262,8 +264,8 @@ def interpolate(x: Tensor, at: Tensor, value: Tensor, *, closed: bool) -> Tensor
 def _distribution(column: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """The distribution function of one column as knots: (values, cumulative mass, mass of the missing cells).
 
-    An atom stands as two knots of equal value, at the mass before and after it; between atoms the function is linear between
-    quantiles. The masses run from the missing mass to 1.
+    An atom stands as two knots of equal value, at the mass before and after it; between atoms the function is linear
+    between quantiles. The masses run from the missing mass to 1.
     """
     known = ~np.isnan(column)
     missing = float(weight[~known].sum())

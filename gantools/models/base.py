@@ -1,7 +1,7 @@
 """The protocol of a GAN: its nets, its training phases as data, and how to sample from it.
 
-Adding a model means adding one file to this folder: a subclass of `GAN` with `@register`. The loop, checkpoints, the command
-line and the contract tests find it by themselves.
+Adding a model means adding one file to this folder: a subclass of `GAN` with `@register`. The loop, checkpoints, the
+command line and the contract tests find it by themselves.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ class DataSpec:
 class Batch:
     """What a phase's loss is given.
 
-    real: [B, width] encoded rows. label: [B] int64. rank: [B] int64, place of each row in a fixed random order of its class, so
-    that `rank % n` makes n folds that each hold every class. progress: the share of the training that has passed, 0 to 1.
-    random: where noise comes from; use `noise` and `uniform`, nothing else, so that a run is repeatable.
+    real: [B, width] encoded rows. label: [B] int64. rank: [B] int64, place of each row in a fixed random order of its
+    class, so that `rank % n` makes n folds that each hold every class. progress: the share of the training that has
+    passed, 0 to 1. random: where noise comes from; use `noise` and `uniform`, nothing else, so that a run is
+    repeatable.
     """
 
     real: Tensor
@@ -60,9 +61,10 @@ class Batch:
 class Phase:
     """One kind of optimisation step.
 
-    nets: the names of the nets it updates. loss: what it minimises. every: run at each n-th step of the loop. repeats: how often
-    in a row, each time on a fresh batch. lr, betas, weight_decay: of its Adam. optimizer: "adam" or "rmsprop". decay: the learning rate
-    falls linearly to nothing. after: called when the step is done, for instance to clip weights.
+    nets: the names of the nets it updates. loss: what it minimises. every: run at each n-th step of the loop. repeats:
+    how often in a row, each time on a fresh batch. lr, betas, weight_decay: of its Adam. optimizer: "adam" or
+    "rmsprop". decay: the learning rate falls linearly to nothing. after: called when the step is done, for instance to
+    clip weights.
     """
 
     name: str
@@ -82,8 +84,8 @@ class Phase:
 class GANOptions:
     """Options every model has. Subclasses add theirs; all are settable from the command line with `--set`.
 
-    noise_dim: width of the noise that a sample is made from. width: of the hidden layers. steps: recommended length of training.
-    class_balance: share of each batch drawn with all classes equally likely, the rest as they occur.
+    noise_dim: width of the noise that a sample is made from. width: of the hidden layers. steps: recommended length of
+    training. class_balance: share of each batch drawn with all classes equally likely, the rest as they occur.
     """
 
     noise_dim: int = 64
@@ -98,7 +100,7 @@ class GANOptions:
 
 
 class GAN(nn.Module, ABC):
-    """A generator, whatever trains it, and how to sample. Subclasses set the class variables and implement three methods.
+    """A generator, whatever trains it, and how to sample. Subclasses set the class variables and the abstract methods.
 
     name: what users call it. modality: "table". summary: one line for `gantools models`. paper: where it comes from.
     averaged: names of the nets whose exponential moving average is what samples are drawn from.
@@ -125,9 +127,10 @@ class GAN(nn.Module, ABC):
         """Encoded rows [N, width] of the asked classes. label: [N] int64. Categories come as one-hot blocks."""
 
     def weigh(self, x: Tensor, share: Tensor) -> Tensor | None:
-        """How well encoded rows x [N, width] would serve to fill each class: log weights [N, n_classes], None when it cannot tell.
+        """How well encoded rows would serve to fill each class.
 
-        share: [n_classes], the shares in which classes occur among the rows.
+        x: [N, width]. share: [n_classes], the shares in which classes occur among the rows. Returns log weights
+        [N, n_classes], None where the model cannot tell.
         """
         return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +19,12 @@ from gantools.nn.rows import RowHead
 
 @dataclass(frozen=True)
 class MLPOptions(GANOptions):
-    """lr: the generator's learning rate. lr_ratio: the discriminator's, as a multiple of it (two time-scales, Heusel et al. 2017).
-    lr_decay: both fall linearly to nothing. n_critic: discriminator steps per generator step. batch_norm: in the generator (Ioffe and
-    Szegedy 2015). spectral_norm: in the discriminator (Miyato et al. 2018). minibatch_discrimination: Salimans et al. 2016.
-    label_smoothing: one-sided, ignored by Wasserstein losses. gradient_penalty: weight of R1 at real rows (Mescheder et al. 2018).
-    replay: share of generated rows that the discriminator sees from earlier steps (Shrivastava et al. 2017).
+    """lr: the generator's learning rate. lr_ratio: the discriminator's, as a multiple of it (two time-scales, Heusel et
+    al. 2017). lr_decay: both fall linearly to nothing. n_critic: discriminator steps per generator step. batch_norm: in
+    the generator (Ioffe and Szegedy 2015). spectral_norm: in the discriminator (Miyato et al. 2018).
+    minibatch_discrimination: Salimans et al. 2016. label_smoothing: one-sided, ignored by Wasserstein losses.
+    gradient_penalty: weight of R1 at real rows (Mescheder et al. 2018). replay: share of generated rows that the
+    discriminator sees from earlier steps (Shrivastava et al. 2017).
     """
 
     lr: float = 5e-4
@@ -62,8 +64,9 @@ class MLPDiscriminator(nn.Module):
         body: list[nn.Module] = [MLP(spec.layout.width + self.n_classes, w, w), nn.LeakyReLU(0.2)]
         n_features = w
         if options.minibatch_discrimination:
-            body.append(MinibatchDiscrimination(w))
-            n_features += body[-1].n_kernels  # type: ignore[operator]
+            closeness = MinibatchDiscrimination(w)
+            body.append(closeness)
+            n_features += closeness.n_kernels
         self.body = nn.Sequential(*body, nn.Linear(n_features, 1))
         if options.spectral_norm:
             for layer in self.modules():
@@ -75,12 +78,16 @@ class MLPDiscriminator(nn.Module):
 
 
 class MLPGAN(GAN):
-    """Base of the plain GANs: a subclass gives the two losses. Conditional on the label in both nets unless it says otherwise."""
+    """Base of the plain GANs: a subclass gives the two losses. Both nets see the label unless it says otherwise."""
 
     Options = MLPOptions
     options: MLPOptions
     betas = (0.5, 0.99)
     optimizer = "adam"
+    generator: nn.Module
+    discriminator: nn.Module
+    replay_rows: Tensor  # [n, width] generated rows of earlier steps
+    replay_label: Tensor  # [n] int64, -1 where none is kept yet
 
     def __init__(self, spec: DataSpec, options: MLPOptions) -> None:
         super().__init__(spec, options)
@@ -104,7 +111,7 @@ class MLPGAN(GAN):
 
     def phases(self) -> Sequence[Phase]:
         o = self.options
-        common = {"betas": self.betas, "optimizer": self.optimizer, "decay": o.lr_decay}
+        common: dict[str, Any] = {"betas": self.betas, "optimizer": self.optimizer, "decay": o.lr_decay}
         return (
             Phase("discriminator", ("discriminator",), self.train_discriminator, repeats=o.n_critic,
                   lr=o.lr * o.lr_ratio, after=self.after_discriminator, **common),

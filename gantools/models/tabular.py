@@ -1,17 +1,17 @@
-"""The default for tables: a relativistic conditional GAN, and a classifier that says which of its rows are worth having.
+"""The default for tables: a relativistic conditional GAN, and a classifier that says which rows are worth having.
 
 Three things learn side by side, each a phase:
 
-* generator and discriminator play R3GAN's game: the relativistic pairing loss with R1 and R2 at every step, residual nets, the label
-  embedded in the one and projected in the other. Conditional generation (`sample`) needs nothing else.
-* a *classifier*: an ensemble of small MLPs on the real rows, one per fold, each kept at the weights with which it told its own
-  held-out fold best. It never trains on a generated row.
+* generator and discriminator play R3GAN's game: the relativistic pairing loss with R1 and R2 at every step, residual
+  nets, the label embedded in the one and projected in the other. Conditional generation (`sample`) needs nothing else.
+* a *classifier*: an ensemble of small MLPs on the real rows, one per fold, each kept at the weights with which it told
+  its own held-out fold best. It never trains on a generated row.
 
-Balancing (`augment.choose`) draws candidates under every label, and `weigh` takes row x for class c with the importance weight that
-turns the candidates into p(x | c), estimated from the classifier by Bayes' rule, times P(c | x, classes equally likely) **
-sharpness. The first factor lets a class of fifty rows use what five thousand others show of what rows look like; the second leaves
-out rows that would blur the border that a classifier is to learn. Sampling-importance-resampling: Rubin 1988. Weighing the candidates
-by a cross-fitted classifier is ours.
+Balancing (`augment.choose`) draws candidates under every label, and `weigh` takes row x for class c with the importance
+weight that turns the candidates into p(x | c), estimated from the classifier by Bayes' rule, times P(c | x, classes
+equally likely) ** sharpness. The first factor lets a class of fifty rows use what five thousand others show of what
+rows look like; the second leaves out rows that would blur the border that a classifier is to learn.
+Sampling-importance-resampling: Rubin 1988. Weighing the candidates by a cross-fitted classifier is ours.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ WINDOW = 25  # classifier steps over which the held-out loss is averaged before 
 @dataclass(frozen=True)
 class TabularOptions(GANOptions):
     """n_blocks: residual blocks of each net. lr: of generator and discriminator. gamma: weight of R1 and R2.
-    n_folds, classifier_width, classifier_lr, dropout, weight_decay: of the classifier ensemble. sharpness: how strongly rows of which
-    the classifier is sure are preferred when balancing; 0 takes them as they come.
+    n_folds, classifier_width, classifier_lr, dropout, weight_decay: of the classifier ensemble. sharpness: how strongly
+    rows of which the classifier is sure are preferred when balancing; 0 takes them as they come.
     """
 
     n_blocks: int = 2
@@ -59,6 +59,7 @@ class TabularGAN(GAN):
     paper = "Huang et al. 2024, 'The GAN is dead; long live the GAN!'"
     Options = TabularOptions
     options: TabularOptions
+    log_drawn: Tensor  # [n_classes] log share of each class in training batches
 
     def __init__(self, spec: DataSpec, options: TabularOptions) -> None:
         super().__init__(spec, options)
@@ -70,7 +71,7 @@ class TabularGAN(GAN):
             options.class_balance * (counts > 0) / (counts > 0).sum()
             + (1 - options.class_balance) * counts / counts.sum()
         )
-        self.register_buffer("log_drawn", share.clamp(min=1e-9).log(), persistent=False)  # classes in training batches
+        self.register_buffer("log_drawn", share.clamp(min=1e-9).log(), persistent=False)
 
     def phases(self) -> Sequence[Phase]:
         o = self.options
@@ -148,6 +149,11 @@ class FoldEnsemble(nn.Module):
     The kept weights of a member are those after the window of steps in which its loss on its own fold was lowest.
     """
 
+    window_loss: Tensor  # [n_folds] held-out loss of this window so far, summed over rows
+    window_rows: Tensor  # [n_folds] how many rows that were
+    window_steps: Tensor  # [] how many steps
+    lowest: Tensor  # [n_folds] mean held-out loss of the best window
+
     def __init__(self, n_features: int, n_classes: int, options: TabularOptions) -> None:
         super().__init__()
         self.n_folds, self.dropout = options.n_folds, options.dropout
@@ -165,14 +171,14 @@ class FoldEnsemble(nn.Module):
         self.register_buffer("lowest", torch.full((self.n_folds,), torch.inf))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Encoded rows [N, width] to log P(class | x), classes equally likely: [N, n_classes]. Uses the kept weights."""
+        """Encoded rows [N, width] to log P(class | x), classes equally likely: [N, n_classes]. By the kept weights."""
         return self._logits(x, "kept_", None).log_softmax(2).mean(0).log_softmax(1)
 
     def loss(self, batch: Batch, log_drawn: Tensor) -> Tensor:
         """Cross entropy of each member on the rows outside its fold, summed over members.
 
-        log_drawn: [n_classes] log share of each class in batches; added to the logits, so that the logits themselves speak of
-        classes equally likely (Menon et al. 2021, 'Long-tail learning via logit adjustment').
+        log_drawn: [n_classes] log share of each class in batches; added to the logits, so that the logits themselves
+        speak of classes equally likely (Menon et al. 2021, 'Long-tail learning via logit adjustment').
         """
         fold = torch.arange(self.n_folds, device=batch.label.device).unsqueeze(1)
         own = (batch.rank.unsqueeze(0) % self.n_folds == fold).float()  # [n_folds, B]

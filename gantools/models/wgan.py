@@ -14,7 +14,7 @@ from gantools.registry import register
 
 @dataclass(frozen=True)
 class WGANOptions(MLPOptions):
-    """clip: the largest weight of the critic. Five critic steps and RMSprop without decay as in the paper's algorithm 1."""
+    """clip: the largest weight of the critic. Five critic steps and RMSprop, as in the paper's algorithm 1."""
 
     clip: float = 0.05
     n_critic: int = 5

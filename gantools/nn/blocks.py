@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -31,7 +33,7 @@ class MLP(nn.Sequential):
 
     def __init__(self, *widths: int, batch_norm: bool = False) -> None:
         layers: list[nn.Module] = []
-        for index, (before, after) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for index, (before, after) in enumerate(pairwise(widths)):
             layers.append(nn.Linear(before, after))
             if index < len(widths) - 2:
                 layers += [nn.BatchNorm1d(after)] * batch_norm + [nn.LeakyReLU(SLOPE)]
@@ -53,7 +55,7 @@ class PerClass(nn.Module):
 
 
 class MinibatchDiscrimination(nn.Module):
-    """Appends to each row how close it is to the other rows of the batch, so that a collapsed generator gives itself away.
+    """Appends to each row how close it is to the others of the batch, so that a collapsed generator gives itself away.
 
     Salimans et al. 2016, 'Improved Techniques for Training GANs', section 3.2.
     """
@@ -98,15 +100,18 @@ class SegmentedSoftmax(nn.Module):
         return weight / ((weight @ self.member) @ self.member.T)
 
     def gumbel(self, logits: Tensor, uniform: Tensor, temperature: float) -> Tensor:
-        """A differentiable draw from each block. uniform: on (0, 1), of logits' shape. Jang et al. 2017, 'Gumbel-Softmax'."""
+        """A differentiable draw from each block. Jang et al. 2017, 'Gumbel-Softmax'.
+
+        uniform: on (0, 1), of logits' shape.
+        """
         noise = -torch.log(-torch.log(uniform.clamp(1e-9, 1 - 1e-7)))
         return self(logits.float() + noise, temperature)
 
     def draw(self, logits: Tensor, uniform: Tensor) -> Tensor:
         """A hard draw from each block by inverting its cumulative probabilities. uniform: [N, n_blocks] on [0, 1).
 
-        Returns one-hot blocks [N, sum(blocks)], distributed as the softmax says. Every block sums to one, so that the running
-        sum over the whole row is, within a block, its number plus its own running sum.
+        Returns one-hot blocks [N, sum(blocks)], distributed as the softmax says. Every block sums to one, so that the
+        running sum over the whole row is, within a block, its number plus its own running sum.
         """
         running = self(logits).cumsum(1) - self.block
         reached = (running > uniform[:, self.block]) | self.is_last

@@ -9,7 +9,11 @@ from torch import Tensor, cat, nn
 
 
 def with_label(x: Tensor, label: Tensor, n_classes: int) -> Tensor:
-    """The label as a one-hot vector beside the input. Mirza and Osindero 2014, 'Conditional Generative Adversarial Nets'."""
+    """The label as a one-hot vector beside the input.
+
+    x: [N, width]. label: [N]. Returns [N, width + n_classes]. Mirza and Osindero 2014, 'Conditional Generative
+    Adversarial Nets'.
+    """
     return cat([x, F.one_hot(label, n_classes).to(x.dtype)], 1)
 
 

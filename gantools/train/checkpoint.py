@@ -1,4 +1,4 @@
-"""Checkpoints: a folder of JSON and safetensors, written aside and renamed, so that a killed run leaves the last whole one.
+"""Checkpoints: a folder of JSON and safetensors, written aside and renamed: a killed run leaves the last whole one.
 
 config.json        model name, options, training configuration, report, versions
 schema.json        what each column is
@@ -40,7 +40,10 @@ class Checkpoint:
 
 
 def save_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
-    """Write the folder, whole or not at all. Raises CheckpointError when it cannot be written; an older one then still stands."""
+    """Write the folder, whole or not at all.
+
+    Raises CheckpointError when it cannot be written; an older one then still stands.
+    """
     folder = Path(folder)
     if folder.exists() and not is_checkpoint(folder) and (folder.is_file() or any(folder.iterdir())):
         raise CheckpointError("exists and is no checkpoint", where=str(folder), remedy="choose another folder")

@@ -19,8 +19,9 @@ REFERENCE_ROWS = 512  # per class, that generated rows are compared with
 class TrainingRows:
     """Encoded rows with their labels.
 
-    label: [N] int64. rank: [N] int64, place of each row in a random order of its class, for folds that hold every class.
-    cumulative: [N] running sum of the rows' chances of being drawn. reference: per class, rows [R, width] to judge by.
+    label: [N] int64. rank: [N] int64, place of each row in a random order of its class, for folds that hold every
+    class. cumulative: [N] running sum of the rows' chances of being drawn. reference: per class, rows [R, width] to
+    judge by.
     """
 
     encoder: TableEncoder

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -69,23 +69,24 @@ def train(
 
     classes: names of the classes, for messages. resume: where to go on. on_progress: called at each line of the log.
     on_checkpoint: called about every `config.checkpoint_every_s`. With `config.devices` > 1 the run is split over
-    processes, without progress. Raises ConfigError for a device that is not there, TrainingError when nothing usable came out.
+    processes, without progress. Raises ConfigError for a device that is not there, TrainingError when nothing usable
+    came out.
     """
     fabric = make_fabric(config)
     if config.devices == 1:
         with one_thread():
             return _train(fabric, gan, rows, tuple(classes), config, resume, on_progress, on_checkpoint, tensorboard)
-    outcome: Outcome = fabric.launch(
-        _train, gan, rows, tuple(classes), config, resume, None, on_checkpoint, tensorboard
-    )
+    run: Any = _train  # its arguments are not what Fabric declares
+    outcome: Outcome = fabric.launch(run, gan, rows, tuple(classes), config, resume, None, on_checkpoint, tensorboard)
     return outcome
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """CPU work of this size gains little from a second thread, and loses a factor of ten to it where another program is busy.
+    """Let torch use one thread.
 
-    It also keeps results from depending on the number of cores.
+    CPU work of this size gains little from a second one, and loses a factor of ten to it where another program is busy.
+    One also keeps results from depending on the number of cores.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -98,17 +99,18 @@ def one_thread() -> Iterator[None]:
 def make_fabric(config: TrainConfig) -> Fabric:
     """Device, precision and processes. Raises ConfigError for what this machine does not have."""
     device = resolve_device(config.device)
-    precision = {"32": "32-true", "bf16": "bf16-mixed", "auto": "bf16-mixed" if device.type == "cuda" else "32-true"}
+    automatic = "bf16-mixed" if device.type == "cuda" else "32-true"
+    precision: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "auto": automatic}
     if config.devices > 1:
         if device.type == "cuda" and torch.cuda.device_count() < config.devices:
             raise ConfigError(f"there are {torch.cuda.device_count()} GPUs", where="--devices", remedy="ask for fewer")
         return Fabric(
             accelerator=device.type, devices=config.devices, strategy="ddp_spawn", precision=precision[config.precision]
-        )  # type: ignore[arg-type]
+        )
     devices: Any = [device.index or 0] if device.type == "cuda" else 1
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*not used.*|.*available but.*")
-        return Fabric(accelerator=device.type, devices=devices, precision=precision[config.precision])  # type: ignore[arg-type]
+        return Fabric(accelerator=device.type, devices=devices, precision=precision[config.precision])
 
 
 def resolve_device(name: str) -> torch.device:
@@ -155,9 +157,13 @@ class Run:
                 state |= {f"optimizer.{index}.{parameter}.{name}": slot for name, slot in slots.items()}
         state["random"] = self.random.get_state()
         counters = {
-            "step": self.step, "seconds": self.seconds, "best_step": self.best_step, "looks_since_best": self.looks_since_best,
-            "criterion": self.criterion if math.isfinite(self.criterion) else None, "health": vars(self.health),
-        }  # fmt: skip
+            "step": self.step,
+            "seconds": self.seconds,
+            "best_step": self.best_step,
+            "looks_since_best": self.looks_since_best,
+            "criterion": self.criterion if math.isfinite(self.criterion) else None,
+            "health": vars(self.health),
+        }
         weights = dict((self.best if self.best_step else self.average).state_dict())
         return Snapshot(weights, state, copy.deepcopy(counters), metrics)
 
@@ -279,10 +285,13 @@ def _update(fabric: Fabric, run: Run, index: int, rows: TrainingRows, batch_size
 
 
 def _share_gradients(fabric: Fabric, parameters: Sequence[Tensor]) -> None:
-    """Average the gradients over the processes: one message. The nets stay plain modules, so penalties may differentiate twice."""
+    """Average the gradients over the processes, in one message.
+
+    The nets stay plain modules, so that penalties may differentiate twice.
+    """
     present = [p.grad for p in parameters if p.grad is not None]
-    flat = fabric.all_reduce(torch.cat([g.flatten() for g in present]), reduce_op="mean")
-    for gradient, part in zip(present, flat.split([g.numel() for g in present]), strict=True):
+    flat = cast("Tensor", fabric.all_reduce(torch.cat([g.flatten() for g in present]), reduce_op="mean"))
+    for gradient, part in zip(present, torch.split(flat, [g.numel() for g in present]), strict=True):
         gradient.copy_(part.reshape(gradient.shape))
 
 
@@ -303,8 +312,9 @@ def _look(run: Run, rows: TrainingRows, classes: Sequence[str], seed: int, progr
     counts = run.gan.spec.class_counts
     watched = sorted((k for k, n in enumerate(counts) if n >= 2), key=lambda k: counts[k])[:LOOK_CLASSES]
     label = torch.repeat_interleave(torch.tensor(watched, device=device), LOOK_ROWS)
-    generated = run.average.sample(label, random).split(LOOK_ROWS)
-    measured = [energy_distance(x, rows.reference[k]) for x, k in zip(generated, watched, strict=True)]
+    generated = run.average.sample(label, random)
+    parts = zip(torch.split(generated, LOOK_ROWS), watched, strict=True)
+    measured = [energy_distance(part, rows.reference[k]) for part, k in parts]
     criterion = float(torch.stack([distance for distance, _ in measured]).mean())
     spread = torch.stack([spread for _, spread in measured]).tolist()
     grads = [p.grad.square().sum() for p in run.average_parameters() if p.grad is not None]

@@ -19,7 +19,8 @@ VANISHED_LOOKS = 5
 PATIENT_SHARE = 0.3  # of the run, before which nothing is hopeless: many runs start badly
 
 REMEDIES = {
-    "divergence": "losses or weights became infinite: lower the learning rate (--set lr=...) or raise the gradient penalty",
+    "divergence": "losses or weights became infinite: lower the learning rate (--set lr=...) or raise the gradient "
+    "penalty",
     "collapse": "mode collapse, the rows of {where} are nearly all alike: train longer, use --model tabular, "
     "or --set minibatch_discrimination=true",
     "vanishing": "the generator's gradients have vanished, the discriminator wins too easily: use --model tabular or "
@@ -41,9 +42,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class TrainingReport:
-    """How a run ended. stopped: "finished", "early" (the criterion no longer improved), "budget", "unhealthy" or "interrupted".
+    """How a run ended.
 
-    health: what the monitor noticed, in words. best_step, criterion: where the kept weights are from and how far their rows are
+    stopped: "finished", "early" (the criterion no longer improved), "budget", "unhealthy" or "interrupted". health:
+    what the monitor noticed, in words. best_step, criterion: where the kept weights are from and how far their rows are
     from real ones (energy distance, 0 is perfect).
     """
 
@@ -63,10 +65,11 @@ class TrainingReport:
 
 
 def energy_distance(generated: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-    """How far two samples [N, width] and [M, width] are from one distribution, and how spread the first is against the second.
+    """How far two samples are from being of one distribution, and how spread the first is against the second.
 
-    Returns (distance, spread): 0 and 1 for equal distributions. Székely and Rizzo 2013, 'Energy statistics'. Unbiased in the
-    within-sample terms, so the distance can come out slightly negative.
+    generated: [N, width]. real: [M, width].
+    Returns (distance, spread): 0 and 1 for equal distributions. Székely and Rizzo 2013, 'Energy statistics'. Unbiased
+    in the within-sample terms, so the distance can come out slightly negative.
     """
 
     def within(x: Tensor) -> Tensor:
@@ -112,7 +115,7 @@ class HealthMonitor:
 
 
 class MetricsLog:
-    """One JSON line per look at the run, kept in memory and written with each checkpoint; TensorBoard events on request."""
+    """One JSON line per entry, kept in memory and written with each checkpoint; TensorBoard events on request."""
 
     def __init__(self, text: str = "", tensorboard: Path | str | None = None) -> None:
         """text: an earlier log to go on with."""

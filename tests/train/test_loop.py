@@ -208,7 +208,8 @@ def test_kill_minus_nine_leaves_a_checkpoint_that_resumes_identically(frame: pd.
     script.write_text(
         "import sys, pandas as pd\n"
         "from gantools import Synthesizer, TrainConfig\n"
-        "config = TrainConfig(steps=400, batch_size=16, eval_every=20, log_every=10, checkpoint_every_s=0, device='cpu')\n"
+        "config = TrainConfig(steps=400, batch_size=16, eval_every=20, log_every=10, device='cpu',\n"
+        "                     checkpoint_every_s=0)\n"
         f"maker = Synthesizer('cgan', {TINY!r}, config)\n"
         f"frame = pd.read_parquet(r'{tmp_path / 'table.parquet'}')\n"
         f"maker.fit(frame, 'churned', folder=r'{tmp_path / 'run'}', resume='--resume' in sys.argv)\n"
