@@ -1,10 +1,14 @@
-"""Rows for balancing: many candidates, of which a model that can judge them takes the ones worth having.
+"""Rows worth having: more candidates than rows wanted, of which a model that can judge them takes some.
 
-Candidates come half from the generator, under every label, and half from the real rows that are to be balanced, each
-moved a random part of the way towards a near neighbour in the encoded space (numbers as probabilities of their column's
-distribution, each category from either row). A model's `weigh` then says how well each candidate would serve each
-class. So a class of fifty rows borrows from what the others show of how rows look, and what is taken lies where the
-classifier on real rows says that class lies.
+A generator conditioned on a label gets the border between classes less right than a classifier does. So candidates are drawn under
+every label, and row x is taken for class c with the importance weight that turns the candidates into p(x | c), estimated from the
+model's classifier by Bayes' rule, times P(c | x, classes equally likely) ** sharpness. The labels asked for are met exactly.
+Sampling-importance-resampling: Rubin 1988. Weighing the candidates by a cross-fitted classifier is ours.
+
+`refined` rows are a better draw of each class. `balancing` rows are to help a classifier on a given table: the candidates come half
+from the generator and half from the table's own rows, each moved a random part of the way towards a near neighbour of any class in the
+encoded space (numbers as probabilities of their column's distribution, each category from either row), and sharpness is higher. So a
+class of fifty rows borrows what the others show of how rows look, and rows that would blur the border are left out.
 """
 
 from __future__ import annotations
@@ -17,10 +21,14 @@ from torch import Tensor
 from gantools.encode.table import EncodedTable, Layout, TableEncoder
 from gantools.models.base import GAN
 
-CANDIDATES = 8  # per row taken
-MIN_POOL = 16384  # candidates at the least, so that few rows, too, are chosen among many
-BORROW = 0.5  # share of the candidates spread evenly over the labels; the rest as labels occur
-REAL_SHARE = 0.5  # of the candidates, made from real rows
+REFINED_CANDIDATES = 2  # per row taken
+REFINED_SHARPNESS = 1.0
+BALANCING_CANDIDATES = 8
+BALANCING_SHARPNESS = 3.0
+BORROW = 0.5  # share of the candidates for the labels wanted, or for all labels alike; the rest as labels occur
+MIN_POOL = 1024  # candidates at the least
+MIN_BALANCING_POOL = 16384  # the same where rows of all classes are to be borrowed from
+REAL_SHARE = 0.5  # of the candidates for balancing, made from real rows
 N_NEIGHBOURS = 5
 MAX_ANCHORS = 20_000  # real rows among which neighbours are looked for
 
@@ -72,26 +80,54 @@ class Anchors:
         return torch.cat([between[:, :numbers], nearer[:, numbers:]], 1)
 
 
-def choose(gan: GAN, label: Tensor, anchors: Anchors, random: torch.Generator) -> Tensor:
-    """Encoded rows [N, width] for labels [N]: chosen among candidates where the model can weigh them, else sampled."""
-    counts = torch.tensor(gan.spec.class_counts, device=label.device, dtype=torch.float32)
-    share = BORROW * (counts > 0) / (counts > 0).sum() + (1 - BORROW) * counts / counts.sum()
-    wanted = torch.bincount(label, minlength=len(counts))
-    n_pool = max(MIN_POOL, CANDIDATES * int(wanted.max()))
+def refined(gan: GAN, label: Tensor, random: torch.Generator) -> Tensor:
+    """Encoded rows [N, width] for labels [N], the generator's work corrected by the model's classifier where it has one."""
+    if not gan.judges:
+        return gan.sample(label, random)
+    natural = _natural(gan, label.device)
+    wanted = torch.bincount(label, minlength=len(natural)) / max(1, len(label))
+    share = BORROW * wanted + (1 - BORROW) * natural
+    n_pool = max(MIN_POOL, REFINED_CANDIDATES * len(label))
+    pool = gan.sample(torch.multinomial(share, n_pool, replacement=True, generator=random), random)
+    return pool[_take(gan.evidence(pool), share, label, REFINED_SHARPNESS, random)]
+
+
+def balancing(gan: GAN, label: Tensor, anchors: Anchors, random: torch.Generator) -> Tensor:
+    """Encoded rows [N, width] for labels [N] that are to help a classifier on the rows that `anchors` holds."""
+    if not gan.judges:
+        return gan.sample(label, random)
+    natural = _natural(gan, label.device)
+    share = BORROW * (natural > 0) / (natural > 0).sum() + (1 - BORROW) * natural
+    n_pool = max(MIN_BALANCING_POOL, BALANCING_CANDIDATES * len(label))
     n_real = int(n_pool * REAL_SHARE)
     drawn = torch.multinomial(share, n_pool - n_real, replacement=True, generator=random)
     pool = torch.cat([anchors.moved(n_real, share, random), gan.sample(drawn, random)])
-    weight = gan.weigh(pool, share)
-    if weight is None:
-        return gan.sample(label, random)
+    return pool[_take(gan.evidence(pool), share, label, BALANCING_SHARPNESS, random)]
+
+
+def _natural(gan: GAN, device: torch.device) -> Tensor:
+    """Shares of the classes in the training rows: [n_classes]."""
+    counts = torch.tensor(gan.spec.class_counts, device=device, dtype=torch.float32)
+    return counts / counts.sum()
+
+
+def _take(evidence: Tensor, share: Tensor, label: Tensor, sharpness: float, random: torch.Generator) -> Tensor:
+    """Which candidate to take for each label: [N] indices, none twice.
+
+    evidence: [P, n_classes], log P(class | candidate) were all classes equally likely. share: [n_classes], of the candidates.
+    """
+    density = evidence - torch.logsumexp(evidence + share.clamp(min=1e-9).log(), 1, keepdim=True)
+    weight = density + sharpness * evidence
+    # The largest of log weight + Gumbel noise: a weighted draw without replacement (Efraimidis and Spirakis 2006).
+    noise = torch.rand(weight.shape, device=weight.device, generator=random).clamp(1e-9, 1 - 1e-7)
+    key = weight - torch.log(-torch.log(noise))
     taken = torch.zeros_like(label)
-    for code in torch.nonzero(wanted).squeeze(1).tolist():
-        # The largest of log weight + Gumbel noise: a weighted draw without replacement (Efraimidis and Spirakis 2006).
-        noise = torch.rand(n_pool, device=label.device, generator=random).clamp(1e-9, 1 - 1e-7)
-        key = weight[:, code] - torch.log(-torch.log(noise))
-        mine = torch.nonzero(label == code).squeeze(1)
-        taken[mine] = key.topk(len(mine)).indices
-    return pool[taken]
+    wanted = torch.bincount(label, minlength=len(share)).tolist()
+    for code in sorted((k for k, n in enumerate(wanted) if n), key=lambda k: wanted[k]):
+        best = key[:, code].topk(wanted[code]).indices
+        taken[label == code] = best
+        key[best] = -torch.inf
+    return taken
 
 
 def _chunks(rows: Tensor, size: int = 2048) -> list[tuple[int, Tensor]]:

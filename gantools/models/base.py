@@ -103,7 +103,8 @@ class GAN(nn.Module, ABC):
     """A generator, whatever trains it, and how to sample. Subclasses set the class variables and the abstract methods.
 
     name: what users call it. modality: "table". summary: one line for `gantools models`. paper: where it comes from.
-    averaged: names of the nets whose exponential moving average is what samples are drawn from.
+    judges: whether the model can tell classes apart (`evidence`). averaged: names of the nets whose exponential moving
+    average is what samples are drawn from.
     """
 
     name: ClassVar[str]
@@ -112,6 +113,7 @@ class GAN(nn.Module, ABC):
     paper: ClassVar[str]
     Options: ClassVar[type[GANOptions]] = GANOptions
     averaged: ClassVar[tuple[str, ...]] = ("generator",)
+    judges: ClassVar[bool] = False
 
     def __init__(self, spec: DataSpec, options: GANOptions) -> None:
         super().__init__()
@@ -126,13 +128,12 @@ class GAN(nn.Module, ABC):
     def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
         """Encoded rows [N, width] of the asked classes. label: [N] int64. Categories come as one-hot blocks."""
 
-    def weigh(self, x: Tensor, share: Tensor) -> Tensor | None:
-        """How well encoded rows would serve to fill each class.
+    def evidence(self, x: Tensor) -> Tensor:
+        """log P(class | x) [N, n_classes] of encoded rows x [N, width], were all classes equally likely.
 
-        x: [N, width]. share: [n_classes], the shares in which classes occur among the rows. Returns log weights
-        [N, n_classes], None where the model cannot tell.
+        Only for a model whose `judges` is true.
         """
-        return None
+        raise NotImplementedError
 
     @classmethod
     def tiny(cls) -> GANOptions:

@@ -7,11 +7,7 @@ Three things learn side by side, each a phase:
 * a *classifier*: an ensemble of small MLPs on the real rows, one per fold, each kept at the weights with which it told
   its own held-out fold best. It never trains on a generated row.
 
-Balancing (`augment.choose`) draws candidates under every label, and `weigh` takes row x for class c with the importance
-weight that turns the candidates into p(x | c), estimated from the classifier by Bayes' rule, times P(c | x, classes
-equally likely) ** sharpness. The first factor lets a class of fifty rows use what five thousand others show of what
-rows look like; the second leaves out rows that would blur the border that a classifier is to learn.
-Sampling-importance-resampling: Rubin 1988. Weighing the candidates by a cross-fitted classifier is ours.
+Sampling proper (`augment.choose`) draws more candidates than it needs and lets the classifier choose among them.
 """
 
 from __future__ import annotations
@@ -19,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -37,8 +34,7 @@ WINDOW = 25  # classifier steps over which the held-out loss is averaged before 
 @dataclass(frozen=True)
 class TabularOptions(GANOptions):
     """n_blocks: residual blocks of each net. lr: of generator and discriminator. gamma: weight of R1 and R2.
-    n_folds, classifier_width, classifier_lr, dropout, weight_decay: of the classifier ensemble. sharpness: how strongly
-    rows of which the classifier is sure are preferred when balancing; 0 takes them as they come.
+    n_folds, classifier_width, classifier_lr, dropout, weight_decay: of the classifier ensemble.
     """
 
     n_blocks: int = 2
@@ -49,16 +45,16 @@ class TabularOptions(GANOptions):
     classifier_lr: float = 2e-3
     dropout: float = 0.3
     weight_decay: float = 0.02
-    sharpness: float = 3.0
 
 
 @register
 class TabularGAN(GAN):
     name = "tabular"
-    summary = "relativistic conditional GAN with R1 and R2, and a classifier that chooses rows for balancing (default)"
+    summary = "relativistic conditional GAN with R1 and R2, and a classifier that chooses among its rows (default)"
     paper = "Huang et al. 2024, 'The GAN is dead; long live the GAN!'"
     Options = TabularOptions
     options: TabularOptions
+    judges = True
     log_drawn: Tensor  # [n_classes] log share of each class in training batches
 
     def __init__(self, spec: DataSpec, options: TabularOptions) -> None:
@@ -110,10 +106,8 @@ class TabularGAN(GAN):
         noise = torch.randn((n, self.options.noise_dim), device=label.device, generator=random)
         return self.generator(noise, label, self.generator.head.uniforms(n, hard=True, random=random), hard=True)
 
-    def weigh(self, x: Tensor, share: Tensor) -> Tensor:
-        evidence = self.classifier(x)  # log P(c | x) were all classes equally likely
-        density = evidence - torch.logsumexp(evidence + share.clamp(min=1e-9).log(), 1, keepdim=True)
-        return density + self.options.sharpness * evidence
+    def evidence(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.classifier(x))
 
 
 class Generator(nn.Module):
