@@ -1,14 +1,16 @@
 """Rows worth having: more candidates than rows wanted, of which a model that can judge them takes some.
 
-A generator conditioned on a label gets the border between classes less right than a classifier does. So candidates are drawn under
-every label, and row x is taken for class c with the importance weight that turns the candidates into p(x | c), estimated from the
-model's classifier by Bayes' rule, times P(c | x, classes equally likely) ** sharpness. The labels asked for are met exactly.
-Sampling-importance-resampling: Rubin 1988. Weighing the candidates by a cross-fitted classifier is ours.
+A generator conditioned on a label gets the border between classes less right than a classifier does. So candidates
+are drawn under every label, and row x is taken for class c with the importance weight that turns the candidates into
+p(x | c), estimated from the model's classifier by Bayes' rule, times P(c | x, classes equally likely) ** sharpness.
+The labels asked for are met exactly. Sampling-importance-resampling: Rubin 1988. Weighing the candidates by a
+cross-fitted classifier is ours.
 
-`refined` rows are a better draw of each class. `balancing` rows are to help a classifier on a given table: the candidates come half
-from the generator and half from the table's own rows, each moved a random part of the way towards a near neighbour of any class in the
-encoded space (numbers as probabilities of their column's distribution, each category from either row), and sharpness is higher. So a
-class of fifty rows borrows what the others show of how rows look, and rows that would blur the border are left out.
+`refined` rows are a better draw of each class. `balancing` rows are to help a classifier on a given table: the
+candidates come half from the generator and half from the table's own rows, each moved a random part of the way
+towards a near neighbour of any class in the encoded space (numbers as probabilities of their column's distribution,
+each category from either row), and sharpness is higher. So a class of fifty rows borrows what the others show of how
+rows look, and rows that would blur the border are left out.
 """
 
 from __future__ import annotations
@@ -81,7 +83,7 @@ class Anchors:
 
 
 def refined(gan: GAN, label: Tensor, random: torch.Generator) -> Tensor:
-    """Encoded rows [N, width] for labels [N], the generator's work corrected by the model's classifier where it has one."""
+    """Encoded rows [N, width] for labels [N], chosen by the model's classifier where it has one."""
     if not gan.judges:
         return gan.sample(label, random)
     natural = _natural(gan, label.device)
@@ -114,7 +116,8 @@ def _natural(gan: GAN, device: torch.device) -> Tensor:
 def _take(evidence: Tensor, share: Tensor, label: Tensor, sharpness: float, random: torch.Generator) -> Tensor:
     """Which candidate to take for each label: [N] indices, none twice.
 
-    evidence: [P, n_classes], log P(class | candidate) were all classes equally likely. share: [n_classes], of the candidates.
+    evidence: [P, n_classes], log P(class | candidate) were all classes equally likely. share: [n_classes], of the
+    candidates.
     """
     density = evidence - torch.logsumexp(evidence + share.clamp(min=1e-9).log(), 1, keepdim=True)
     weight = density + sharpness * evidence
