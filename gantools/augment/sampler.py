@@ -95,6 +95,8 @@ class GANOverSampler(BaseOverSampler):
         if not counts:
             return X, y
         self.synthesizer_ = Synthesizer(self.model, self.options, train).fit(frame, target)
+        if self.synthesizer_.report_.stopped == "interrupted":
+            raise KeyboardInterrupt
         rows, self.n_copies_redrawn_, self.n_copies_left_ = fresh_rows(self.synthesizer_, frame, counts, seed)
         made, labels = rows.drop(columns=target), rows[target]
         y_out = pd.concat([pd.Series(y), labels], ignore_index=True).astype(pd.Series(y).dtype)

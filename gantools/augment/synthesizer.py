@@ -8,6 +8,7 @@ import importlib.metadata
 import platform
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,20 @@ class Synthesizer:
         there while training and the finished model at the end. resume: go on from the folder's last checkpoint (the
         same data and configuration give the same model as an uninterrupted run). progress: called now and then.
 
-        Raises DataError for data that cannot be learned from, ConfigError for options, CheckpointError for the folder.
+        Ctrl-C ends the training, and what has been learned is kept; a folder keeps its last checkpoint. With
+        `train.devices` > 1 see `train.loop.train` for what is different. TensorBoard's events go to
+        `<folder>.tensorboard`.
+
+        Raises DataError for data that cannot be learned from, ConfigError for options, CheckpointError for the folder,
+        TrainingError when nothing usable came out.
         """
         cls = registry.get(self.model)
         options = build(cls.Options, self.options)
+        folder = None if folder is None else Path(folder)
+        if self.train.tensorboard and folder is None:
+            raise ConfigError("needs a folder to write to", where="tensorboard", remedy="give `fit` a folder")
+        if schema is not None and schema.target != target:
+            raise ConfigError(f"its target is {schema.target!r}, not {target!r}", where="schema")
         self.schema_ = schema or infer_schema(frame, target)
         if not self.schema_.numeric and not self.schema_.categorical:
             raise DataError(
@@ -100,18 +111,6 @@ class Synthesizer:
         rows = TrainingRows.split(self.encoder_, table, label, len(counts), options.class_balance, self.train.seed)
         digest = data_digest(raw, codes)
         start = self._resumable(folder, digest) if resume and folder is not None else None
-
-        def keep(snapshot: Snapshot) -> None:
-            if folder is not None:
-                weights = self._weights(snapshot.weights)
-                config = self._config(digest)
-                save_checkpoint(
-                    folder,
-                    Checkpoint(
-                        config, self.schema_.to_json(), weights, snapshot.metrics, snapshot.state, snapshot.counters
-                    ),
-                )
-
         outcome = train(
             self.gan_,
             rows,
@@ -119,14 +118,21 @@ class Synthesizer:
             self.train,
             resume=start,
             on_progress=progress,
-            on_checkpoint=keep if folder is not None else None,
-            tensorboard=str(Path(folder) / "tensorboard") if self.train.tensorboard and folder is not None else None,
+            on_checkpoint=partial(self._keep, folder, digest) if folder is not None else None,
+            tensorboard=f"{folder.resolve()}.tensorboard" if self.train.tensorboard and folder is not None else None,
         )
         self.gan_, self.report_, self._metrics = outcome.gan.eval(), outcome.report, outcome.metrics
-        self.encoder_.cpu()
         if folder is not None and self.report_.stopped != "interrupted":
             self.save(folder)
-        return self
+        return self.to(self.train.device)
+
+    def _keep(self, folder: Path, digest: str, snapshot: Snapshot) -> None:
+        """Write a checkpoint of a run that goes on."""
+        config, weights = self._config(digest), self._weights(snapshot.weights)
+        schema = self.schema_.to_json()
+        save_checkpoint(
+            folder, Checkpoint(config, schema, weights, snapshot.metrics, snapshot.state, snapshot.counters)
+        )
 
     def sample(
         self,
@@ -160,6 +166,9 @@ class Synthesizer:
             wanted = list(enumerate(_proportional(self.gan_.spec.class_counts, int(counts))))
         if any(n < 0 for _, n in wanted):
             raise ConfigError("the number of rows must not be negative", where="counts")
+        unlearned = [levels[code] for code, n in wanted if n and not self.gan_.spec.class_counts[code]]
+        if unlearned:
+            raise ConfigError(f"there was no row of {unlearned[0]!r} to learn from", where="counts")
         label = np.repeat([code for code, _ in wanted], [n for _, n in wanted]).astype(np.int64)
         if not isinstance(counts, Mapping):
             rng.shuffle(label)
@@ -219,16 +228,15 @@ class Synthesizer:
         try:
             maker = cls(config["model"], config["options"], build(TrainConfig, config["train"]))
             maker.schema_ = Schema.from_json(checkpoint.schema)
-            encoder = config["encoder"]
+            maker.encoder_ = TableEncoder.from_json(config["encoder"])
+            maker._small = SmallClasses(config["small_rows"], maker.encoder_.layout)
             gan_class = registry.get(maker.model)
-            counts = tuple(config["class_counts"])
+            spec = DataSpec(maker.encoder_.layout, tuple(config["class_counts"]))
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f"its configuration lacks {error}", where=str(folder), remedy="train again"
             ) from error
-        maker.encoder_ = TableEncoder.from_json(encoder)
-        maker.gan_ = gan_class(DataSpec(maker.encoder_.layout, counts), build(gan_class.Options, maker.options)).eval()
-        maker._small = SmallClasses(config["small_rows"], maker.encoder_.layout)
+        maker.gan_ = gan_class(spec, build(gan_class.Options, maker.options)).eval()
         for module, prefix in ((maker.encoder_, "encoder."), (maker.gan_, "gan."), (maker._small, "small.")):
             load_weights(module, checkpoint.weights, prefix, str(folder))
         maker._metrics = checkpoint.metrics
@@ -236,9 +244,11 @@ class Synthesizer:
             maker.report_ = TrainingReport.from_json(config["report"])
         else:  # killed in training: the best weights so far can be sampled from
             c = checkpoint.counters
-            maker.report_ = TrainingReport(
-                c["step"], c["seconds"], "interrupted", (), c["best_step"], c["criterion"] or 0.0
-            )
+            best_step, noticed = c["best_step"] or c["step"], c["health"]["noticed"]
+            maker.report_ = TrainingReport.from_json(
+                {"steps": c["step"], "seconds": c["seconds"], "stopped": "interrupted", "health": noticed,
+                 "best_step": best_step, "criterion": c["criterion"]}
+            )  # fmt: skip
         return maker.to(device)
 
     def _weights(self, gan: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -282,7 +292,7 @@ class Synthesizer:
         return Snapshot(weights, checkpoint.state, checkpoint.counters, checkpoint.metrics)
 
 
-RESUME_MUST_AGREE = ("steps", "batch_size", "seed", "ema_decay", "eval_every", "log_every", "precision")
+RESUME_MUST_AGREE = ("steps", "batch_size", "devices", "seed", "ema_decay", "eval_every", "log_every", "precision")
 
 
 def data_digest(raw: Raw, codes: np.ndarray) -> str:

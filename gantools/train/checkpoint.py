@@ -44,7 +44,7 @@ def save_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
 
     Raises CheckpointError when it cannot be written; an older one then still stands.
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     if folder.exists() and not is_checkpoint(folder) and (folder.is_file() or any(folder.iterdir())):
         raise CheckpointError("exists and is no checkpoint", where=str(folder), remedy="choose another folder")
     aside, old = folder.with_name(folder.name + ".writing"), folder.with_name(folder.name + ".old")
@@ -55,11 +55,11 @@ def save_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
         (aside / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
         (aside / "schema.json").write_text(json.dumps(checkpoint.schema, indent=1), encoding="utf-8")
         (aside / "metrics.jsonl").write_text(checkpoint.metrics, encoding="utf-8")
-        _save_tensors(checkpoint.weights, aside / "weights.safetensors")
+        save_tensors(checkpoint.weights, aside / "weights.safetensors")
         if checkpoint.state:
-            _save_tensors(checkpoint.state, aside / "state.safetensors")
-        shutil.rmtree(old, ignore_errors=True)
-        if folder.exists():
+            save_tensors(checkpoint.state, aside / "state.safetensors")
+        if folder.exists():  # if not, the last whole one may be the old one
+            shutil.rmtree(old, ignore_errors=True)
             os.replace(folder, old)
         os.replace(aside, folder)
         shutil.rmtree(old, ignore_errors=True)
@@ -73,7 +73,7 @@ def save_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
 
 def load_checkpoint(folder: Path | str) -> Checkpoint:
     """Read a folder, onto the CPU. Raises CheckpointError naming the file that is lacking or broken."""
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     if not is_checkpoint(folder):
         old = folder.with_name(folder.name + ".old")  # killed between the two renames
         if not is_checkpoint(old):
@@ -91,9 +91,9 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
     return Checkpoint(
         config,
         schema,
-        _load_tensors(folder / "weights.safetensors"),
+        load_tensors(folder / "weights.safetensors"),
         (folder / "metrics.jsonl").read_text(encoding="utf-8") if (folder / "metrics.jsonl").exists() else "",
-        _load_tensors(state_file) if state_file.exists() else {},
+        load_tensors(state_file) if state_file.exists() else {},
         counters,
     )
 
@@ -112,11 +112,13 @@ def load_weights(module: torch.nn.Module, weights: Mapping[str, Tensor], prefix:
         raise CheckpointError("its weights do not fit its configuration", where=where, remedy="train again") from error
 
 
-def _save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write tensors of any device as one safetensors file."""
     save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, str(path))
 
 
-def _load_tensors(path: Path) -> dict[str, Tensor]:
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read them, onto the CPU. Raises CheckpointError."""
     try:
         return load_file(str(path))
     except (OSError, SafetensorError) as error:

@@ -6,22 +6,29 @@ configuration -> Run (everything that changes, and that a checkpoint keeps) -> s
 from __future__ import annotations
 
 import copy
+import json
 import math
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
+from torch.multiprocessing.spawn import ProcessException
 
+from gantools import errors
 from gantools.config import TrainConfig
-from gantools.errors import ConfigError, TrainingError
+from gantools.errors import CheckpointError, ConfigError, GantoolsError, TrainingError
 from gantools.models.base import GAN, Phase
 from gantools.nn.ema import update_average
+from gantools.train.checkpoint import load_tensors, save_tensors
 from gantools.train.data import TrainingRows
 from gantools.train.monitor import HealthMonitor, MetricsLog, Progress, TrainingReport, energy_distance
 
@@ -30,6 +37,7 @@ LOOK_CLASSES = 20  # at most this many classes are looked at, the rarest first
 
 OnProgress = Callable[[Progress], None]
 OnCheckpoint = Callable[["Snapshot"], None]
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -68,17 +76,23 @@ def train(
     """Train a model.
 
     classes: names of the classes, for messages. resume: where to go on. on_progress: called at each line of the log.
-    on_checkpoint: called about every `config.checkpoint_every_s`. With `config.devices` > 1 the run is split over
-    processes, without progress. Raises ConfigError for a device that is not there, TrainingError when nothing usable
-    came out.
+    on_checkpoint: called about every `config.checkpoint_every_s`. tensorboard: folder for its events.
+
+    With `config.devices` > 1 each device has a process of its own, which draws its own batches; gradients are averaged.
+    Then nobody reports progress, `on_checkpoint` runs in the first process and must be picklable, the script that
+    calls needs the guard `if __name__ == "__main__":`, an interrupt is raised rather than reported, and a resumed run
+    goes on well but not to the bit, for only the first process's state is kept.
+
+    Raises ConfigError for a device that is not there, CheckpointError when `resume` does not fit, TrainingError when
+    nothing usable came out, and what the callbacks raise.
     """
     fabric = make_fabric(config)
-    if config.devices == 1:
-        with one_thread():
-            return _train(fabric, gan, rows, tuple(classes), config, resume, on_progress, on_checkpoint, tensorboard)
-    run: Any = _train  # its arguments are not what Fabric declares
-    outcome: Outcome = fabric.launch(run, gan, rows, tuple(classes), config, resume, None, on_checkpoint, tensorboard)
-    return outcome
+    job = partial(_train, gan=gan, rows=rows, classes=tuple(classes), config=config, resume=resume,
+                  on_checkpoint=on_checkpoint, tensorboard=tensorboard)  # fmt: skip
+    if config.devices > 1:
+        return _in_processes(fabric, job, gan)
+    with one_thread():
+        return job(fabric, on_progress=on_progress)
 
 
 @contextmanager
@@ -103,7 +117,7 @@ def make_fabric(config: TrainConfig) -> Fabric:
     precision: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "auto": automatic}
     if config.devices > 1:
         if device.type == "cuda" and torch.cuda.device_count() < config.devices:
-            raise ConfigError(f"there are {torch.cuda.device_count()} GPUs", where="--devices", remedy="ask for fewer")
+            raise ConfigError(f"there are {torch.cuda.device_count()} GPUs", where="devices", remedy="ask for fewer")
         return Fabric(
             accelerator=device.type, devices=config.devices, strategy="ddp_spawn", precision=precision[config.precision]
         )
@@ -114,14 +128,50 @@ def make_fabric(config: TrainConfig) -> Fabric:
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device that "auto", "cpu", "cuda", "cuda:1" or "mps" means here. Raises ConfigError when it is not there."""
+    """The device that "auto", "cpu", "cuda" or "cuda:1" means here. Raises ConfigError when it is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name.replace("gpu", "cuda"))
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[device.type]
-    if not there or (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()):
+    if device.type == "mps":
+        problem = "Apple's GPUs have no float64 numbers, which tables are encoded with"
+        raise ConfigError(problem, where="--device", remedy="use --device cpu")
+    n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= n_gpus:
         raise ConfigError(f"this machine has no {name!r}", where="--device", remedy="use --device auto")
     return device
+
+
+def _in_processes(fabric: Fabric, job: Callable[..., Outcome], gan: GAN) -> Outcome:
+    """Run the job in one process per device. What comes of it travels in files: a queue would hold up large answers."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        try:
+            fabric.launch(partial(_work, job=job, folder=folder))
+        except ProcessException:
+            if not (folder / "error.json").exists():
+                raise
+            told = json.loads((folder / "error.json").read_text(encoding="utf-8"))
+            raise getattr(errors, told.pop("kind"), GantoolsError)(**told) from None
+        answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
+        best = copy.deepcopy(gan).requires_grad_(False).eval()
+        best.load_state_dict(load_tensors(folder / "best.safetensors"))
+    return Outcome(best, TrainingReport.from_json(answer["report"]), answer["metrics"])
+
+
+def _work(fabric: Fabric, *, job: Callable[..., Outcome], folder: Path) -> None:
+    """The share of one process in a training."""
+    try:
+        with one_thread():
+            outcome = job(fabric)
+    except GantoolsError as error:
+        if fabric.is_global_zero:
+            told = {"kind": type(error).__name__, **vars(error)}
+            (folder / "error.json").write_text(json.dumps(told), encoding="utf-8")
+        raise
+    if fabric.is_global_zero:
+        save_tensors(outcome.gan.state_dict(), folder / "best.safetensors")
+        answer = {"report": outcome.report.to_json(), "metrics": outcome.metrics}
+        (folder / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
 
 
 class Run:
@@ -182,7 +232,11 @@ class Run:
                 parameter, slot = name.split(".")
                 slots.setdefault(int(parameter), {})[slot] = value
             optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
-        self.random.set_state(state["random"].cpu())
+        try:
+            self.random.set_state(state["random"].cpu())
+        except RuntimeError as error:
+            remedy = "resume on the kind of device it was made on, or start anew"
+            raise CheckpointError("was made on another kind of device", remedy=remedy) from error
         self.step, self.seconds = counters["step"], counters["seconds"]
         self.best_step, self.looks_since_best = counters["best_step"], counters["looks_since_best"]
         self.criterion = math.inf if counters["criterion"] is None else counters["criterion"]
@@ -191,26 +245,31 @@ class Run:
 
 def _train(
     fabric: Fabric,
+    *,
     gan: GAN,
     rows: TrainingRows,
     classes: tuple[str, ...],
     config: TrainConfig,
     resume: Snapshot | None,
-    on_progress: OnProgress | None,
+    on_progress: OnProgress | None = None,
     on_checkpoint: OnCheckpoint | None,
     tensorboard: str | None,
 ) -> Outcome:
     rows = rows.to(fabric.device)
     steps = config.steps or gan.options.steps
+    if fabric.world_size > 1:
+        gan = copy.deepcopy(gan)  # what a process is given on a CPU is memory that all of them share
     run = Run(gan, config, fabric.device, fabric.global_rank)
     if resume is not None:
         run.restore(resume)
+        if fabric.global_rank:  # the state is the first process's; others must not draw its batches
+            run.random.manual_seed(config.seed + 7919 * fabric.global_rank + run.step)
     chief = fabric.is_global_zero
     log = MetricsLog(resume.metrics if resume else "", tensorboard if chief else None)
     began = time.perf_counter() - run.seconds
     saved_at = time.perf_counter()
     stopped = "finished"
-    totals, since = [torch.zeros((), device=fabric.device) for _ in run.phases], 0
+    totals, updates = [torch.zeros((), device=fabric.device) for _ in run.phases], [0] * len(run.phases)
     run.gan.train()
     try:
         while run.step < steps:
@@ -224,14 +283,17 @@ def _train(
                 if run.step % phase.every == 0:
                     for _ in range(phase.repeats):
                         totals[index] += _update(fabric, run, index, rows, config.batch_size, progress)
+                    updates[index] += phase.repeats
             update_average(run.average, run.gan, gan.averaged, config.ema_decay, run.step)
-            run.step, since = run.step + 1, since + 1
-            run.seconds = _agreed(fabric, time.perf_counter() - began)
+            run.step += 1
+            run.seconds = time.perf_counter() - began
+            if config.budget_s is not None:
+                run.seconds = _agreed(fabric, run.seconds)
             looking = run.step % config.eval_every == 0 or run.step == steps
             if not (looking or run.step % config.log_every == 0):
                 continue
-            losses = {phase.name: float(total) / since for phase, total in zip(run.phases, totals, strict=True)}
-            totals, since = [torch.zeros_like(total) for total in totals], 0
+            losses = {p.name: float(t) / n for p, t, n in zip(run.phases, totals, updates, strict=True) if n}
+            totals, updates = [torch.zeros_like(total) for total in totals], [0] * len(run.phases)
             words = ""
             if looking or not all(map(math.isfinite, losses.values())):
                 look = _look(run, rows, classes, config.seed, progress)
@@ -240,6 +302,7 @@ def _train(
                     stopped = "unhealthy"
                 elif config.patience and run.looks_since_best >= config.patience:
                     stopped = "early"
+            stopped = _agreed(fabric, stopped)
             log.add(run.step, seconds=round(run.seconds, 3), **losses)
             if on_progress is not None and chief:
                 left = run.seconds * (1 - progress) / max(progress, 1 / steps)
@@ -251,8 +314,8 @@ def _train(
                 saved_at = time.perf_counter()
     except KeyboardInterrupt:
         stopped = "interrupted"  # perhaps in the middle of a step: the last checkpoint stands, none is written here
-    if stopped == "budget":
-        _look(run, rows, classes, config.seed, 1.0)
+    if stopped == "budget" and _look(run, rows, classes, config.seed, 1.0).hopeless:
+        stopped = "unhealthy"
     log.close()
     if not run.best_step and stopped == "unhealthy":
         raise TrainingError(
@@ -310,7 +373,8 @@ def _look(run: Run, rows: TrainingRows, classes: Sequence[str], seed: int, progr
     device = run.random.device
     random = torch.Generator(device).manual_seed(seed + 1)
     counts = run.gan.spec.class_counts
-    watched = sorted((k for k, n in enumerate(counts) if n >= 2), key=lambda k: counts[k])[:LOOK_CLASSES]
+    several = [k for k, n in enumerate(counts) if n >= 2] or [k for k, n in enumerate(counts) if n]
+    watched = sorted(several, key=lambda k: counts[k])[:LOOK_CLASSES]
     label = torch.repeat_interleave(torch.tensor(watched, device=device), LOOK_ROWS)
     generated = run.average.sample(label, random)
     parts = zip(torch.split(generated, LOOK_ROWS), watched, strict=True)
@@ -330,9 +394,9 @@ def _look(run: Run, rows: TrainingRows, classes: Sequence[str], seed: int, progr
     return Look(criterion, words, hopeless)
 
 
-def _agreed(fabric: Fabric, seconds: float) -> float:
-    """The same clock in every process, so that all of them stop together."""
-    return fabric.broadcast(seconds) if fabric.world_size > 1 else seconds
+def _agreed(fabric: Fabric, value: Value) -> Value:
+    """The first process's clock or decision in every process, so that all of them stop together."""
+    return fabric.broadcast(value) if fabric.world_size > 1 else value
 
 
 def _optimizer(phase: Phase, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:

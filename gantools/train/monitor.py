@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gantools.errors import ConfigError
+
 COLLAPSE_SPREAD = 0.3  # generated rows that differ by less than this share of how real rows differ have collapsed
 COLLAPSE_LOOKS = 3  # looks in a row after which a collapsed run is hopeless
 VANISHED_GRADIENT = 1e-7  # root mean square of the generator's gradient below which it learns nothing
@@ -57,11 +59,12 @@ class TrainingReport:
     criterion: float
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "criterion": self.criterion if math.isfinite(self.criterion) else None}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TrainingReport:
-        return cls(**{**document, "health": tuple(document["health"])})
+        criterion = math.inf if document["criterion"] is None else document["criterion"]
+        return cls(**{**document, "health": tuple(document["health"]), "criterion": criterion})
 
 
 def energy_distance(generated: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,8 +125,11 @@ class MetricsLog:
         self.lines = [json.loads(line) for line in text.splitlines()]
         self._writer = None
         if tensorboard is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError as error:
+                remedy = "pip install 'gantools[tensorboard]'"
+                raise ConfigError("TensorBoard is not installed", where="tensorboard", remedy=remedy) from error
             self._writer = SummaryWriter(str(tensorboard))
 
     def add(self, step: int, **values: float) -> None:

@@ -34,7 +34,7 @@ def test_a_disk_that_fills_up_leaves_the_last_one(tmp_path: Path, monkeypatch: p
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("gantools.train.checkpoint._save_tensors", full)
+    monkeypatch.setattr("gantools.train.checkpoint.save_tensors", full)
     with pytest.raises(CheckpointError, match="No space left"):
         save_checkpoint(tmp_path / "run", TWO)
     assert load_checkpoint(tmp_path / "run").weights["gan.w"].item() == 1.0
