@@ -22,7 +22,7 @@ class TrainConfig:
     steps: optimisation steps of the generator; None takes the model's own recommendation. budget_s: stop after this
     many seconds even if steps remain (learning rates fall with whichever runs out first; a run that ends by its budget
     is not repeatable to the bit). batch_size: rows per step. seed: of everything random. device: "auto", "cpu", "cuda",
-    "cuda:1", "mps". devices: how many of them, data-parallel. precision: "auto" (bf16 autocast on GPUs, float32
+    "cuda:1". devices: how many of them; each draws batches of its own, and gradients are averaged. precision: "auto" (bf16 autocast on GPUs, float32
     elsewhere), "32", "bf16". ema_decay: of the averaged weights that are sampled from. eval_every: steps between looks
     at the held-out criterion. patience: looks without improvement after which training stops early; 0 never stops.
     checkpoint_every_s: seconds between checkpoints when a folder is given. log_every: steps between lines of the
@@ -44,9 +44,10 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        positive = ("batch_size", "devices", "eval_every", "log_every")
-        for name in positive:
+        for name in ("devices", "eval_every", "log_every"):
             check(getattr(self, name) >= 1, name, "must be at least 1")
+        check(self.batch_size >= 2, "batch_size", "must be at least 2")
+        check(0 <= self.seed < 2**63, "seed", "must be at least 0 and below 2**63")
         check(self.steps is None or self.steps >= 1, "steps", "must be at least 1")
         check(self.budget_s is None or self.budget_s > 0, "budget", "must be longer than no time at all")
         check(0 <= self.ema_decay < 1, "ema_decay", "must be at least 0 and below 1")
@@ -55,7 +56,7 @@ class TrainConfig:
         check(
             bool(re.fullmatch(r"auto|cpu|mps|(cuda|gpu)(:\d+)?", self.device)),
             "device",
-            "must be auto, cpu, cuda, cuda:N or mps",
+            "must be auto, cpu, cuda or cuda:N",
         )
 
 

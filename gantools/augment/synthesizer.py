@@ -19,7 +19,7 @@ import torch
 from gantools import registry
 from gantools.augment.choose import Anchors, balancing, refined
 from gantools.augment.small import SmallClasses
-from gantools.config import TrainConfig, build, to_json
+from gantools.config import TrainConfig, build, check, to_json
 from gantools.data.raw import Raw, codes_to_labels, from_raw, labels_to_codes, to_raw
 from gantools.data.schema import Schema, infer_schema
 from gantools.encode.table import TableEncoder
@@ -151,6 +151,7 @@ class Synthesizer:
         label by label for a mapping and shuffled for a number. Raises ConfigError for an unknown label or a negative
         number.
         """
+        check(seed >= 0, "seed", "must not be negative")
         rng = np.random.default_rng(seed)
         levels = self.schema_[str(self.schema_.target)].levels
         if isinstance(counts, Mapping):

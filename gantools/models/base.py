@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from gantools.config import check
 from gantools.encode.table import Layout
 
 
@@ -92,6 +93,11 @@ class GANOptions:
     width: int = 128
     steps: int = 2000
     class_balance: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("noise_dim", "width", "steps"):
+            check(getattr(self, name) >= 1, f"set {name}", "must be at least 1")
+        check(0 <= self.class_balance <= 1, "set class_balance", "must be from 0 to 1")
 
     @classmethod
     def tiny_values(cls) -> dict[str, Any]:

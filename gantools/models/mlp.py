@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gantools.config import check
 from gantools.losses import gradient_norm_penalty
 from gantools.models.base import GAN, Batch, DataSpec, GANOptions, Phase
 from gantools.nn.blocks import MLP, MinibatchDiscrimination
 from gantools.nn.conditioning import with_label
 from gantools.nn.rows import RowHead
+
+REPLAY_ROWS = 1024  # generated rows that are remembered
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,15 @@ class MLPOptions(GANOptions):
     label_smoothing: float = 0.0
     gradient_penalty: float = 0.0
     replay: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("lr", "lr_ratio"):
+            check(getattr(self, name) > 0, f"set {name}", "must be above 0")
+        check(self.n_critic >= 1, "set n_critic", "must be at least 1")
+        check(0 <= self.label_smoothing < 1, "set label_smoothing", "must be at least 0 and below 1")
+        check(self.gradient_penalty >= 0, "set gradient_penalty", "must not be negative")
+        check(0 <= self.replay <= 1, "set replay", "must be from 0 to 1")
 
 
 class MLPGenerator(nn.Module):
@@ -92,7 +104,7 @@ class MLPGAN(GAN):
     def __init__(self, spec: DataSpec, options: MLPOptions) -> None:
         super().__init__(spec, options)
         self.build()
-        n = 4 * 256 if options.replay else 0
+        n = REPLAY_ROWS if options.replay else 0
         self.register_buffer("replay_rows", torch.zeros(n, spec.layout.width))
         self.register_buffer("replay_label", torch.full((n,), -1))
 
@@ -147,10 +159,10 @@ class MLPGAN(GAN):
 
     def remember(self, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Exchange a share of the generated rows for ones of earlier steps, and keep some of the new ones instead."""
-        n = int(len(fake) * self.options.replay)
+        n = min(int(len(fake) * self.options.replay), len(self.replay_rows))
         if not n:
             return fake, batch.label
-        slot = (batch.uniform(n) * len(self.replay_rows)).long()
+        slot = batch.uniform(len(self.replay_rows)).argsort()[:n]  # each once, so that row and label stay together
         known = self.replay_label[slot] >= 0
         old_rows = torch.where(known.unsqueeze(1), self.replay_rows[slot], fake[:n])
         old_label = torch.where(known, self.replay_label[slot], batch.label[:n])

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gantools.config import check
 from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
 from gantools.models.base import GAN, Batch, DataSpec, GANOptions, Phase
 from gantools.nn.blocks import SLOPE, ResidualBlock
@@ -39,11 +40,11 @@ class TabularOptions(GANOptions):
 
     n_blocks: int = 2
     lr: float = 5e-4
-    gamma: float = 1.0
+    gamma: float = 10.0
     n_folds: int = 5
-    classifier_width: int = 96
+    classifier_width: int = 128
     classifier_lr: float = 2e-3
-    dropout: float = 0.3
+    dropout: float = 0.2
     weight_decay: float = 0.02
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gantools.config import check
 from gantools.losses import discriminator_wasserstein, generator_wasserstein
 from gantools.models.mlp import MLPGAN, MLPOptions
 from gantools.registry import register
@@ -18,6 +19,10 @@ class WGANOptions(MLPOptions):
 
     clip: float = 0.05
     n_critic: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.clip > 0, "set clip", "must be above 0")
 
 
 @register

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from gantools.config import check
 from gantools.losses import discriminator_wasserstein, generator_wasserstein, interpolation_penalty
 from gantools.models.base import Batch
 from gantools.models.mlp import MLPGAN, MLPOptions
@@ -18,6 +19,10 @@ class WGANGPOptions(MLPOptions):
 
     penalty_weight: float = 10.0
     n_critic: int = 5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.penalty_weight >= 0, "set penalty_weight", "must not be negative")
 
 
 @register

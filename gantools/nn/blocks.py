@@ -95,6 +95,9 @@ class SegmentedSoftmax(nn.Module):
 
     def forward(self, logits: Tensor, temperature: float = 1.0) -> Tensor:
         """logits: [N, sum(blocks)]. Returns probabilities, summing to one in every block."""
+        if torch.is_autocast_enabled(logits.device.type):  # sums in bfloat16 would not come to one
+            with torch.autocast(logits.device.type, enabled=False):
+                return self.forward(logits, temperature)
         logits = logits.float() / temperature
         weight = torch.exp((logits - logits.detach().amax(1, keepdim=True)).clamp(min=-60.0))
         return weight / ((weight @ self.member) @ self.member.T)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import math
 import tempfile
 import time
@@ -115,16 +116,22 @@ def make_fabric(config: TrainConfig) -> Fabric:
     device = resolve_device(config.device)
     automatic = "bf16-mixed" if device.type == "cuda" else "32-true"
     precision: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "auto": automatic}
+    given: dict[str, Any] = {"accelerator": device.type, "precision": precision[config.precision]}
     if config.devices > 1:
         if device.type == "cuda" and torch.cuda.device_count() < config.devices:
             raise ConfigError(f"there are {torch.cuda.device_count()} GPUs", where="devices", remedy="ask for fewer")
-        return Fabric(
-            accelerator=device.type, devices=config.devices, strategy="ddp_spawn", precision=precision[config.precision]
-        )
-    devices: Any = [device.index or 0] if device.type == "cuda" else 1
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*not used.*|.*available but.*")
-        return Fabric(accelerator=device.type, devices=devices, precision=precision[config.precision])
+        given |= {"devices": config.devices, "strategy": "ddp_spawn"}
+    else:
+        given["devices"] = [device.index or 0] if device.type == "cuda" else 1
+    logger = logging.getLogger("lightning_fabric")
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # it says which precision it uses, each time
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*not used.*|.*available but.*")
+            return Fabric(**given)
+    finally:
+        logger.setLevel(level)
 
 
 def resolve_device(name: str) -> torch.device:
