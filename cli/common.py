@@ -204,7 +204,7 @@ seed_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="One seed, one result, on one machine."
 )
 device_option = click.option(
-    "--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu, cuda, cuda:1 or mps."
+    "--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu, cuda or cuda:1."
 )
 force_option = click.option("--force", is_flag=True, help="Overwrite what the command wrote before (never the input).")
 kind_option = click.option(

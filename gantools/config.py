@@ -22,11 +22,11 @@ class TrainConfig:
     steps: optimisation steps of the generator; None takes the model's own recommendation. budget_s: stop after this
     many seconds even if steps remain (learning rates fall with whichever runs out first; a run that ends by its budget
     is not repeatable to the bit). batch_size: rows per step. seed: of everything random. device: "auto", "cpu", "cuda",
-    "cuda:1". devices: how many of them; each draws batches of its own, and gradients are averaged. precision: "auto" (bf16 autocast on GPUs, float32
-    elsewhere), "32", "bf16". ema_decay: of the averaged weights that are sampled from. eval_every: steps between looks
-    at the held-out criterion. patience: looks without improvement after which training stops early; 0 never stops.
-    checkpoint_every_s: seconds between checkpoints when a folder is given. log_every: steps between lines of the
-    metrics log. tensorboard: also write TensorBoard events.
+    "cuda:1". devices: how many of them; each draws batches of its own, and gradients are averaged. precision: "auto"
+    (bf16 autocast on GPUs, float32 elsewhere), "32", "bf16". ema_decay: of the averaged weights that are sampled from.
+    eval_every: steps between looks at the held-out criterion. patience: looks without improvement after which training
+    stops early; 0 never stops. checkpoint_every_s: seconds between checkpoints when a folder is given. log_every: steps
+    between lines of the metrics log. tensorboard: also write TensorBoard events.
     """
 
     steps: int | None = None

@@ -47,6 +47,16 @@ class TabularOptions(GANOptions):
     dropout: float = 0.2
     weight_decay: float = 0.02
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("lr", "classifier_lr"):
+            check(getattr(self, name) > 0, f"set {name}", "must be above 0")
+        for name in ("n_blocks", "gamma", "weight_decay"):
+            check(getattr(self, name) >= 0, f"set {name}", "must not be negative")
+        check(self.n_folds >= 2, "set n_folds", "must be at least 2")
+        check(self.classifier_width >= 1, "set classifier_width", "must be at least 1")
+        check(0 <= self.dropout < 1, "set dropout", "must be at least 0 and below 1")
+
 
 @register
 class TabularGAN(GAN):
