@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from imblearn.utils import check_sampling_strategy
 
+from gantools.augment.small import MIN_ROWS
 from gantools.augment.synthesizer import Synthesizer
 from gantools.errors import ConfigError, DataError
 
@@ -53,6 +54,13 @@ def balance(
     to_make = rows_to_make(frame[target], strategy)
     notes = []
     rows, redrawn, left = fresh_rows(synthesizer, frame, to_make, seed)
+    counts = dict(zip(synthesizer.schema_[target].levels, synthesizer.gan_.spec.class_counts, strict=True))
+    small = [f"{label!r} ({counts[label]})" for label in to_make if counts[label] < MIN_ROWS]
+    if small:
+        notes.append(
+            f"Too few rows to learn from: {', '.join(small)}. Their synthetic rows are real ones moved towards another
+            of " "the same class."
+        )
     if left:
         notes.append(f"{left} synthetic rows equal real ones: the table has too few distinct rows to avoid it.")
     flagged = [

@@ -106,6 +106,13 @@ def test_no_copies_where_there_is_room(make_table: Callable[..., pd.DataFrame]) 
     assert not made.merge(frame.drop(columns="churned")).size
 
 
+def test_a_class_too_small_to_learn_from_is_named(make_table: Callable[..., pd.DataFrame]) -> None:
+    frame = make_table(80, 4)
+    assert "'yes' (4)" in balance(frame, "churned", synthesizer=fitted(frame, "churned")).notes[0]
+    frame = make_table(80, 10)
+    assert not balance(frame, "churned", synthesizer=fitted(frame, "churned")).notes
+
+
 def test_identifiers_are_fresh_and_distinct(make_table: Callable[..., pd.DataFrame]) -> None:
     frame = make_table()
     frame.insert(0, "customer_id", [f"C{i:05d}" for i in range(len(frame))])
