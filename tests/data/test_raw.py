@@ -372,7 +372,7 @@ def test_half_a_million_rows_of_adults_shape_are_decoded_in_less_than_half_a_sec
 
 def test_a_hundred_thousand_levels_take_little_memory():
     program = """
-import resource, numpy as np, pandas as pd
+import pathlib, resource, sys, numpy as np, pandas as pd
 from gantools.data.raw import from_raw, to_raw
 from gantools.data.schema import infer_schema
 rng = np.random.default_rng(0)
@@ -384,7 +384,11 @@ schema = infer_schema(frame, "y")
 assert schema["name"].n_distinct == 100_000 and len(schema["name"].levels) == 100
 made = from_raw(to_raw(frame, schema), schema, rng)
 assert len(made) == n and len(str(schema.to_json())) < 100_000
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+if sys.platform == "linux":  # where ru_maxrss also counts the process that started this one
+    (line,) = [text for text in pathlib.Path("/proc/self/status").read_text().splitlines() if "VmHWM" in text]
+    print(line.split()[1])
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
     start = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)

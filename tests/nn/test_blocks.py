@@ -16,6 +16,14 @@ def test_segmented_softmax_is_a_softmax_per_block() -> None:
     torch.testing.assert_close(got, want)
 
 
+def test_segmented_softmax_comes_to_one_under_autocast_too() -> None:
+    logits = torch.randn(50, 9, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        got = SegmentedSoftmax((2, 4, 3)).gumbel(logits, torch.rand(50, 9), 0.5)
+    for part in got.split((2, 4, 3), 1):
+        torch.testing.assert_close(part.sum(1), torch.ones(50))
+
+
 def test_hard_draws_follow_the_probabilities() -> None:
     random = torch.Generator().manual_seed(0)
     softmax = SegmentedSoftmax((3, 2))

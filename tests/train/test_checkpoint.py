@@ -49,6 +49,26 @@ def test_killed_between_the_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert load_checkpoint(tmp_path / "run").weights["gan.w"].item() == 2.0
 
 
+def test_writing_fails_while_only_the_old_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_checkpoint(tmp_path / "run", ONE)
+    os.replace(tmp_path / "run", tmp_path / "run.old")
+
+    def broken(*args: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("gantools.train.checkpoint.os.replace", broken)
+    with pytest.raises(CheckpointError, match="Input/output"):
+        save_checkpoint(tmp_path / "run", TWO)
+    assert load_checkpoint(tmp_path / "run").weights["gan.w"].item() == 1.0
+
+
+def test_the_present_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path / "run")
+    save_checkpoint(".", ONE)
+    assert load_checkpoint(tmp_path / "run").counters == {"step": 3}
+
+
 def test_never_over_a_folder_that_is_something_else(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(CheckpointError, match="is no checkpoint"):

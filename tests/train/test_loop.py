@@ -118,6 +118,30 @@ def test_a_run_that_never_worked_is_an_error() -> None:
         run(lambda gan, batch: alive(gan, batch) * float("nan"))
 
 
+def test_a_budget_that_ends_in_ruins_is_an_error_too() -> None:
+    with pytest.raises(TrainingError, match="lower the learning rate"):
+        run(
+            lambda gan, batch: alive(gan, batch) * float("nan"),
+            steps=10_000_000, budget_s=0.2, eval_every=10**6, log_every=10**6,
+        )  # fmt: skip
+
+
+def test_losses_are_means_over_updates() -> None:
+    class Seldom(Scripted):
+        def phases(self) -> Sequence[Phase]:
+            def loss(value: float) -> Callable[[Batch], Tensor]:
+                return lambda batch: self.generator.weight.sum() * 0 + value
+
+            often, seldom = {"nets": ("generator",), "repeats": 5}, {"nets": ("generator",), "every": 4}
+            return (Phase("often", loss=loss(2.0), **often), Phase("seldom", loss=loss(3.0), **seldom))  # type: ignore[arg-type]
+
+    gan = Seldom(DataSpec(Layout(2, ()), (100, 100)), alive)
+    config = TrainConfig(steps=8, log_every=2, eval_every=100, device="cpu")
+    lines = [json.loads(line) for line in train(gan, rows(), ("x", "y"), config).metrics.splitlines()]
+    assert [line["often"] for line in lines] == [2.0] * 4
+    assert [line.get("seldom") for line in lines] == [3.0, None, 3.0, None]
+
+
 def test_collapse_is_named_by_class_and_ends_the_run() -> None:
     def collapse(gan: Scripted, batch: Batch) -> Tensor:
         return gan.generator.weight.square().sum() * 100 + gan.generator.bias.sum() * 1e-3
@@ -267,6 +291,53 @@ def test_a_device_that_is_not_there_is_named() -> None:
         pytest.skip("has a GPU")
     with pytest.raises(ConfigError, match=r"--device: this machine has no 'cuda'"):
         resolve_device("cuda")
+
+
+def test_a_device_without_float64_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--device: .*float64.*use --device cpu"):
+        resolve_device("mps")
+
+
+def test_training_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    run(alive, steps=5, precision="bf16")
+    assert capfd.readouterr() == ("", "")
+
+
+def broken(gan: Scripted, batch: Batch) -> Tensor:
+    return alive(gan, batch) * float("nan")
+
+
+@pytest.mark.slow
+def test_an_error_in_a_process_comes_back_as_itself() -> None:
+    with pytest.raises(TrainingError, match=r"training broke down.*lower the learning rate"):
+        run(broken, devices=2)
+
+
+@pytest.mark.slow
+def test_a_script_trains_on_two_devices_keeps_checkpoints_and_goes_on(frame: pd.DataFrame, tmp_path: Path) -> None:
+    frame.to_parquet(tmp_path / "table.parquet")
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import sys, pandas as pd\n"
+        "from gantools import Synthesizer, TrainConfig\n"
+        "from gantools.errors import CheckpointError\n"
+        "from gantools.train import checkpoint\n"
+        "class Killed(Synthesizer):\n"
+        "    def save(self, folder):\n"
+        "        pass  # as if killed just before the end\n"
+        "if __name__ == '__main__':\n"
+        f"    frame, folder = pd.read_parquet(r'{tmp_path / 'table.parquet'}'), r'{tmp_path / 'run'}'\n"
+        "    config = TrainConfig(steps=12, batch_size=16, eval_every=4, log_every=2, device='cpu', devices=2,\n"
+        "                         checkpoint_every_s=0)\n"
+        f"    maker = Killed('tabular', {TINY!r}, config).fit(frame, 'churned', folder=folder)\n"
+        "    assert maker.report_.stopped == 'finished' and len(maker.sample(9)) == 9\n"
+        "    kept = checkpoint.load_checkpoint(folder)\n"
+        "    assert kept.counters['step'] == 12 and kept.state, kept.counters\n"
+        f"    again = Synthesizer('tabular', {TINY!r}, config).fit(frame, 'churned', folder=folder, resume=True)\n"
+        "    assert not checkpoint.load_checkpoint(folder).state\n"
+        "    assert again.sample(9).equals(maker.sample(9))\n"
+    )
+    subprocess.run([sys.executable, str(script)], env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True)
 
 
 @pytest.mark.slow
