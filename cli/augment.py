@@ -151,7 +151,10 @@ def augment(
         result.synthesizer.save(save)
     if report is not None:
         write_html(page, report)
-    write_table(result.synthetic if synthetic_only else result.balance.frame, destination, dialect)
+    if synthetic_only:
+        write_table(result.synthetic, destination, dialect)
+    else:
+        write_table(result.balance.frame, destination, dialect, n_copied=len(frame))
 
     seconds = time.monotonic() - started
     if as_json:

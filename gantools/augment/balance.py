@@ -58,8 +58,8 @@ def balance(
     small = [f"{label!r} ({counts[label]})" for label in to_make if counts[label] < MIN_ROWS]
     if small:
         notes.append(
-            f"Too few rows to learn from: {', '.join(small)}. Their synthetic rows are real ones moved "
-            "towards another of the same class."
+            f"Too few rows to learn from: {', '.join(small)}. Their synthetic rows are real ones moved towards "
+            "another of the same class."
         )
     if left:
         notes.append(f"{left} synthetic rows equal real ones: the table has too few distinct rows to avoid it.")

@@ -20,12 +20,13 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -53,8 +54,10 @@ _TRUTHS = (("True", "False"), ("true", "false"), ("TRUE", "FALSE"))
 class Dialect:
     """How a file spells its table, so that another can be written alike.
 
-    delimiter, encoding, decimal, truths: of CSV alone; truths: how True and False are written. compression: "" for
-    none; of CSV gzip, bz2, xz or zip, of Parquet its codec.
+    delimiter, encoding, decimal, truths, newline, places: of CSV alone; truths: how True and False are written; places:
+    digits behind the decimal sign of the columns whose numbers all have as many, 0 where 2.50 is spelt 2.5 and 2.0 is
+    spelt 2. compression: "" for none; of CSV gzip, bz2, xz or zip, of Parquet its codec. source: the file that was read
+    and its state then, see `write_table`.
     """
 
     kind: Literal["csv", "parquet"] = "csv"
@@ -63,6 +66,9 @@ class Dialect:
     decimal: str = "."
     compression: str = ""
     truths: tuple[str, str] = _TRUTHS[0]
+    newline: str = "\n"
+    places: Mapping[str, int] = field(default_factory=dict, compare=False)
+    source: tuple[Path, int, int] | None = field(default=None, compare=False)
 
 
 def read_table(path: str | Path) -> tuple[pd.DataFrame, Dialect]:
@@ -97,11 +103,13 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, Dialect]:
         raise DataError(f"cannot be read ({error.strerror or error})", where=where) from error
 
 
-def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None = None) -> None:
+def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None = None, n_copied: int = 0) -> None:
     """Write `frame`, without its index, to the file at `path`, beside it first, then renamed: whole or not at all.
 
     The suffix of `path` says whether it is CSV or Parquet and compressed or not; `dialect` says the rest, and
-    everything where the suffix is unknown. Raises DataError when the file cannot be written: no such folder, no
+    everything where the suffix is unknown. n_copied: so many rows at the start of `frame` are those of the CSV file
+    that `dialect` was read from, with at most columns of booleans added behind; they are copied from it as they are
+    spelt there, unless the file has changed since. Raises DataError when the file cannot be written: no such folder, no
     permission, no space left, a value that the file's format or encoding does not have.
     """
     path = Path(path)
@@ -121,7 +129,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None =
                 codec: Any = dialect.compression or None
                 frame.to_parquet(file, index=False, engine="pyarrow", compression=codec)
             else:
-                _write_csv(frame, file, dialect, whole.name)
+                _write_csv(frame, file, dialect, whole.name, n_copied)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(whole)
@@ -156,30 +164,121 @@ def _dialect_for(path: Path, dialect: Dialect | None) -> Dialect:
     if suffix in _CSV_SUFFIXES or compression or given.kind == "csv":
         base = given if given.kind == "csv" else Dialect()
         delimiter = "\t" if suffix == ".tsv" and dialect is None else base.delimiter
-        return Dialect("csv", delimiter, base.encoding, base.decimal, compression, base.truths)
+        return replace(base, delimiter=delimiter, compression=compression)
     return given
 
 
-def _write_csv(frame: pd.DataFrame, file: IO[bytes], dialect: Dialect, file_name: str) -> None:
+def _write_csv(frame: pd.DataFrame, file: IO[bytes], dialect: Dialect, file_name: str, n_copied: int) -> None:
+    with contextlib.ExitStack() as stack:
+        raw = stack.enter_context(_compressing(file, dialect.compression, file_name))
+        text = io.TextIOWrapper(raw, dialect.encoding, newline="")
+        stack.callback(text.detach)  # flushes, and leaves what is below open
+        copied = _copied_lines(frame, dialect, n_copied) if n_copied else None
+        if copied is not None:
+            text.writelines(copied)
+            frame = frame.iloc[n_copied:]
+        _spelt(frame, dialect).to_csv(
+            text,
+            index=False,
+            header=copied is None,
+            sep=dialect.delimiter,
+            decimal=dialect.decimal,
+            lineterminator=dialect.newline,
+        )
+
+
+@contextlib.contextmanager
+def _compressing(file: IO[bytes], compression: str, file_name: str) -> Iterator[IO[bytes]]:
+    """What to write to for `file` to be compressed. The same table makes the same file: no time goes in."""
+    with contextlib.ExitStack() as stack:
+        if compression == "zip":
+            archive = stack.enter_context(zipfile.ZipFile(file, "w"))
+            member = zipfile.ZipInfo(file_name.removesuffix(".zip"))
+            member.compress_type = zipfile.ZIP_DEFLATED
+            yield stack.enter_context(archive.open(member, "w", force_zip64=True))
+        elif compression == "gzip":
+            yield stack.enter_context(gzip.GzipFile("", "wb", fileobj=file, mtime=0))  # type: ignore[arg-type]
+        elif compression == "bz2":
+            yield stack.enter_context(bz2.BZ2File(file, "wb"))
+        elif compression == "xz":
+            yield stack.enter_context(lzma.LZMAFile(file, "wb"))
+        else:
+            yield file
+
+
+def _spelt(frame: pd.DataFrame, dialect: Dialect) -> pd.DataFrame:
+    """`frame` with booleans and decimals as text where pandas would not spell them as the dialect does."""
+    frame = frame.copy(deep=False)
     true, false = dialect.truths
-    if dialect.truths != _TRUTHS[0]:
-        frame = frame.copy(deep=False)
-        for name in [name for name in frame if pd.api.types.is_bool_dtype(frame[name].dtype)]:
-            frame[name] = frame[name].astype(object).map({True: true, False: false})
-    options: dict[str, Any] = {"method": dialect.compression or None}
-    if dialect.compression == "zip":
-        options["archive_name"] = file_name.removesuffix(".zip")
-    if dialect.compression == "gzip":
-        options["mtime"] = 0  # the same table makes the same file
-    frame.to_csv(
-        file,
-        index=False,
-        sep=dialect.delimiter,
-        decimal=dialect.decimal,
-        encoding=dialect.encoding,
-        lineterminator="\n",
-        compression=options,
-    )
+    for name in frame.columns:
+        cells = frame[name]
+        if dialect.truths != _TRUTHS[0] and pd.api.types.is_bool_dtype(cells.dtype):
+            frame[name] = cells.astype(object).map({True: true, False: false})
+        elif name in dialect.places and pd.api.types.is_float_dtype(cells.dtype):
+            values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
+            texts = _with_places(values, dialect.places[name], dialect.decimal)
+            if texts is not None:
+                frame[name] = pd.Series(texts, index=frame.index, dtype=object)
+    return frame
+
+
+def _with_places(values: npt.NDArray[np.float64], places: int, decimal: str) -> list[str | None] | None:
+    """The numbers with so many places, the fewest they need where 0; None where a digit would be lost."""
+    known = values[~np.isnan(values)]
+    if not np.isfinite(known).all() or (places and (np.round(known, places) != known).any()):
+        return None
+
+    def text(value: float) -> str:
+        if places:
+            return f"{value:.{places}f}"
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+
+    return [None if value != value else text(value).replace(".", decimal) for value in values.tolist()]
+
+
+def _state(path: Path) -> tuple[Path, int, int]:
+    found = path.stat()
+    return path, found.st_size, found.st_mtime_ns
+
+
+def _copied_lines(frame: pd.DataFrame, dialect: Dialect, n_copied: int) -> Iterator[str] | None:
+    """The header and the first `n_copied` rows of `frame`, copied from the dialect's source, with the cells of added
+    columns behind; None where the source does not have those rows."""
+    if dialect.source is None:
+        return None
+    path = dialect.source[0]
+    try:
+        if _state(path) != dialect.source:
+            return None
+        with path.open("rb") as file:
+            compression = _found_compression(path, file.read(8))
+        with (
+            _OPENERS[compression](path) as file,
+            io.TextIOWrapper(file, dialect.encoding, newline="") as text,
+        ):
+            names, *records = _records(list(text), dialect.delimiter)
+    except (OSError, csv.Error):
+        return None
+    header = next(csv.reader([names], delimiter=dialect.delimiter))
+    added = frame.iloc[:n_copied, len(header) :]
+    if len(records) != n_copied or header != [str(name) for name in frame.columns[: len(header)]]:
+        return None
+    if not all(pd.api.types.is_bool_dtype(dtype) for dtype in added.dtypes):
+        return None
+    true, false = dialect.truths
+    tails = [[str(name), *np.where(added[name].to_numpy(dtype=bool), true, false).tolist()] for name in added.columns]
+    rows = zip([names, *records], *tails, strict=True)
+    return (dialect.delimiter.join(row) + dialect.newline for row in rows)
+
+
+def _records(lines: list[str], delimiter: str) -> Iterator[str]:
+    """The rows of a CSV file as they are spelt, without line ends."""
+    rows = csv.reader(lines, delimiter=delimiter)
+    start = 0
+    for row in rows:
+        if row:
+            yield "".join(lines[start : rows.line_num]).rstrip("\r\n")
+        start = rows.line_num
 
 
 # --- Parquet ---
@@ -328,7 +427,10 @@ def _read_text(path: Path, compression: str, encoding: str, head: bytes) -> tupl
     if table.column_names != names:
         raise DataError("has a header that cannot be read", where=where, remedy="quote its names plainly")
     _check_cells(table, path, compression, encoding, delimiter)
-    return _typed(table, delimiter, encoding, compression)
+    frame, dialect = _typed(table, delimiter, encoding, compression)
+    text = head.decode(encoding, errors="replace")
+    newline = "\r\n" if 2 * text.count("\r\n") > text.count("\n") else "\n"
+    return frame, replace(dialect, newline=newline, source=_state(path))
 
 
 def _head_rows(head: bytes, encoding: str) -> dict[str, list[list[str]]]:
@@ -412,6 +514,7 @@ _COMMA_NUMBER = _NUMBER.replace(r"\.", ",")
 _NOT_WHOLE = r"[.eEiI]"
 _THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$|^[^,]*$"
 _SCREEN = 1000
+_MAX_PLACES = 9
 
 
 def _typed(table: pa.Table, delimiter: str, encoding: str, compression: str) -> tuple[pd.DataFrame, Dialect]:
@@ -440,7 +543,13 @@ def _typed(table: pa.Table, delimiter: str, encoding: str, compression: str) -> 
         if typed[name] is None:
             typed[name] = _as_truth(cells, truths) if _all_in(cells, truths) else _as_text(cells)
     frame = pd.DataFrame(typed, copy=False)
-    return frame, Dialect("csv", delimiter, encoding, decimal, compression, truths)
+    found_places = {
+        name: _found_places(cells, decimal)
+        for name, cells in columns.items()
+        if isinstance(typed[name], np.ndarray) and typed[name].dtype == np.float64
+    }
+    places = {name: found for name, found in found_places.items() if found is not None}
+    return frame, Dialect("csv", delimiter, encoding, decimal, compression, truths, places=places)
 
 
 def _all_match(cells: pa.ChunkedArray, pattern: str) -> bool:
@@ -476,6 +585,22 @@ def _bare(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     """The cells without blanks around them, null where what is left says that a number is missing."""
     trimmed = pc.utf8_trim_whitespace(cells)
     return pc.if_else(pc.is_in(trimmed, _MISSING_NUMBER), pa.scalar(None, pa.string()), trimmed)
+
+
+def _found_places(cells: pa.ChunkedArray, decimal: str) -> int | None:
+    """How many digits all numbers have behind the decimal sign; 0 where they have the fewest that say their value and
+    none where whole; None for any other mixture, and where all are missing."""
+    bare = _bare(cells).drop_null()
+    if not len(bare):
+        return None
+    sign = re.escape(decimal)
+    places = len(bare[0].as_py().partition(decimal)[2])
+    fixed = rf"^[+-]?[0-9]+{sign}[0-9]{{{places}}}$"
+    if 0 < places <= _MAX_PLACES and _all_match(bare.slice(0, _SCREEN), fixed) and _all_match(bare, fixed):
+        return places
+    whole = pc.any(pc.match_substring_regex(bare, r"^[+-]?[0-9]+$")).as_py()
+    wasteful = pc.any(pc.match_substring_regex(bare, rf"{sign}([0-9]*0)?$|[eEiI]")).as_py()
+    return 0 if whole and not wasteful else None
 
 
 def _as_whole(cells: pa.ChunkedArray) -> Any:

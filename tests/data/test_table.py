@@ -3,6 +3,7 @@
 import bz2
 import errno
 import gzip
+import io
 import lzma
 import os
 import subprocess
@@ -336,6 +337,71 @@ def test_real_tables_survive_every_suffix(tmp_path, load, name):
     assert names_in(tmp_path) == [name]
 
 
+MESSY = (
+    'Nr;"Ort";Preis;Rabatt;Anteil\r\n'
+    '01;"Köln; Süd";12,50;2,5;1e-3\r\n'
+    '02;"Jena";7,00;0;NA\r\n'
+    "\r\n"
+    '03;"zwei\r\nZeilen";+1,25;10;0,10\r\n'
+    '04;"ein ""Wort""";;12,5;'
+)
+
+
+def with_flag(frame):
+    more = frame.iloc[:2].assign(Nr=["11", "12"], Ort=["Ulm", "Hof"], Preis=[3.5, np.nan], Rabatt=[5.0, 7.5])
+    return pd.concat([frame.assign(new=False), more.assign(new=True)], ignore_index=True)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", ["in.csv", "in.csv.gz"])
+def test_copied_rows_are_spelt_as_they_were(put, tmp_path, encoding, name):
+    content = MESSY.encode(encoding)
+    frame, dialect = read_table(put(gzip.compress(content) if name.endswith("gz") else content, name))
+    write_table(with_flag(frame), tmp_path / "out.csv", dialect, n_copied=len(frame))
+    text = (tmp_path / "out.csv").read_bytes().decode(encoding)
+    assert text == (
+        'Nr;"Ort";Preis;Rabatt;Anteil;new\r\n'
+        '01;"Köln; Süd";12,50;2,5;1e-3;False\r\n'
+        '02;"Jena";7,00;0;NA;False\r\n'
+        '03;"zwei\r\nZeilen";+1,25;10;0,10;False\r\n'
+        '04;"ein ""Wort""";;12,5;;False\r\n'
+        "11;Ulm;3,50;5;0,001;True\r\n"
+        "12;Hof;;7,5;;True\r\n"
+    )
+
+
+def test_rows_of_a_file_that_changed_meanwhile_are_not_copied(put, tmp_path):
+    path = put("a,b\n1.50,x\n2.50,y\n")
+    frame, dialect = read_table(path)
+    path.write_text("a,b\n1.50,x\n3.50,y\n0.50,z\n")
+    write_table(frame, tmp_path / "out.csv", dialect, n_copied=len(frame))
+    assert (tmp_path / "out.csv").read_text() == "a,b\n1.50,x\n2.50,y\n"
+
+
+@pytest.mark.parametrize("n_copied", [1, 3])
+def test_rows_are_not_copied_where_the_file_has_another_number_of_them(put, tmp_path, n_copied):
+    frame, dialect = read_table(put("a,b\n +1.5,x\n2,y\n"))
+    write_table(frame, tmp_path / "out.csv", dialect, n_copied=n_copied)
+    assert (tmp_path / "out.csv").read_text() == "a,b\n1.5,x\n2,y\n"
+
+
+@pytest.mark.parametrize(
+    ("cells", "value", "spelt"),
+    [
+        (["1.50", "2.25"], 3.0, "3.00"),
+        (["1.50", ""], 3.125, "3.125"),  # no digit is lost
+        (["1", "2.5"], 3.0, "3"),
+        (["1", "2.50"], 3.0, "3.0"),
+        (["1.0", "2.5"], 3.0, "3.0"),
+        (["1.5", "1e-07"], 3.0, "3.0"),
+    ],
+)
+def test_new_numbers_have_the_places_of_the_old(put, tmp_path, cells, value, spelt):
+    _, dialect = read_table(put("a,b\n" + "".join(f"{cell},x\n" for cell in cells)))
+    write_table(pd.DataFrame({"a": [value], "b": ["y"]}), tmp_path / "out.csv", dialect)
+    assert (tmp_path / "out.csv").read_text() == f"a,b\n{spelt},y\n"
+
+
 def test_the_suffix_wins_over_the_dialect_and_the_dialect_over_the_default(tmp_path):
     frame = pd.DataFrame({"a": [1.5, 2.5], "b": ["x", "y"]})
     european = Dialect(delimiter=";", decimal=",")
@@ -408,7 +474,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
     before = (tmp_path / name).read_bytes()
 
     def half(_frame, file, **_options):
-        file.write(b"half a table")
+        file.write("half a table" if isinstance(file, io.TextIOBase) else b"half a table")
         full_disk()
 
     if where == "midway":
@@ -425,7 +491,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch,
 
 def test_ctrl_c_leaves_nothing_either(tmp_path, monkeypatch):
     def interrupt(_frame, file, **_options):
-        file.write(b"half a table")
+        file.write("half a table")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pd.DataFrame, "to_csv", interrupt)
