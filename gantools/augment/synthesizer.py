@@ -89,6 +89,8 @@ class Synthesizer:
             raise ConfigError("needs a folder to write to", where="tensorboard", remedy="give `fit` a folder")
         if schema is not None and schema.target != target:
             raise ConfigError(f"its target is {schema.target!r}, not {target!r}", where="schema")
+        if schema is not None and target not in frame.columns:
+            raise DataError("lacks the column of the labels", where=f"column '{target}'")
         self.schema_ = schema or infer_schema(frame, target)
         if not self.schema_.numeric and not self.schema_.categorical:
             raise DataError(

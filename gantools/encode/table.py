@@ -35,7 +35,7 @@ LOGIT_SCALE = math.pi / math.sqrt(3)  # standard deviation of the logistic distr
 class Layout:
     """Where things stand in an encoded row: first `n_numeric` scores, then one block of levels per categorical column.
 
-    blocks: the width of each block. n_classes: how many labels rows carry.
+    blocks: the width of each block.
     """
 
     n_numeric: int
@@ -61,9 +61,6 @@ class EncodedTable:
     lower: Tensor
     upper: Tensor
     position: Tensor
-
-    def __len__(self) -> int:
-        return len(self.lower)
 
     def to(self, device: torch.device | str) -> EncodedTable:
         return EncodedTable(self.lower.to(device), self.upper.to(device), self.position.to(device))

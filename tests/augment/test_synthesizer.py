@@ -89,6 +89,8 @@ def test_a_schema_of_another_target_is_refused() -> None:
     frame = edge_tables()["only categories"]
     with pytest.raises(ConfigError, match="its target is 'town', not 'label'"):
         Synthesizer().fit(frame, "label", schema=infer_schema(frame, "town"))
+    with pytest.raises(DataError, match="column 'label': lacks"):
+        Synthesizer().fit(frame.drop(columns="label"), "label", schema=infer_schema(frame, "label"))
 
 
 def test_one_class_and_no_columns_are_refused() -> None:
