@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,19 @@ def test_balanced_table_is_written_beside_the_input(invoke: Invoke, customers: P
     assert balanced["churned"].value_counts().to_dict() == {"no": 96, "yes": 96}
     assert balanced.tail(72)["churned"].unique().tolist() == ["yes"]
     assert set(balanced["city"].unique()) <= set(real["city"].unique())
+
+
+def test_rows_of_a_european_file_come_back_to_the_letter(invoke: Invoke, customers: Path) -> None:
+    """Semicolons, decimal commas, trailing zeros, CRLF and cp1252: the input's lines, each with the mark behind."""
+    frame, _ = read_table(customers)
+    path = customers.with_name("kunden.csv")
+    rows = zip(frame["age"], frame["income"].fillna(0), frame["churned"], strict=True)
+    lines = [f"{age};{income:.2f};Köln;{churned}".replace(".", ",") for age, income, churned in rows]
+    path.write_bytes("\r\n".join(["Alter;Umsatz €;Ort;churned", *lines]).encode("cp1252"))
+    assert invoke("augment", path, *ASKED, "--no-verdict").exit_code == 0
+    out = path.with_name("kunden.balanced.csv").read_bytes().decode("cp1252").split("\r\n")
+    assert out[: 1 + len(lines)] == ["Alter;Umsatz €;Ort;churned;is_synthetic", *(f"{line};False" for line in lines)]
+    assert all(re.fullmatch(r"\d+;-?\d+,\d\d;Köln;yes;True", line) for line in out[1 + len(lines) : -1])
 
 
 def test_people_are_told_everything(invoke: Invoke, customers: Path) -> None:
