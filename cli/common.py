@@ -252,7 +252,9 @@ def train_config(*, steps: int | None, budget: float | None, seed: int, device: 
 
 
 def beside(data: Path, word: str) -> Path:
-    """`customers.csv.gz` -> `customers.<word>.csv.gz`, in the same folder."""
+    """`customers.csv.gz` -> `customers.<word>.csv.gz`, in the same folder. Raises ConfigError for a folder."""
+    if data.is_dir():
+        raise ConfigError("is a folder", where=str(data), remedy="give the file of a table")
     compressed = data.suffix.lower() in COMPRESSED_SUFFIXES
     suffix = "".join(data.suffixes[-2:]) if compressed and len(data.suffixes) > 1 else data.suffix
     stem = data.name[: len(data.name) - len(suffix)] if suffix else data.name

@@ -61,7 +61,8 @@ def generate(
 
     Without --where the classes come in the proportions of the training table.
     """
-    destination = output or folder.absolute().with_name(f"{folder.absolute().name}.generated.csv")
+    named = folder if folder.name not in ("", "..") else folder.resolve()
+    destination = output or named.with_name(f"{named.name}.generated.csv")
     check_table_name(destination)
     check_output_file(destination, option="--output", force=force)
 

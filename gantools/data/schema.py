@@ -24,8 +24,9 @@ bytes and infinite numbers are refused.
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
@@ -209,7 +210,8 @@ def infer_schema(
     wanted = {name: _kind(name, kind) for name, kind in (kinds or {}).items()}
     for name in (*wanted, *([] if target is None else [target])):
         if name not in names:
-            raise DataError(f"there is no column '{name}'", remedy=f"the columns are {_listed(names)}")
+            remedy = f"{_meant(name, names)}the columns are {_listed(names)}"
+            raise DataError(f"there is no column '{name}'", remedy=remedy)
     columns = []
     for position, name in enumerate(names):
         series = frame.iloc[:, position]
@@ -242,6 +244,13 @@ def _kind(name: str, kind: Kind | str) -> Kind:
     except ValueError:
         where, remedy = f"column '{name}'", f"the kinds are {', '.join(Kind)}"
         raise DataError(f"there is no kind '{kind}'", where=where, remedy=remedy) from None
+
+
+def _meant(name: str, names: Sequence[str]) -> str:
+    """A question for the name that is spelt most like `name`, empty where none is like it."""
+    spelt = {other.casefold(): other for other in reversed(names)}
+    near = difflib.get_close_matches(name.casefold(), spelt, n=1)
+    return f"did you mean '{spelt[near[0]]}'? " if near else ""
 
 
 def _listed(names: tuple[str, ...] | list[str], most: int = 8) -> str:

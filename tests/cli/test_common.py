@@ -89,6 +89,12 @@ def test_default_output_name(data: str, expected: str) -> None:
     assert beside(Path(data), "balanced") == Path(expected)
 
 
+@pytest.mark.parametrize("folder", [".", "..", "/"])
+def test_a_folder_has_no_default_output_name(folder: str) -> None:
+    with pytest.raises(ConfigError, match="is a folder"):
+        beside(Path(folder), "balanced")
+
+
 def test_the_input_is_never_overwritten(tmp_path: Path) -> None:
     source = tmp_path / "t.csv"
     source.write_text("a\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +34,20 @@ def test_generate_in_training_proportions(invoke: Invoke, generator: Path, tmp_p
     counts = pd.read_parquet(out)["churned"].value_counts()
     assert counts.sum() == 50
     assert counts["yes"] == pytest.approx(10, abs=1)
+
+
+def test_generated_rows_go_beside_the_generator(
+    invoke: Invoke, generator: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named as the folder was named, and from within it too."""
+    shutil.copytree(generator, tmp_path / "gen")
+    for inside, named in ((tmp_path, "gen"), (tmp_path / "gen", ".")):
+        monkeypatch.chdir(inside)
+        result = invoke("generate", named, "-n", "5")
+        assert result.exit_code == 0, result.output
+        (tmp_path / "gen.generated.csv").unlink()
+        shown = "gen.generated.csv" if named == "gen" else str(tmp_path.resolve() / "gen.generated.csv")
+        assert result.stdout.rstrip().endswith(f"Synthetic table: {shown}")
 
 
 def test_generate_is_seeded(invoke: Invoke, generator: Path, tmp_path: Path) -> None:

@@ -359,3 +359,13 @@ def test_names_that_are_numbers_become_text():
 def test_a_column_that_is_not_there():
     with pytest.raises(DataError, match=r"no column 'y'.*'x'"):
         infer_schema(pd.DataFrame({"x": [1, 2]}))["y"]
+
+
+def test_a_misspelt_column_is_answered_with_the_one_that_was_meant():
+    frame = pd.DataFrame({**{f"c{i}": [1, 2] for i in range(20)}, "churned": [0, 1]})
+    for name in ("Churned", "churnd", "CHURNED"):
+        with pytest.raises(DataError, match=r"did you mean 'churned'.*and 13 more"):
+            infer_schema(frame, name)
+    with pytest.raises(DataError) as caught:
+        infer_schema(frame, "entirely different")
+    assert "did you mean" not in str(caught.value)
