@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # Wide enough for the schema of most tables where there is no terminal to ask.
 WIDTH_WITHOUT_TERMINAL = 160
+_BAR_WIDTH = 16
 
 
 def print_table(
@@ -71,7 +72,7 @@ class TrainingProgress:
 
             self._bars = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
+                BarColumn(bar_width=_BAR_WIDTH),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[detail]}"),
                 console=Console(stderr=True),
@@ -92,13 +93,17 @@ class TrainingProgress:
             return
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(stage, total=progress.steps, detail="")
-        self._bars.update(self._tasks[stage], completed=progress.step, total=progress.steps, detail=_detail(progress))
+        # rich would take from all columns alike what a long one lacks, until stage and steps are gone
+        taken = max(map(len, self._tasks)) + _BAR_WIDTH + 2 * len(str(progress.steps)) + 5
+        detail = _detail(progress, self._bars.console.width - taken)
+        self._bars.update(self._tasks[stage], completed=progress.step, total=progress.steps, detail=detail)
 
 
-def _detail(progress: Progress) -> str:
+def _detail(progress: Progress, room: int) -> str:
     losses = " ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
-    parts = [f"{duration(progress.seconds_left)} left", losses, progress.health]
-    return " · ".join(part for part in parts if part)
+    # what a narrow terminal cuts off comes last
+    parts = [f"{duration(progress.seconds_left)} left", progress.health, losses]
+    return " · ".join(part for part in parts if part)[: max(room, 0)].rstrip(" ·")
 
 
 def training_line(report: TrainingReport) -> str:

@@ -13,7 +13,7 @@ from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.data.schema import Schema, infer_schema
 from gantools.errors import ConfigError, DataError
-from gantools.workflow import augment_table, check_fits, check_target, match_label, scaled_strategy
+from gantools.workflow import augment_table, check_fits, check_strategy, check_target, match_label, scaled_strategy
 
 Table = Callable[..., pd.DataFrame]
 
@@ -137,6 +137,12 @@ def test_unknown_labels_are_refused_with_the_known_ones() -> None:
 def test_targets_that_are_no_classes(labels: list[Any]) -> None:
     with pytest.raises(DataError, match="'y'"):
         check_target(schema_of(labels))
+
+
+def test_a_ratio_needs_two_classes() -> None:
+    frame = pd.DataFrame({"x": range(12), "y": ["a", "a", "a", "b", "b", "c"] * 2})
+    with pytest.raises(ConfigError, match=r"--strategy.*two classes, and there are 3.*give counts"):
+        check_strategy(frame, infer_schema(frame, "y"), 0.5)
 
 
 def test_another_table_is_told_by_its_columns(make_table: Table) -> None:
