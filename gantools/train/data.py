@@ -40,6 +40,7 @@ class TrainingRows:
         class_balance: share of each batch drawn with all classes equally likely.
         """
         random = torch.Generator().manual_seed(seed)
+        drawn = torch.Generator(label.device).manual_seed(seed)
         kept, references = [], []
         for k in range(n_classes):
             rows = torch.nonzero(label.cpu() == k).squeeze(1)
@@ -47,7 +48,8 @@ class TrainingRows:
             n_held = int(len(rows) * HELD_OUT_SHARE) if len(rows) >= HELD_OUT_MIN_ROWS else 0
             kept.append(rows[n_held:])
             judged_by = (rows[:n_held] if n_held else rows)[:REFERENCE_ROWS]
-            references.append(encoder.draw(table, judged_by.to(label.device)))
+            # Numbers drawn from their intervals, as generated ones are: the middles would ask spikes to be points.
+            references.append(encoder.draw(table, judged_by.to(label.device), drawn))
         rank = torch.cat([torch.arange(len(rows)) for rows in kept])
         order = torch.cat(kept)
         back = torch.argsort(order)

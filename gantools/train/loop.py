@@ -329,6 +329,10 @@ def _train(
             "training broke down before it had made one usable model", remedy="; ".join(run.health.noticed)
         )
     best = run.best if run.best_step else run.average
+    if stopped != "unhealthy":  # the criterion speaks of the sampled nets alone; the others are best as they are now
+        for name, net in best.named_children():
+            if name not in gan.averaged:
+                net.load_state_dict(getattr(run.average, name).state_dict())
     report = TrainingReport(
         run.step, run.seconds, stopped, tuple(run.health.noticed), run.best_step or run.step, run.criterion
     )

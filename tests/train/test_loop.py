@@ -186,6 +186,20 @@ def test_held_out_rows_are_not_trained_on() -> None:
     assert not any(tuple(row) in seen for reference in part.reference for row in reference.tolist())
 
 
+def test_a_perfect_generator_of_spikes_has_no_distance() -> None:
+    from gantools.data.raw import Raw
+    from gantools.data.schema import infer_schema
+    from gantools.encode.table import TableEncoder
+
+    table = pd.DataFrame({"a": np.arange(2000) % 3, "label": ["x", "y"] * 1000})
+    raw = Raw(table[["a"]].to_numpy(float), np.zeros((2000, 0), np.int64))
+    encoder = TableEncoder.fit(raw, infer_schema(table, "label"))
+    encoded, label = encoder.encode(raw), torch.arange(2000) % 2
+    part = TrainingRows.split(encoder, encoded, label, 2, 0.5, 0)
+    perfect = encoder.draw(encoded, torch.arange(0, 2000, 2), torch.Generator().manual_seed(1))
+    assert abs(energy_distance(perfect, part.reference[0])[0]) < 0.02
+
+
 def test_half_of_a_batch_is_drawn_class_balanced() -> None:
     from dataclasses import replace
 
