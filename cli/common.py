@@ -238,11 +238,13 @@ def training_options(function: F) -> F:
     return function
 
 
-def train_config(*, steps: int | None, budget: float | None, seed: int, device: str) -> TrainConfig:
+def train_config(
+    *, steps: int | None, budget: float | None, seed: int, device: str, tensorboard: bool = False
+) -> TrainConfig:
     """The training configuration of the shared options; what is not given keeps the library's default."""
     from gantools.config import TrainConfig
 
-    given: dict[str, Any] = {"seed": seed, "device": device, "budget_s": budget}
+    given: dict[str, Any] = {"seed": seed, "device": device, "budget_s": budget, "tensorboard": tensorboard}
     if steps is not None:
         given["steps"] = steps
     return TrainConfig(**given)

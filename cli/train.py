@@ -31,6 +31,7 @@ STAGE = "Training"
 @click.option("--target", required=True, metavar="COL", help="The column with the classes.")
 @click.option("--save", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the generator goes.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in DIR.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard events, to DIR.tensorboard.")
 @training_options
 @seed_option
 @device_option
@@ -43,6 +44,7 @@ def train(
     target: str,
     save: Path,
     resume: bool,
+    tensorboard: bool,
     model: str,
     settings: tuple[str, ...],
     steps: int | None,
@@ -64,7 +66,7 @@ def train(
 
     kinds_given = parse_kinds(kinds)
     options = parse_settings(settings)
-    config = train_config(steps=steps, budget=budget, seed=seed, device=device)
+    config = train_config(steps=steps, budget=budget, seed=seed, device=device, tensorboard=tensorboard)
     frame, _ = read_table(data)
 
     from gantools.augment.synthesizer import Synthesizer

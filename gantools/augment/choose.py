@@ -24,7 +24,7 @@ from gantools.encode.table import EncodedTable, Layout, TableEncoder
 from gantools.models.base import GAN
 
 REFINED_CANDIDATES = 2  # per row taken
-REFINED_SHARPNESS = 1.0
+REFINED_SHARPNESS = 0.25
 BALANCING_CANDIDATES = 8
 BALANCING_SHARPNESS = 3.0
 BORROW = 0.5  # share of the candidates for the labels wanted, or for all labels alike; the rest as labels occur

@@ -274,7 +274,7 @@ def _train(
     chief = fabric.is_global_zero
     log = MetricsLog(resume.metrics if resume else "", tensorboard if chief else None)
     began = time.perf_counter() - run.seconds
-    saved_at = time.perf_counter()
+    saved_at = -math.inf  # the first checkpoint comes with the first line of the log
     stopped = "finished"
     totals, updates = [torch.zeros((), device=fabric.device) for _ in run.phases], [0] * len(run.phases)
     run.gan.train()
