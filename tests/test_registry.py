@@ -42,7 +42,7 @@ def test_values_become_what_the_fields_are() -> None:
         ({"batch_size": "many"}, "'many' is not a whole number"),
         ({"batch_size": "2.5"}, "is not a whole number"),
         ({"batch_size": None}, "needs a value"),
-        ({"batch_size": 0}, "--batch-size: must be at least 1"),
+        ({"batch_size": 0}, "--batch-size: must be at least 2"),
         ({"tensorboard": "perhaps"}, "is not true or false"),
         ({"device": "abacus"}, "--device"),
         ({"precision": "8"}, "--precision"),
