@@ -38,7 +38,7 @@ from .show import print_table
 @click.option(
     "--refine/--no-refine",
     default=True,
-    help="Let the generator's classifier choose among more rows than are wanted; three times faster without.",
+    help="Let the generator's classifier choose among more rows than are wanted; four times faster without.",
 )
 @seed_option
 @device_option

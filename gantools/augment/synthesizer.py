@@ -148,7 +148,7 @@ class Synthesizer:
 
         counts: label -> number of rows, or a number. near: real rows, target included, that are to be balanced: the new
         rows are then chosen to help a classifier on them. refine: let the model's classifier choose among more rows
-        than are wanted, so that they fit their labels better (`augment.choose`); three times faster without. Both do
+        than are wanted, so that they fit their labels better (`augment.choose`); four times faster without. Both do
         nothing for a model without a classifier. Returns the training frame's columns, order and dtypes; rows stand
         label by label for a mapping and shuffled for a number. Raises ConfigError for an unknown label or a negative
         number.

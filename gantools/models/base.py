@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -145,3 +145,22 @@ class GAN(nn.Module, ABC):
     def tiny(cls) -> GANOptions:
         """Options with which training takes seconds, for tests."""
         return cls.Options(**cls.Options.tiny_values())
+
+
+class TableGAN(GAN):
+    """A GAN whose net `generator` turns noise, a label and uniform numbers into an encoded row."""
+
+    generator: nn.Module
+
+    def fake(self, batch: Batch) -> Tensor:
+        """Generated rows with the batch's labels, differentiable."""
+        n = len(batch.label)
+        noise = batch.noise(n, self.options.noise_dim)
+        uniform = batch.uniform(n, self.spec.layout.n_levels)
+        return cast(Tensor, self.generator(noise, batch.label, uniform, hard=False))
+
+    def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
+        n = len(label)
+        noise = torch.randn((n, self.options.noise_dim), device=label.device, generator=random)
+        uniform = torch.rand((n, len(self.spec.layout.blocks)), device=label.device, generator=random)
+        return cast(Tensor, self.generator(noise, label, uniform, hard=True))

@@ -12,7 +12,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gantools.config import check
 from gantools.losses import gradient_norm_penalty
-from gantools.models.base import GAN, Batch, DataSpec, GANOptions, Phase
+from gantools.models.base import Batch, DataSpec, GANOptions, Phase, TableGAN
 from gantools.nn.blocks import MLP, MinibatchDiscrimination
 from gantools.nn.conditioning import with_label
 from gantools.nn.rows import RowHead
@@ -89,7 +89,7 @@ class MLPDiscriminator(nn.Module):
         return self.body(with_label(x, label, self.n_classes) if self.n_classes else x).squeeze(1)
 
 
-class MLPGAN(GAN):
+class MLPGAN(TableGAN):
     """Base of the plain GANs: a subclass gives the two losses. Both nets see the label unless it says otherwise."""
 
     Options = MLPOptions
@@ -133,13 +133,6 @@ class MLPGAN(GAN):
     def after_discriminator(self) -> None:
         """Called when the discriminator has been updated."""
 
-    def fake(self, batch: Batch) -> Tensor:
-        """Generated rows with the batch's labels, differentiable."""
-        n = len(batch.label)
-        noise = batch.noise(n, self.options.noise_dim)
-        uniform = batch.uniform(n, self.spec.layout.n_levels)
-        return self.generator(noise, batch.label, uniform)
-
     def train_discriminator(self, batch: Batch) -> Tensor:
         with torch.no_grad():
             fake, label = self.remember(self.fake(batch), batch)
@@ -168,9 +161,3 @@ class MLPGAN(GAN):
         old_label = torch.where(known, self.replay_label[slot], batch.label[:n])
         self.replay_rows[slot], self.replay_label[slot] = fake[:n], batch.label[:n]
         return torch.cat([old_rows, fake[n:]]), torch.cat([old_label, batch.label[n:]])
-
-    def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
-        n = len(label)
-        noise = torch.randn((n, self.options.noise_dim), device=label.device, generator=random)
-        uniform = torch.rand((n, len(self.spec.layout.blocks)), device=label.device, generator=random)
-        return self.generator(noise, label, uniform, hard=True)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from gantools.config import check
 from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
-from gantools.models.base import GAN, Batch, DataSpec, GANOptions, Phase
+from gantools.models.base import Batch, DataSpec, GANOptions, Phase, TableGAN
 from gantools.nn.blocks import SLOPE, ResidualBlock
 from gantools.nn.conditioning import Projection
 from gantools.nn.rows import RowHead
@@ -59,7 +59,7 @@ class TabularOptions(GANOptions):
 
 
 @register
-class TabularGAN(GAN):
+class TabularGAN(TableGAN):
     name = "tabular"
     summary = "relativistic conditional GAN with R1 and R2, and a classifier that chooses among its rows (default)"
     paper = "Huang et al. 2024, 'The GAN is dead; long live the GAN!'"
@@ -89,12 +89,6 @@ class TabularGAN(GAN):
                   weight_decay=o.weight_decay),
         )  # fmt: skip
 
-    def fake(self, batch: Batch) -> Tensor:
-        """Generated rows with the batch's labels, differentiable."""
-        n = len(batch.label)
-        noise = batch.noise(n, self.options.noise_dim)
-        return self.generator(noise, batch.label, batch.uniform(n, self.spec.layout.n_levels), hard=False)
-
     def train_discriminator(self, batch: Batch) -> Tensor:
         with torch.no_grad():
             fake = self.fake(batch)
@@ -111,11 +105,6 @@ class TabularGAN(GAN):
 
     def train_classifier(self, batch: Batch) -> Tensor:
         return self.classifier.loss(batch, self.log_drawn)
-
-    def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
-        n = len(label)
-        noise = torch.randn((n, self.options.noise_dim), device=label.device, generator=random)
-        return self.generator(noise, label, self.generator.head.uniforms(n, hard=True, random=random), hard=True)
 
     def evidence(self, x: Tensor) -> Tensor:
         return cast(Tensor, self.classifier(x))

@@ -23,13 +23,11 @@ class RowHead(nn.Module):
         self.linear = nn.Linear(width, layout.width)
         self.blocks = SegmentedSoftmax(layout.blocks)
 
-    def uniforms(self, n: int, *, hard: bool, random: torch.Generator | None) -> Tensor:
-        """The random numbers that `forward` needs for n rows."""
-        columns = len(self.layout.blocks) if hard else self.layout.n_levels
-        return torch.rand((n, columns), device=self.linear.weight.device, generator=random)
-
     def forward(self, h: Tensor, uniform: Tensor, *, hard: bool) -> Tensor:
-        """h: [N, width] features. uniform: from `uniforms`. Returns encoded rows [N, layout.width] float32."""
+        """h: [N, width] features. uniform: on (0, 1), one number per level, or with `hard` per block.
+
+        Returns encoded rows [N, layout.width] float32.
+        """
         out = self.linear(h).float()
         if not self.layout.blocks:
             return out
