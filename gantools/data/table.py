@@ -33,6 +33,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from gantools.data.spelling import TRUTHS, Survey, found_places
 from gantools.errors import DataError
 
 MAX_CELL_BYTES = 16 * 2**20
@@ -46,8 +47,6 @@ _MISSING = (
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
     *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 )
-_MISSING_NUMBER = pa.array(["", "?"])
-_TRUTHS = (("True", "False"), ("true", "false"), ("TRUE", "FALSE"))
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Dialect:
     encoding: str = "utf-8"
     decimal: str = "."
     compression: str = ""
-    truths: tuple[str, str] = _TRUTHS[0]
+    truths: tuple[str, str] = TRUTHS[0]
     newline: str = "\n"
     places: Mapping[str, int] = field(default_factory=dict, compare=False)
     source: tuple[Path, int, int] | None = field(default=None, compare=False)
@@ -82,6 +81,15 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, Dialect]:
     MAX_CELL_BYTES.
     """
     path = Path(path)
+    with reading(path) as start:
+        if is_parquet(path, start):
+            return _read_parquet(path)
+        return _read_csv(path, found_compression(path, start))
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[bytes]:
+    """The first bytes of the file at `path`; what goes wrong in reading it within the block is a DataError."""
     where = str(path)
     if path.is_dir():
         raise DataError("is a folder", where=where, remedy="give the file of a table")
@@ -90,9 +98,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, Dialect]:
     try:
         with path.open("rb") as file:
             start = file.read(8)
-        if start[:4] == b"PAR1" or path.suffix.lower() in _PARQUET_SUFFIXES:
-            return _read_parquet(path)
-        return _read_csv(path, _found_compression(path, start))
+        yield start
     except FileNotFoundError as error:
         raise DataError("does not exist", where=where, remedy="check the path") from error
     except PermissionError as error:
@@ -101,6 +107,11 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, Dialect]:
         raise DataError(f"is damaged ({error})", where=where, remedy="compress it again") from error
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror or error})", where=where) from error
+
+
+def is_parquet(path: Path, start: bytes) -> bool:
+    """Whether a file that begins with `start` is Parquet, or says so by its name."""
+    return start[:4] == b"PAR1" or path.suffix.lower() in _PARQUET_SUFFIXES
 
 
 def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None = None, n_copied: int = 0) -> None:
@@ -113,8 +124,22 @@ def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None =
     permission, no space left, a value that the file's format or encoding does not have.
     """
     path = Path(path)
+    dialect = dialect_for(path, dialect)
+    with write_errors(path, dialect), aside(path) as file:
+        if dialect.kind == "parquet":
+            codec: Any = dialect.compression or None
+            frame.to_parquet(file, index=False, engine="pyarrow", compression=codec)
+        else:
+            _write_csv(frame, file, dialect, path.resolve().name, n_copied)
+
+
+@contextlib.contextmanager
+def aside(path: Path) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of the one at `path` when the block ends, and is gone when the block fails.
+
+    Raises DataError where `path` is a folder or in none, OSError when it cannot be written.
+    """
     where = str(path)
-    dialect = _dialect_for(path, dialect)
     whole = path.resolve()
     if whole.is_dir():
         raise DataError("is a folder", where=where, remedy="give the name of a file")
@@ -122,17 +147,24 @@ def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None =
         raise DataError("is not a regular file", where=where, remedy="give the name of a file")
     if not whole.parent.is_dir():
         raise DataError("its folder does not exist", where=where, remedy="create it first")
-    aside = whole.with_name(f".{whole.name}.{os.getpid()}.part")
+    part = whole.with_name(f".{whole.name}.{os.getpid()}.part")
     try:
-        with aside.open("wb") as file:
-            if dialect.kind == "parquet":
-                codec: Any = dialect.compression or None
-                frame.to_parquet(file, index=False, engine="pyarrow", compression=codec)
-            else:
-                _write_csv(frame, file, dialect, whole.name, n_copied)
+        with part.open("wb") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(whole)
+        part.replace(whole)
+    finally:
+        with contextlib.suppress(OSError):  # the error that brought us here is the one to tell
+            part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def write_errors(path: Path, dialect: Dialect) -> Iterator[None]:
+    """Inside the block, what goes wrong in writing a table is a DataError naming `path`."""
+    where = str(path)
+    try:
+        yield
     except OSError as error:
         raise _unwritable(error, where) from error
     except UnicodeEncodeError as error:
@@ -141,9 +173,6 @@ def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None =
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         problem = f"cannot be written as {dialect.kind} ({error})"
         raise DataError(problem, where=where, remedy="try another format") from error
-    finally:
-        with contextlib.suppress(OSError):  # the error that brought us here is the one to tell
-            aside.unlink(missing_ok=True)
 
 
 def _unwritable(error: OSError, where: str) -> DataError:
@@ -154,7 +183,7 @@ def _unwritable(error: OSError, where: str) -> DataError:
     return DataError(f"cannot be written ({error.strerror or error})", where=where)
 
 
-def _dialect_for(path: Path, dialect: Dialect | None) -> Dialect:
+def dialect_for(path: Path, dialect: Dialect | None) -> Dialect:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     compression = _SUFFIX_COMPRESSION.get(suffixes[-1], "") if suffixes else ""
     suffix = suffixes[-2] if compression and len(suffixes) > 1 else suffixes[-1] if suffixes else ""
@@ -170,14 +199,14 @@ def _dialect_for(path: Path, dialect: Dialect | None) -> Dialect:
 
 def _write_csv(frame: pd.DataFrame, file: IO[bytes], dialect: Dialect, file_name: str, n_copied: int) -> None:
     with contextlib.ExitStack() as stack:
-        raw = stack.enter_context(_compressing(file, dialect.compression, file_name))
+        raw = stack.enter_context(compressing(file, dialect.compression, file_name))
         text = io.TextIOWrapper(raw, dialect.encoding, newline="")
         stack.callback(text.detach)  # flushes, and leaves what is below open
         copied = _copied_lines(frame, dialect, n_copied) if n_copied else None
         if copied is not None:
             text.writelines(copied)
             frame = frame.iloc[n_copied:]
-        _spelt(frame, dialect).to_csv(
+        spelt(frame, dialect).to_csv(
             text,
             index=False,
             header=copied is None,
@@ -188,7 +217,7 @@ def _write_csv(frame: pd.DataFrame, file: IO[bytes], dialect: Dialect, file_name
 
 
 @contextlib.contextmanager
-def _compressing(file: IO[bytes], compression: str, file_name: str) -> Iterator[IO[bytes]]:
+def compressing(file: IO[bytes], compression: str, file_name: str) -> Iterator[IO[bytes]]:
     """What to write to for `file` to be compressed. The same table makes the same file: no time goes in."""
     with contextlib.ExitStack() as stack:
         if compression == "zip":
@@ -206,13 +235,13 @@ def _compressing(file: IO[bytes], compression: str, file_name: str) -> Iterator[
             yield file
 
 
-def _spelt(frame: pd.DataFrame, dialect: Dialect) -> pd.DataFrame:
+def spelt(frame: pd.DataFrame, dialect: Dialect) -> pd.DataFrame:
     """`frame` with booleans and decimals as text where pandas would not spell them as the dialect does."""
     frame = frame.copy(deep=False)
     true, false = dialect.truths
     for name in frame.columns:
         cells = frame[name]
-        if dialect.truths != _TRUTHS[0] and pd.api.types.is_bool_dtype(cells.dtype):
+        if dialect.truths != TRUTHS[0] and pd.api.types.is_bool_dtype(cells.dtype):
             frame[name] = cells.astype(object).map({True: true, False: false})
         elif name in dialect.places and pd.api.types.is_float_dtype(cells.dtype):
             values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -236,7 +265,8 @@ def _with_places(values: npt.NDArray[np.float64], places: int, decimal: str) -> 
     return [None if value != value else text(value).replace(".", decimal) for value in values.tolist()]
 
 
-def _state(path: Path) -> tuple[Path, int, int]:
+def file_state(path: Path) -> tuple[Path, int, int]:
+    """The file, its size and when it was changed: the same as long as nobody writes to it."""
     found = path.stat()
     return path, found.st_size, found.st_mtime_ns
 
@@ -248,12 +278,12 @@ def _copied_lines(frame: pd.DataFrame, dialect: Dialect, n_copied: int) -> Itera
         return None
     path = dialect.source[0]
     try:
-        if _state(path) != dialect.source:
+        if file_state(path) != dialect.source:
             return None
         with path.open("rb") as file:
-            compression = _found_compression(path, file.read(8))
+            compression = found_compression(path, file.read(8))
         with (
-            _OPENERS[compression](path) as file,
+            OPENERS[compression](path) as file,
             io.TextIOWrapper(file, dialect.encoding, newline="") as text,
         ):
             names, *records = _records(list(text), dialect.delimiter)
@@ -288,39 +318,50 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, Dialect]:
     where = str(path)
     try:
         with pq.ParquetFile(path) as file:
-            _refuse_huge_cells(file.metadata, where)
-            compression = _codec(file.metadata)
+            refuse_huge_cells(file.metadata, where)
+            compression = codec(file.metadata)
             table = file.read()
     except pa.ArrowException as error:
         raise DataError(f"is not a whole Parquet file ({error})", where=where, remedy="write it again") from error
-    names = [name for name in table.column_names if not re.fullmatch(r"__index_level_\d+__", name)]
-    _check_names(names, where)
+    names = parquet_names(table.schema, where)
     if not table.num_rows:
         raise DataError("has no rows", where=where, remedy="give a table with rows")
-    frame = table.to_pandas()
+    return parquet_frame(table, names), Dialect(kind="parquet", compression=compression)
+
+
+def parquet_names(schema: pa.Schema, where: str) -> list[str]:
+    """The columns of a Parquet table, without an index that has no name. Raises DataError for names that cannot be."""
+    names = [name for name in schema.names if not re.fullmatch(r"__index_level_\d+__", name)]
+    check_names(names, where)
+    return names
+
+
+def parquet_frame(table: pa.Table, names: list[str]) -> pd.DataFrame:
+    """The columns `names` of an Arrow table in the dtypes that pandas wrote them with; an index among them is one."""
+    frame: pd.DataFrame = table.to_pandas()
     if not isinstance(frame.index, pd.RangeIndex):
         named = [name for name in frame.index.names if name in names]
         frame = frame.reset_index() if named else frame.reset_index(drop=True)
-    return frame[names], Dialect(kind="parquet", compression=compression)
+    return frame[names]
 
 
-def _codec(metadata: pq.FileMetaData) -> str:
+def codec(metadata: pq.FileMetaData) -> str:
     if not metadata.num_row_groups or not metadata.num_columns:
         return "snappy"
-    codec = str(metadata.row_group(0).column(0).compression).lower()
-    return "" if codec == "uncompressed" else codec
+    found = str(metadata.row_group(0).column(0).compression).lower()
+    return "" if found == "uncompressed" else found
 
 
-def _refuse_huge_cells(metadata: pq.FileMetaData, where: str) -> None:
+def refuse_huge_cells(metadata: pq.FileMetaData, where: str) -> None:
     """Refuse, before any is read, a column whose cells take more than a MiB each on average."""
     for group in range(metadata.num_row_groups):
         for index in range(metadata.num_columns):
             chunk = metadata.row_group(group).column(index)
             if chunk.total_uncompressed_size > max(MAX_CELL_BYTES, chunk.num_values * 2**20):
-                raise _huge(where, f"column '{chunk.path_in_schema}' has")
+                raise huge(where, f"column '{chunk.path_in_schema}' has")
 
 
-def _huge(where: str, what: str) -> DataError:
+def huge(where: str, what: str) -> DataError:
     limit = f"a cell larger than {MAX_CELL_BYTES // 2**20} MiB"
     return DataError(f"{what} {limit}", where=where, remedy="drop that column or mend that cell (an unclosed quote?)")
 
@@ -328,7 +369,7 @@ def _huge(where: str, what: str) -> DataError:
 # --- CSV ---
 
 
-def _found_compression(path: Path, start: bytes) -> str:
+def found_compression(path: Path, start: bytes) -> str:
     if start.startswith(b"\x1f\x8b"):
         return "gzip"
     if start.startswith(b"\xfd7zXZ\x00"):
@@ -354,7 +395,7 @@ def _open_zip(path: Path) -> IO[bytes]:
         return archive.open(names[0])
 
 
-_OPENERS: dict[str, Callable[[Path], Any]] = {
+OPENERS: dict[str, Callable[[Path], Any]] = {
     "": lambda path: path.open("rb"),
     "gzip": gzip.open,
     "bz2": bz2.open,
@@ -364,20 +405,40 @@ _OPENERS: dict[str, Callable[[Path], Any]] = {
 
 
 def _read_csv(path: Path, compression: str) -> tuple[pd.DataFrame, Dialect]:
-    where = str(path)
-    with _OPENERS[compression](path) as file:
+    head, encodings = csv_encodings(path, compression)
+    for encoding in encodings[:-1]:
+        with contextlib.suppress(UnicodeDecodeError):
+            return _read_text(path, compression, encoding, head)
+    return _read_text(path, compression, encodings[-1], head)
+
+
+def csv_encodings(path: Path, compression: str) -> tuple[bytes, tuple[str, ...]]:
+    """The beginning of a CSV file, and the encodings that it can be written in: what its beginning says, then those
+    that are tried where that does not hold to its end; every byte is a character in latin-1, the last."""
+    with OPENERS[compression](path) as file:
         head = file.read(_HEAD_BYTES)
-    encoding = _found_encoding(head, where)
-    try:
-        return _read_text(path, compression, encoding, head)
-    except UnicodeDecodeError:
-        # not UTF-8 after all; every byte is a character in latin-1
-        for encoding in ("cp1252", "latin-1"):
-            try:
-                return _read_text(path, compression, encoding, head)
-            except UnicodeDecodeError:
-                continue
-        raise
+    return head, (_found_encoding(head, str(path)), "cp1252", "latin-1")
+
+
+def csv_head(head: bytes, encoding: str, where: str) -> tuple[str, list[str], str]:
+    """The delimiter, the names of the columns and the line end of the CSV file that begins with `head`."""
+    delimiter, names = _found_delimiter(_head_rows(head, encoding), where)
+    check_names(names, where)
+    text = head.decode(encoding, errors="replace")
+    return delimiter, names, "\r\n" if 2 * text.count("\r\n") > text.count("\n") else "\n"
+
+
+def as_text_options(
+    names: list[str], delimiter: str, block_bytes: int
+) -> tuple[pa.csv.ReadOptions, pa.csv.ParseOptions, pa.csv.ConvertOptions]:
+    """How Arrow reads rows below a header as text, with nulls where cells are missing."""
+    return (
+        pa.csv.ReadOptions(use_threads=False, block_size=block_bytes, column_names=names),
+        pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        pa.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=list(_MISSING)
+        ),
+    )
 
 
 def _found_encoding(head: bytes, where: str) -> str:
@@ -398,28 +459,21 @@ def _found_encoding(head: bytes, where: str) -> str:
 def _read_text(path: Path, compression: str, encoding: str, head: bytes) -> tuple[pd.DataFrame, Dialect]:
     """The table at `path` read as `encoding`. Raises UnicodeDecodeError when it is written otherwise."""
     where = str(path)
-    rows = _head_rows(head, encoding)
-    delimiter, names = _found_delimiter(rows, where)
-    _check_names(names, where)
-    options = {
-        "read_options": pa.csv.ReadOptions(use_threads=False, block_size=MAX_CELL_BYTES, encoding=encoding),
-        "parse_options": pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        "convert_options": pa.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True, null_values=list(_MISSING)
-        ),
-    }
+    delimiter, names, newline = csv_head(head, encoding, where)
+    read, parse, convert = as_text_options(names, delimiter, MAX_CELL_BYTES)
+    read.encoding, read.column_names = encoding, []
     no_rows = DataError("has a header and no rows", where=where, remedy="give a table with rows")
     try:
-        with _OPENERS[compression](path) as file:
-            table = pa.csv.read_csv(file, **options)
+        with OPENERS[compression](path) as file:
+            table = pa.csv.read_csv(file, read_options=read, parse_options=parse, convert_options=convert)
     except pa.ArrowInvalid as error:
         if "invalid UTF8" in str(error):
             raise UnicodeDecodeError(encoding, b"", 0, 0, "invalid") from error
         if "straddl" in str(error):
-            raise _huge(where, "has") from error
+            raise huge(where, "has") from error
         if "Empty CSV" in str(error):
             raise no_rows from error
-        raise _odd_row(path, compression, encoding, delimiter, len(names)) or DataError(
+        raise odd_row(path, compression, encoding, delimiter, len(names)) or DataError(
             f"is not a table ({error})", where=where
         ) from error
     if not table.num_rows:
@@ -427,10 +481,13 @@ def _read_text(path: Path, compression: str, encoding: str, head: bytes) -> tupl
     if table.column_names != names:
         raise DataError("has a header that cannot be read", where=where, remedy="quote its names plainly")
     _check_cells(table, path, compression, encoding, delimiter)
-    frame, dialect = _typed(table, delimiter, encoding, compression)
-    text = head.decode(encoding, errors="replace")
-    newline = "\r\n" if 2 * text.count("\r\n") > text.count("\n") else "\n"
-    return frame, replace(dialect, newline=newline, source=_state(path))
+    types = Survey(names, delimiter).look(table).types()
+    floats = [name for name, dtype in types.dtypes.items() if dtype == "float64"]
+    every = {name: found_places(table[name], types.decimal) for name in floats}
+    places = {name: found for name, found in every.items() if found is not None}
+    frame = types.convert(table)
+    dialect = Dialect("csv", delimiter, encoding, types.decimal, compression, types.truths, places=places)
+    return frame, replace(dialect, newline=newline, source=file_state(path))
 
 
 def _head_rows(head: bytes, encoding: str) -> dict[str, list[list[str]]]:
@@ -461,7 +518,7 @@ def _found_delimiter(rows: dict[str, list[list[str]]], where: str) -> tuple[str,
     return best, rows[best][0]
 
 
-def _check_names(names: Sequence[str], where: str) -> None:
+def check_names(names: Sequence[str], where: str) -> None:
     if not names:
         raise DataError("has no columns", where=where, remedy="give a table with a header and rows")
     empty = [position for position, name in enumerate(names, start=1) if not name.strip()]
@@ -474,10 +531,10 @@ def _check_names(names: Sequence[str], where: str) -> None:
         raise DataError(f"more than one column is called {shown}", where=where, remedy="give every column its own name")
 
 
-def _odd_row(path: Path, compression: str, encoding: str, delimiter: str, width: int) -> DataError | None:
+def odd_row(path: Path, compression: str, encoding: str, delimiter: str, width: int) -> DataError | None:
     """The error for the first row that is not `width` fields wide or whose quote is never closed, None without one."""
     where = str(path)
-    with _OPENERS[compression](path) as file, io.TextIOWrapper(file, encoding, errors="replace", newline="") as text:
+    with OPENERS[compression](path) as file, io.TextIOWrapper(file, encoding, errors="replace", newline="") as text:
         rows = csv.reader(text, delimiter=delimiter, strict=True)
         line = 1
         try:
@@ -500,144 +557,7 @@ def _check_cells(table: pa.Table, path: Path, compression: str, encoding: str, d
     for cells in table.columns:
         longest = pc.max(pc.binary_length(cells)).as_py() or 0
         if longest > MAX_CELL_BYTES:
-            raise _huge(str(path), "has")
+            raise huge(str(path), "has")
         last_breaks = last_breaks or "\n" in (cells[-1].as_py() or "")
-    if last_breaks and (error := _odd_row(path, compression, encoding, delimiter, table.num_columns)):
+    if last_breaks and (error := odd_row(path, compression, encoding, delimiter, table.num_columns)):
         raise error
-
-
-# --- text to types ---
-
-_WHOLE = r"^-?(0|[1-9][0-9]*)$"
-_NUMBER = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(?i:inf|infinity)$"
-_COMMA_NUMBER = _NUMBER.replace(r"\.", ",")
-_NOT_WHOLE = r"[.eEiI]"
-_THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$|^[^,]*$"
-_SCREEN = 1000
-_MAX_PLACES = 9
-
-
-def _typed(table: pa.Table, delimiter: str, encoding: str, compression: str) -> tuple[pd.DataFrame, Dialect]:
-    """`table` of text with its columns as what they spell."""
-    columns = dict(zip(table.column_names, table.columns, strict=True))
-    typed = {name: _as_number(cells, ".") for name, cells in columns.items()}
-    decimal = "."
-    if not any(
-        found is not None and found.dtype == np.float64 and not np.isnan(found).all() for found in typed.values()
-    ):
-        with_comma = {
-            name: found
-            for name, cells in columns.items()
-            if typed[name] is None and (found := _as_number(cells, ",", delimiter == ",")) is not None
-        }
-        if with_comma:
-            decimal = ","
-            typed |= with_comma
-    present = (
-        (true, false)
-        for true, false in _TRUTHS
-        if any(typed[name] is None and _all_in(cells, (true, false)) for name, cells in columns.items())
-    )
-    truths = next(present, _TRUTHS[0])
-    for name, cells in columns.items():
-        if typed[name] is None:
-            typed[name] = _as_truth(cells, truths) if _all_in(cells, truths) else _as_text(cells)
-    frame = pd.DataFrame(typed, copy=False)
-    found_places = {
-        name: _found_places(cells, decimal)
-        for name, cells in columns.items()
-        if isinstance(typed[name], np.ndarray) and typed[name].dtype == np.float64
-    }
-    places = {name: found for name, found in found_places.items() if found is not None}
-    return frame, Dialect("csv", delimiter, encoding, decimal, compression, truths, places=places)
-
-
-def _all_match(cells: pa.ChunkedArray, pattern: str) -> bool:
-    return bool(pc.all(pc.match_substring_regex(cells, pattern), min_count=1).as_py())
-
-
-def _as_number(cells: pa.ChunkedArray, decimal: str, may_be_thousands: bool = False) -> Any:
-    """The cells as int64, Int64 or float64 (all of them missing: float64), None when they are not all numbers.
-
-    may_be_thousands: leave out a column where every comma could separate thousands.
-    """
-    if cells.null_count == len(cells):
-        return np.full(len(cells), np.nan)
-    pattern = _NUMBER if decimal == "." else _COMMA_NUMBER
-    bare = _bare(cells.slice(0, _SCREEN))
-    if bare.null_count < len(bare) and not _all_match(bare, pattern):  # most text columns end here
-        return None
-    bare = _bare(cells)
-    if not _all_match(bare, pattern):
-        return None
-    if decimal == ".":
-        if _all_match(bare, _WHOLE):
-            return _as_whole(bare)
-        if not pc.any(pc.match_substring_regex(bare, _NOT_WHOLE)).as_py():
-            return None  # +49..., the number of a telephone
-        return _as_float(bare)
-    if may_be_thousands and _all_match(bare, _THOUSANDS):
-        return None
-    return _as_float(pc.replace_substring(bare, ",", "."))
-
-
-def _bare(cells: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The cells without blanks around them, null where what is left says that a number is missing."""
-    trimmed = pc.utf8_trim_whitespace(cells)
-    return pc.if_else(pc.is_in(trimmed, _MISSING_NUMBER), pa.scalar(None, pa.string()), trimmed)
-
-
-def _found_places(cells: pa.ChunkedArray, decimal: str) -> int | None:
-    """How many digits all numbers have behind the decimal sign; 0 where they have the fewest that say their value and
-    none where whole; None for any other mixture, and where all are missing."""
-    bare = _bare(cells).drop_null()
-    if not len(bare):
-        return None
-    sign = re.escape(decimal)
-    places = len(bare[0].as_py().partition(decimal)[2])
-    fixed = rf"^[+-]?[0-9]+{sign}[0-9]{{{places}}}$"
-    if 0 < places <= _MAX_PLACES and _all_match(bare.slice(0, _SCREEN), fixed) and _all_match(bare, fixed):
-        return places
-    whole = pc.any(pc.match_substring_regex(bare, r"^[+-]?[0-9]+$")).as_py()
-    wasteful = pc.any(pc.match_substring_regex(bare, rf"{sign}([0-9]*0)?$|[eEiI]")).as_py()
-    return 0 if whole and not wasteful else None
-
-
-def _as_whole(cells: pa.ChunkedArray) -> Any:
-    try:
-        whole = cells.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return None  # too long for 64 bits: an identifier
-    if not whole.null_count:
-        return whole.to_numpy()
-    return pd.arrays.IntegerArray(pc.fill_null(whole, 0).to_numpy().copy(), _mask(whole))
-
-
-def _as_float(cells: pa.ChunkedArray) -> Any:
-    plain = pc.replace_substring_regex(cells, pattern=r"^\+", replacement="")
-    return pc.fill_null(plain.cast(pa.float64()), np.nan).to_numpy().copy()
-
-
-def _mask(cells: pa.ChunkedArray) -> Any:
-    return pc.is_null(cells).to_numpy().copy()
-
-
-def _all_in(cells: pa.ChunkedArray, words: tuple[str, str]) -> bool:
-    spelt = pc.is_in(cells, pa.array([*words, None]))
-    return bool(pc.all(spelt).as_py())
-
-
-def _as_truth(cells: pa.ChunkedArray, truths: tuple[str, str]) -> Any:
-    flags = pc.fill_null(pc.equal(cells, truths[0]), False).to_numpy().copy()
-    return pd.arrays.BooleanArray(flags, _mask(cells)) if cells.null_count else flags
-
-
-def _as_text(cells: pa.ChunkedArray) -> Any:
-    dtype: Any = pd.Series([""]).dtype
-    if dtype.kind != "O" or isinstance(dtype, pd.StringDtype):
-        return dtype.__from_arrow__(cells)
-    texts = cells.to_numpy()
-    if cells.null_count:
-        texts = texts.copy()
-        texts[_mask(cells)] = np.nan
-    return texts
