@@ -29,7 +29,7 @@ from .show import TrainingProgress, print_table, training_facts, training_line
 
 if TYPE_CHECKING:
     from gantools.evaluate.table import Verdict
-    from gantools.workflow import AugmentResult
+    from gantools.workflow.augment import AugmentResult
 
 # What has no meaning once the generator is trained already.
 _TRAINING_PARAMETERS = {
@@ -125,7 +125,7 @@ def augment(
 
     from gantools.augment.balance import parse_strategy
     from gantools.augment.synthesizer import Synthesizer
-    from gantools.workflow import augment_table
+    from gantools.workflow.augment import augment_table
 
     wanted = parse_strategy(strategy)
     with TrainingProgress() as progress, about(data):

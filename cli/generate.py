@@ -73,7 +73,7 @@ def generate(
     target = str(synthesizer.schema_.target)
     counts: int | dict[Any, int] = rows
     if where is not None:
-        from gantools.workflow import match_label
+        from gantools.workflow.augment import match_label
 
         counts = {match_label(synthesizer.schema_, _label_text(where, target), "--where"): rows}
     frame = synthesizer.sample(counts, seed=seed, refine=refine)

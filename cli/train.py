@@ -71,7 +71,7 @@ def train(
 
     from gantools.augment.synthesizer import Synthesizer
     from gantools.data.schema import infer_schema
-    from gantools.workflow import check_target
+    from gantools.workflow.augment import check_target
 
     with about(data):
         schema = infer_schema(frame, target, kinds_given)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from gantools.train.monitor import Progress
-from gantools.workflow import STAGE_FINAL, STAGE_VERDICT
+from gantools.workflow.augment import STAGE_FINAL, STAGE_VERDICT
 from gantools_cli.show import TrainingProgress
 
 
