@@ -58,7 +58,7 @@ _TRAINING_PARAMETERS = {
     metavar="WHAT",
     help="auto, minority, not-majority, all, a ratio (0.5: half the majority's rows), or counts: '{\"yes\": 500}'.",
 )
-@training_options
+@training_options()
 @click.option("--save", type=click.Path(path_type=Path), metavar="DIR", help="Keep the trained generator in DIR.")
 @click.option(
     "--from", "source", type=click.Path(path_type=Path), metavar="DIR", help="Use the generator saved in DIR."

@@ -216,12 +216,12 @@ kind_option = click.option(
 )
 
 
-def training_options(function: F) -> F:
-    """The options of every command that trains: model, its settings, steps, budget, column kinds."""
+def training_options(model: str = "tabular") -> Callable[[F], F]:
+    """The options of every command that trains: model (that is the default), its settings, steps, budget, kinds."""
     options = [
         click.option(
             "--model",
-            default="tabular",
+            default=model,
             show_default=True,
             metavar="NAME",
             help="See 'gantools models' for the choices.",
@@ -229,13 +229,17 @@ def training_options(function: F) -> F:
         click.option(
             "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the model (repeatable)."
         ),
-        click.option("--steps", type=click.IntRange(min=1), help="Generator steps.  [default: the library's choice]"),
+        click.option("--steps", type=click.IntRange(min=1), help="Training steps.  [default: the model's choice]"),
         click.option("--budget", type=Duration(), metavar="TIME", help="Stop training after about 90s, 5m, 1h."),
         kind_option,
     ]
-    for option in reversed(options):
-        function = option(function)
-    return function
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
 
 
 def train_config(

@@ -9,6 +9,7 @@ from .common import CommandGroup, debug_option
 from .generate import generate
 from .info import info
 from .models import models
+from .score import score
 from .train import train
 
 
@@ -17,16 +18,17 @@ from .train import train
 @debug_option
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Balance a table with synthetic rows made by a conditional GAN.
+    """Balance a table with synthetic rows, or find the rows that do not belong in it.
 
     \b
     Start with:
       gantools info customers.csv                      what the columns are
       gantools augment customers.csv --target churned  the table back, balanced
+      gantools score customers.csv --explain           the table back, with what is odd in it
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
-for command in (augment, train, generate, info, models):
+for command in (augment, score, train, generate, info, models):
     main.add_command(command)

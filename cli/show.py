@@ -91,12 +91,29 @@ class TrainingProgress:
         """Show where `stage` stands."""
         if self._bars is None:
             return
+        self._end_reading()
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(stage, total=progress.steps, detail="")
         # rich would take from all columns alike what a long one lacks, until stage and steps are gone
         taken = max(map(len, self._tasks)) + _BAR_WIDTH + 2 * len(str(progress.steps)) + 5
         detail = _detail(progress, self._bars.console.width - taken)
         self._bars.update(self._tasks[stage], completed=progress.step, total=progress.steps, detail=detail)
+
+    def rows(self, stage: str, done: int, total: int | None) -> None:
+        """Show how many rows `stage` has done, of how many: None where that is not known yet."""
+        if self._bars is None:
+            return
+        if total is not None:
+            self._end_reading()
+        if stage not in self._tasks:
+            self._tasks[stage] = self._bars.add_task(stage, total=total, detail="rows")
+        self._bars.update(self._tasks[stage], completed=done, total=total)
+
+    def _end_reading(self) -> None:
+        """Stop the bars of stages whose length was not known: another stage has begun, so they are done."""
+        for task in self._bars.tasks:
+            if task.total is None:
+                self._bars.update(task.id, total=task.completed)
 
 
 def _detail(progress: Progress, room: int) -> str:

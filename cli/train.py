@@ -32,7 +32,7 @@ STAGE = "Training"
 @click.option("--save", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the generator goes.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in DIR.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard events, to DIR.tensorboard.")
-@training_options
+@training_options()
 @seed_option
 @device_option
 @force_option

@@ -226,7 +226,7 @@ class Synthesizer:
     @classmethod
     def load(cls, folder: Path | str, device: str = "auto") -> Synthesizer:
         """Read a folder that `save` or `fit` wrote, on whichever device it was made. Raises CheckpointError."""
-        checkpoint = load_checkpoint(folder)
+        checkpoint = load_checkpoint(folder, "table-generator")
         config = checkpoint.config
         try:
             maker = cls(config["model"], config["options"], build(TrainConfig, config["train"]))

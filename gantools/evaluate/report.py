@@ -1,8 +1,9 @@
-"""The report on a balanced table: one HTML page that needs nothing but a browser.
+"""The reports on a balanced and on a scored table: one HTML page that needs nothing but a browser.
 
-It shows the verdict, the classes before and after, how training went, how the synthetic values of each column compare
-with real ones, and what each column is. Real rows are weighted to the synthetic rows' classes, so that a difference is
-never just one of class proportions.
+A scored table's shows how the scores are spread and where the threshold is, the most abnormal rows with their reasons,
+and how the rows differ from those learned from. A balanced table's shows the verdict, the classes before and after, how
+training went, how the synthetic values of each column compare with real ones, and what each column is. Real rows are
+weighted to the synthetic rows' classes, so that a difference is never just one of class proportions.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from gantools.errors import DataError
 
 if TYPE_CHECKING:
     from gantools.augment.balance import BalanceResult
+    from gantools.evaluate.scores import ScoreTally
     from gantools.evaluate.table import Verdict
+    from gantools.score.drift import Drift
     from gantools.train.monitor import TrainingReport
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -33,6 +36,9 @@ MAX_COLUMNS = 200  # columns that are compared
 MAX_LEVELS = 8  # levels of a column that are shown one by one
 MAX_CLASSES = 50
 N_BINS = 30
+N_SCORE_BINS = 90
+MAX_CELLS = 12  # columns whose cells are shown beside an abnormal row's reason
+MAX_DRIFTS = 30  # columns whose drift is shown
 NOTICEABLE = 0.1  # difference from which a column is named among those that differ
 
 FIGURES = {
@@ -48,6 +54,7 @@ STOPPED = {
     "unhealthy": "stopped because it went wrong; the last good weights were kept",
     "interrupted": "was interrupted; the last good weights were kept",
 }
+SCORER_STOPPED = {"early": "stopped early, held-out rows were no longer told better"}
 
 
 def to_html(
@@ -69,6 +76,36 @@ def to_html(
         _classes(balance),
         _training(training),
         _comparison(balance.frame, schema),
+        _schema(schema),
+    ]
+    return _PAGE.format(title=_text(title), style=_STYLE, body="\n".join(filter(None, sections)))
+
+
+def scores_to_html(
+    tally: ScoreTally,
+    top: pd.DataFrame,
+    schema: Schema,
+    words: Iterable[str],
+    *,
+    threshold: float,
+    drift: Drift | None = None,
+    training: TrainingReport | None = None,
+    title: str = "Scored table",
+) -> str:
+    """The report on a scored table as one HTML page.
+
+    top: the most abnormal rows, with `anomaly_score`, `p_value`, `is_anomaly` and `reason` behind their cells; the
+    index counts the table's rows from 0. schema: of the columns that were learned. words: what was found, in sentences.
+    threshold: rows that score above it are anomalies. drift, training: None where there is none to tell of.
+    """
+    first, *rest = [*words, ""]
+    opening = f'<h1>{_text(title)}</h1>\n<p class="verdict">{_text(first)}</p>\n{_notes(filter(None, rest))}'
+    sections = [
+        opening,
+        _distribution(tally, threshold),
+        _most_abnormal(top),
+        _drift(drift),
+        _scorer_training(training),
         _schema(schema),
     ]
     return _PAGE.format(title=_text(title), style=_STYLE, body="\n".join(filter(None, sections)))
@@ -195,6 +232,107 @@ def _contents(column: Column) -> str:
         return f"{_number(column.low, column)} to {_number(column.high, column)}"
     shown = ", ".join(str(level) for level in column.levels[:5])
     return shown + (", ..." if len(column.levels) > 5 or column.n_pooled else "")
+
+
+# Scores ---------------------------------------------------------------------------------------------------------------
+
+
+def _distribution(tally: ScoreTally, threshold: float) -> str:
+    """How many rows have which score, as an SVG with a logarithmic axis; those above the threshold in colour."""
+    edges, shares = tally.histogram(N_SCORE_BINS)
+    places = np.log(edges)
+    low, high = places[0], places[-1]
+    inside = np.isfinite(threshold) and edges[0] < threshold < edges[-1]
+    width, height = 900, 160
+
+    def x(place: float) -> float:
+        return float(width * (place - low) / (high - low))
+
+    cut = x(np.log(threshold)) if inside else (width if threshold >= edges[-1] else 0)
+    tall = height * np.sqrt(shares / max(shares.max(), 1e-12))
+    bars = ""
+    for i, share in enumerate(shares):
+        if share:
+            kind = ' class="odd"' if x(places[i]) + x(places[i + 1]) > 2 * cut else ""
+            size = f'width="{x(places[i + 1]) - x(places[i]):.2f}" height="{tall[i]:.1f}"'
+            bars += f'<rect{kind} x="{x(places[i]):.1f}" y="{height - tall[i]:.1f}" {size}/>'
+    line = f'<line x1="{cut:.1f}" x2="{cut:.1f}" y1="0" y2="{height}"/>' if inside else ""
+    where = f"threshold {threshold:.3g}" if np.isfinite(threshold) else "no threshold: nothing is called anomalous"
+    about = (
+        "Every row's anomaly score: 1 is as far from normal as a usual row. The axis is logarithmic and a bar's height "
+        "is the square root of its share of the rows, so that rare rows can be seen."
+    )
+    counts = f"{tally.n_rows - tally.n_anomalous:,} rows called normal, {tally.n_anomalous:,} called anomalous"
+    return (
+        f"<h2>Scores</h2>\n<p>{about}</p>\n"
+        f'<svg class="scores" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" '
+        f'aria-label="Histogram of anomaly scores">{bars}{line}</svg>'
+        f'<div class="ends"><span>{edges[0]:.3g}</span><span>{where}</span><span>{edges[-1]:.3g}</span></div>\n'
+        f'<p class="legend"><i></i> called normal <i class="made"></i> called anomalous: {counts}.</p>'
+    )
+
+
+def _most_abnormal(top: pd.DataFrame) -> str:
+    if not len(top):
+        return ""
+    told = ("anomaly_score", "p_value", "is_anomaly", "reason")
+    cells = [name for name in top.columns if name not in told]
+    rows = [
+        [
+            f"{row + 1:,}",
+            f"{score:.3g}",
+            f"{p_value:.2g}",
+            "yes" if is_anomaly else "no",
+            _text(reason),
+            *("" if pd.isna(value) else _text(_cut(str(value))) for value in values),
+        ]
+        for row, score, p_value, is_anomaly, reason, *values in zip(
+            top.index.tolist(),
+            *(top[name].tolist() for name in told),
+            *(top[name].tolist() for name in cells[:MAX_CELLS]),
+            strict=True,
+        )
+    ]
+    head = ["row", "score", "p-value", "anomaly", "reason", *(_text(_cut(str(name))) for name in cells[:MAX_CELLS])]
+    more = len(cells) - MAX_CELLS
+    rest = f"\n<p>{more:,} more columns are not shown.</p>" if more > 0 else ""
+    about = "Rows are counted from 1. The p-value is the share of normal rows that are at least as far from normal."
+    return f"<h2>The most abnormal rows</h2>\n<p>{about}</p>\n{_table(head, rows, n_text=len(head))}{rest}"
+
+
+def _drift(drift: Drift | None) -> str:
+    if drift is None:
+        return ""
+    if drift.drifted:
+        word = "The rows as a whole no longer look like those that were learned from, so the verdicts mean less."
+    else:
+        word = "The rows as a whole look like those that were learned from."
+    odd = f"{drift.odd_share:.2%} of the rows have a p-value of 0.05 or less; {drift.odd_expected:.2%} are expected."
+    largest = sorted(drift.columns, key=lambda column: (-column.drifted, -column.index))[:MAX_DRIFTS]
+    rows = [
+        [
+            _text(_cut(column.name)),
+            _text(column.words.removeprefix(f"{column.name}: ")),
+            f'<span class="{"far" if column.drifted else "near"}">{column.index:.3f}</span>',
+            f"{column.p_value:.2g}",
+        ]
+        for column in largest
+    ]
+    about = (
+        "The index is the population stability index: 0 is the same distribution, above 0.1 a difference to look at. "
+        "A column has drifted where the index is that large and the p-value says that it is not chance."
+    )
+    table = _table(["column", "largest difference", "index", "p-value"], rows, n_text=2)
+    return f'<h2>Drift</h2>\n<p>{word} {odd}</p>\n{_notes(drift.words)}\n<p class="faint">{about}</p>\n{table}'
+
+
+def _scorer_training(training: TrainingReport | None) -> str:
+    if training is None:
+        return ""
+    how = SCORER_STOPPED.get(training.stopped, STOPPED.get(training.stopped, training.stopped))
+    facts = f"Training {_text(how)}: {training.steps:,} steps in {training.seconds:,.0f} s, weights of step "
+    health = _notes(training.health) or "<p>Nothing went wrong that the monitor could see.</p>"
+    return f"<h2>Training</h2>\n<p>{facts}{training.best_step:,}.</p>\n{health}"
 
 
 # Comparison of real and synthetic rows --------------------------------------------------------------------------------
@@ -473,6 +611,9 @@ i.made, .stack i.made, .pair i.made { background: #d1782f; }
 svg { display: block; width: 100%; height: 70px; }
 svg rect { fill: #c3cbd3; }
 svg polyline { fill: none; stroke: #d1782f; stroke-width: 2; vector-effect: non-scaling-stroke; }
+svg.scores { height: 170px; }
+svg.scores rect.odd { fill: #d1782f; }
+svg.scores line { stroke: #b23b3b; stroke-width: 2; vector-effect: non-scaling-stroke; }
 .ends { display: flex; justify-content: space-between; color: #5b6774; font-size: .75rem; margin-bottom: .4rem; }
 @media (max-width: 560px) { .grid { grid-template-columns: 1fr; } }
 """

@@ -26,6 +26,12 @@ from gantools.errors import CheckpointError
 
 FORMAT = 1
 
+# What `config.json` may say under "kind": what the folder holds, and what to do with it.
+KINDS = {
+    "table-generator": ("a generator", "use it with `gantools augment --from` or `gantools generate`"),
+    "table-scorer": ("a scorer", "use it with `gantools score --from`"),
+}
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -71,14 +77,18 @@ def save_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
         ) from error
 
 
-def load_checkpoint(folder: Path | str) -> Checkpoint:
-    """Read a folder, onto the CPU. Raises CheckpointError naming the file that is lacking or broken."""
+def load_checkpoint(folder: Path | str, kind: str = "") -> Checkpoint:
+    """Read a folder, onto the CPU.
+
+    kind: which of KINDS is wanted, "" for any. Raises CheckpointError naming the file that is lacking or broken, or
+    when the folder holds something of another kind.
+    """
     folder = Path(folder).resolve()
     if not is_checkpoint(folder):
         old = folder.with_name(folder.name + ".old")  # killed between the two renames
         if not is_checkpoint(old):
             raise CheckpointError(
-                "is no checkpoint folder", where=str(folder), remedy="name a folder that `gantools train` wrote"
+                "is no checkpoint folder", where=str(folder), remedy="name a folder that gantools saved"
             )
         folder = old
     config, schema = _read_json(folder / "config.json"), _read_json(folder / "schema.json")
@@ -86,6 +96,10 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
         raise CheckpointError(
             f"has format {config.get('format')!r}, this version reads {FORMAT}", where=str(folder), remedy="train again"
         )
+    found = config.get("kind", kind)
+    if kind and found != kind:
+        held, remedy = KINDS.get(found, ("something else", ""))
+        raise CheckpointError(f"holds {held}, not {KINDS[kind][0]}", where=str(folder), remedy=remedy)
     counters = config.pop("counters", {})
     state_file = folder / "state.safetensors"
     return Checkpoint(
