@@ -1,4 +1,4 @@
-"""`gantools info`: what the columns of a table are, or what a saved generator was trained on."""
+"""`gantools info`: what the columns of a table are, or what a saved generator or scorer was trained on."""
 
 from __future__ import annotations
 
@@ -28,16 +28,21 @@ LEVELS_SHOWN = 4
 def info(*, data: Path, target: str | None, kinds: tuple[str, ...], as_json: bool) -> None:
     """Show what the columns of the table DATA are taken for.
 
-    DATA may also be the folder of a saved generator: then what it was trained on is shown.
+    DATA may also be the folder of a saved generator or scorer: then what it was trained on is shown.
     """
     if data.is_dir():
         if target is not None or kinds:
             raise ConfigError(
-                "describes a table, and this is the folder of a generator",
+                "describes a table, and this is a folder",
                 where="--target" if target is not None else "--kind",
                 remedy="leave it out",
             )
-        _info_generator(data, as_json)
+        from gantools.train.checkpoint import load_checkpoint
+
+        if load_checkpoint(data).config.get("kind") == "table-scorer":
+            _info_scorer(data, as_json)
+        else:
+            _info_generator(data, as_json)
     else:
         _info_table(data, target, kinds, as_json)
 
@@ -96,6 +101,41 @@ def _info_generator(folder: Path, as_json: bool) -> None:
     options = ", ".join(f"{key}={value}" for key, value in (synthesizer.options or {}).items())
     click.echo(f"{folder}: model {synthesizer.model}" + (f" with {options}" if options else ""))
     click.echo(f"Trained on {schema.n_rows} rows for the target {schema.target!r}: {training_line(report)}")
+    for line in report.health:
+        click.echo(f"Health: {line}")
+    _print_schema(schema)
+
+
+def _info_scorer(folder: Path, as_json: bool) -> None:
+    from gantools.score.scorer import AnomalyScorer
+
+    scorer = AnomalyScorer.load(folder, device="cpu")
+    schema, report, calibration = scorer.schema_, scorer.report_, scorer.calibration_
+    if as_json:
+        print_json(
+            {
+                "folder": folder,
+                "model": scorer.model,
+                "options": scorer.options or {},
+                "n_rows": schema.n_rows,
+                "n_held_out": len(calibration.scores),
+                "threshold": scorer.threshold_,
+                "false_alarms": scorer.false_alarms,
+                "finest_false_alarms": calibration.finest,
+                "contamination": scorer.contamination,
+                "training": training_facts(report),
+                "schema": schema.to_json(),
+                "notes": schema.notes(),
+            }
+        )
+        return
+    options = ", ".join(f"{key}={value}" for key, value in (scorer.options or {}).items())
+    click.echo(f"{folder}: scorer {scorer.model}" + (f" with {options}" if options else ""))
+    click.echo(f"Trained on {schema.n_rows} rows: {training_line(report)}")
+    click.echo(
+        f"Threshold {scorer.threshold_:.4g}, set for {percent(scorer.false_alarms)} false alarms; "
+        f"{len(calibration.scores)} held-out rows can tell rates down to {calibration.finest:.2g}"
+    )
     for line in report.health:
         click.echo(f"Health: {line}")
     _print_schema(schema)

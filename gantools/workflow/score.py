@@ -150,9 +150,8 @@ class ScoreResult:
     def column_notes(self) -> list[str]:
         """What was done with columns that are not simply scored."""
         unscored = {Kind.CONSTANT: "always the same", Kind.IDENTIFIER: "an identifier"}
-        named = [
-            f"'{column.name}' ({unscored[column.kind]})" for column in self.schema.columns if column.kind in unscored
-        ]
+        columns = self.schema.columns
+        named = [f"'{column.name}' ({unscored[column.kind]})" for column in columns if column.kind in unscored]
         shown = ", ".join(named[:10]) + (f" and {len(named) - 10} more" if len(named) > 10 else "")
         notes = [f"Not scored: {shown}."] if named else []
         kept = [column for column in columns if column.kind not in unscored and column.note]
