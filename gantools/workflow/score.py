@@ -200,6 +200,10 @@ def score_table(
         added["reason"] = "text"
     _check_rate("--false-alarms", false_alarms)
     reader = _open(data, added, on_rows)
+    head = next(iter(reader))
+    if labels in head:
+        with _about(data):
+            read_marks(head[labels])
     notes: list[str] = []
     f1: float | None = None
     n_learned: int | None = None
@@ -210,7 +214,7 @@ def score_table(
                 problem = "the scorer has learned from it, so it marks nothing"
                 raise DataError(problem, where=f"column '{labels}'", remedy="leave --labels out or train anew")
             _check_labels(labels, reader.columns)
-            scorer.check_fits(next(iter(reader)))
+            scorer.check_fits(head)
         contamination = float(scorer.contamination)
         if false_alarms is not None:
             scorer.false_alarms = false_alarms
@@ -226,7 +230,7 @@ def score_table(
                 raise DataError("no column is left to learn from", remedy=remedy)
         if train is not None:
             with _about(data):
-                _check_alike(reader, schema, train)
+                _check_alike(head, schema, train)
         with _about(source.path):
             scorer = AnomalyScorer(
                 model=asked.model,
@@ -316,15 +320,15 @@ def _check_labels(labels: str | None, *tables: tuple[str, ...]) -> None:
     raise DataError("there is no such column", where=f"column '{labels}'", remedy=remedy)
 
 
-def _check_alike(reader: TableReader, schema: Schema, train: Path) -> None:
+def _check_alike(head: pd.DataFrame, schema: Schema, train: Path) -> None:
     """Refuse, before anything is trained, a table that is not of the training table's columns."""
-    lacking = [name for name in schema.names if name not in reader.columns]
+    lacking = [name for name in schema.names if name not in head]
     if lacking:
         shown = ", ".join(f"'{name}'" for name in lacking[:5])
         more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
         problem = f"lacks the column{'s' if len(lacking) > 1 else ''} {shown}{more} of {train.name}"
         raise DataError(problem, remedy="give tables of the same columns")
-    to_raw(next(iter(reader)), schema)
+    to_raw(head, schema)
 
 
 # --- what is learned from ---

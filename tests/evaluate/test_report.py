@@ -12,10 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gantools.data.raw import Raw, to_raw
 from gantools.data.schema import Schema, infer_schema
 from gantools.errors import DataError
-from gantools.evaluate.report import _cumulative_gap, _quantiles, to_html, write_html
+from gantools.evaluate.report import _cumulative_gap, _quantiles, scores_to_html, to_html, write_html
+from gantools.evaluate.scores import ScoreTally
 from gantools.evaluate.table import Verdict
+from gantools.score.drift import Drift, DriftMonitor, Reference
 
 NASTY = '<script>alert("x")</script> & {brace}'
 
@@ -195,3 +198,62 @@ def test_weighted_gap_and_quantiles() -> None:
     assert _cumulative_gap(one, np.full(3, 1 / 3), other, even) == pytest.approx(0.5)
     assert _cumulative_gap(one, np.array([0.0, 0.5, 0.5]), np.array([2.0, 2.0]), even) == pytest.approx(0)
     assert _quantiles(np.array([5.0, 1.0, 3.0]), np.array([0.1, 0.8, 0.1]), (0.05, 0.5, 0.95)) == [1, 1, 5]
+
+
+# Scores ---------------------------------------------------------------------------------------------------------------
+
+
+def scored(frame: pd.DataFrame, threshold: float = 3.0) -> tuple[ScoreTally, pd.DataFrame]:
+    """Scores of some rows, and the most abnormal of them with made-up reasons."""
+    scores = np.random.default_rng(1).lognormal(0, 0.6, len(frame))
+    assessed = pd.DataFrame({"anomaly_score": scores, "p_value": 1 / (1 + scores), "is_anomaly": scores > threshold})
+    tally = ScoreTally()
+    tally.update(frame, assessed)
+    top = pd.concat([tally.top, assessed.loc[tally.top.index].assign(reason=NASTY)], axis=1)
+    return tally, top
+
+
+def drift_of(frame: pd.DataFrame, schema: Schema, shift: float) -> Drift:
+    raw = to_raw(frame, schema)
+    monitor = DriftMonitor(Reference.fit(raw, schema))
+    monitor.update(Raw(raw.numbers + shift, raw.codes), np.full(len(raw), 0.5))
+    return monitor.report()
+
+
+@pytest.mark.parametrize("shift", [0.0, 30.0])
+def test_the_page_on_scores_says_everything_and_needs_nothing(shift: float) -> None:
+    frame = real(2_000).rename(columns={"city": NASTY})
+    schema = infer_schema(frame)
+    tally, top = scored(frame)
+    drift = drift_of(frame, schema, shift)
+    page = scores_to_html(
+        tally, top, schema, ["2,000 rows scored.", "And a <note>."], threshold=3.0, drift=drift, training=TRAINING,
+        title=NASTY,
+    )  # fmt: skip
+    said = words_of(page)
+    for words in (
+        "2,000 rows scored.",
+        "And a <note>.",
+        "threshold 3",
+        NASTY,
+        "amount",
+        "stopped early",
+        "mode collapse",
+    ):
+        assert words in said, words
+    assert f"{tally.n_anomalous:,} called anomalous" in said
+    assert f"{top.index[0] + 1:,}" in said
+    assert ("no longer look like" in said) == drift.drifted == bool(shift)
+    assert "<script" not in page
+    assert not re.search(r"(src|href)=|@import|url\(|https?://", page)
+
+
+@pytest.mark.parametrize("threshold", [np.inf, 1e-9, 1e9])
+def test_thresholds_outside_the_scores(threshold: float) -> None:
+    """Every bar is of one colour, and no line is drawn."""
+    frame = real()
+    tally, top = scored(frame, threshold)
+    page = scores_to_html(tally, top, infer_schema(frame), [], threshold=threshold)
+    assert page.count('class="odd"') == (page.count("<rect") if threshold < 1 else 0)
+    assert "<line" not in page
+    words_of(page)

@@ -13,7 +13,14 @@ from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.data.schema import Schema, infer_schema
 from gantools.errors import ConfigError, DataError
-from gantools.workflow.augment import augment_table, check_fits, check_strategy, check_target, match_label, scaled_strategy
+from gantools.workflow.augment import (
+    augment_table,
+    check_fits,
+    check_strategy,
+    check_target,
+    match_label,
+    scaled_strategy,
+)
 
 Table = Callable[..., pd.DataFrame]
 

@@ -1,0 +1,94 @@
+"""Counting scores chunk by chunk: the same figures as all scores at once would give."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import average_precision_score, precision_score, recall_score, roc_auc_score
+
+from gantools.evaluate.scores import ScoreTally
+
+
+def tallied(scores: np.ndarray, threshold: float, marks: np.ndarray | None = None, chunk: int = 97) -> ScoreTally:
+    tally = ScoreTally(n_top=5)
+    for start in range(0, len(scores), chunk):
+        part = scores[start : start + chunk]
+        index = pd.RangeIndex(start, start + len(part))
+        assessed = pd.DataFrame({"anomaly_score": part, "is_anomaly": part > threshold}, index=index)
+        frame = pd.DataFrame({"cell": part * 2}, index=index)
+        tally.update(frame, assessed, None if marks is None else marks[start : start + chunk])
+    return tally
+
+
+@pytest.fixture
+def scores(rng: np.random.Generator) -> np.ndarray:
+    return rng.lognormal(0, 0.7, 3000)
+
+
+def test_counts(scores: np.ndarray) -> None:
+    scores[7] = np.nan
+    tally = tallied(scores, 2.0)
+    assert (tally.n_rows, tally.n_unscored) == (3000, 1)
+    assert tally.n_anomalous == (scores > 2).sum()
+    assert tally.detection() is None
+
+
+def test_the_top_is_that_of_the_whole_table(scores: np.ndarray) -> None:
+    scores[[3, 2900]] = [80, 90]
+    tally = tallied(scores, 2.0)
+    expected = np.argsort(-scores)[:5]
+    assert tally.top.index.tolist() == expected.tolist()
+    assert tally.top["cell"].tolist() == (scores[expected] * 2).tolist()
+
+
+def test_the_top_of_few_rows(scores: np.ndarray) -> None:
+    assert len(tallied(scores[:3], 2.0).top) == 3
+
+
+def test_detection_agrees_with_sklearn(scores: np.ndarray, rng: np.random.Generator) -> None:
+    """Rows whose mark is not known do not count."""
+    marks = np.where(rng.random(3000) < 0.05, 1.0, 0.0)
+    scores = np.where(marks == 1, scores * 2.5, scores)
+    marks[::7] = np.nan
+    found = tallied(scores, 3.0, marks).detection()
+    known = ~np.isnan(marks)
+    truth, seen = marks[known], scores[known]
+    assert found is not None
+    assert found.n_anomalous == truth.sum()
+    assert found.n_normal == (truth == 0).sum()
+    assert found.roc_auc == pytest.approx(roc_auc_score(truth, seen), abs=1e-4)
+    assert found.average_precision == pytest.approx(average_precision_score(truth, seen), abs=1e-3)
+    assert found.precision == pytest.approx(precision_score(truth, seen > 3))
+    assert found.recall == pytest.approx(recall_score(truth, seen > 3))
+
+
+def test_ties_count_half() -> None:
+    found = tallied(np.ones(100), 2.0, np.arange(100) % 2.0).detection()
+    assert found is not None
+    assert found.roc_auc == 0.5
+    assert found.average_precision == 0.5
+    assert found.precision is None
+    assert found.recall == 0
+
+
+@pytest.mark.parametrize("marked", [0.0, 1.0, np.nan])
+def test_one_kind_of_marks_tells_nothing(scores: np.ndarray, marked: float) -> None:
+    assert tallied(scores, 2.0, np.full(3000, marked)).detection() is None
+
+
+def test_the_histogram_holds_every_row(scores: np.ndarray) -> None:
+    edges, shares = tallied(scores, 2.0).histogram(30)
+    assert len(edges) == 31
+    assert shares.sum() == pytest.approx(1)
+    assert edges[0] == pytest.approx(scores.min(), rel=1e-3)
+    assert edges[-1] == pytest.approx(scores.max(), rel=1e-3)
+    assert shares[edges[:-1] > 2].sum() == pytest.approx((scores > 2).mean(), abs=0.05)
+
+
+@pytest.mark.parametrize("values", [[1.0], [0.0, 0.0], [1e300, 1.0], [np.inf, 1.0], [np.nan]])
+def test_odd_scores(values: list[float]) -> None:
+    tally = tallied(np.array(values), 2.0)
+    edges, shares = tally.histogram()
+    assert np.isfinite(edges).all() and (np.diff(edges) > 0).all()
+    assert shares.sum() == pytest.approx(0 if np.isnan(values[0]) else 1)

@@ -1,0 +1,372 @@
+"""All of `gantools score` as a function: who sees which rows, where the threshold is, what is refused at once.
+
+The scorer is a stand-in that is fitted in no time: how far the numbers are from their means.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import gantools.workflow.score as workflow
+from gantools.data.raw import to_raw
+from gantools.data.table import read_table
+from gantools.errors import ConfigError, DataError
+from gantools.score.drift import Reference
+from gantools.score.threshold import Calibration, best_f1
+from gantools.workflow.score import Options, ScoreResult, read_marks, score_table
+
+
+class Distance:
+    """Stands in for AnomalyScorer."""
+
+    fitted: ClassVar[list[Distance]] = []
+
+    def __init__(self, **options: Any) -> None:
+        self.options = options
+        self.false_alarms = options["false_alarms"]
+        self.contamination = options["contamination"]
+        self.tuned: tuple[pd.DataFrame, np.ndarray] | None = None
+
+    def fit(self, rows: pd.DataFrame, *, schema: Any, progress: Any) -> Self:
+        self.rows, self.schema_ = rows, schema
+        raw = to_raw(rows, schema)
+        self.mean, self.sd = np.nanmean(raw.numbers, axis=0), np.nanstd(raw.numbers, axis=0) + 1e-9
+        self.drift_ = Reference.fit(raw, schema)
+        self.calibration_ = Calibration.fit(self.anomaly_score(rows))
+        self.threshold_ = self.calibration_.threshold(self.false_alarms)
+        self.report_ = SimpleNamespace(stopped=self.options["model"])
+        Distance.fitted.append(self)
+        return self
+
+    def check_fits(self, frame: pd.DataFrame) -> None:
+        to_raw(frame, self.schema_)
+
+    def anomaly_score(self, frame: pd.DataFrame) -> np.ndarray:
+        numbers = to_raw(frame, self.schema_).numbers
+        return 1e-3 + np.nanmean(np.abs((numbers - self.mean) / self.sd), axis=1)
+
+    def assess(self, frame: pd.DataFrame, explain: bool | str = False) -> pd.DataFrame:
+        scores = self.anomaly_score(frame)
+        flags = scores > self.threshold_
+        found = {"anomaly_score": scores, "p_value": self.calibration_.p_value(scores), "is_anomaly": flags}
+        if explain:
+            found["reason"] = np.where(flags | (explain is True), "far off", None)
+        return pd.DataFrame(found, index=frame.index)
+
+    def tune(self, rows: pd.DataFrame, is_anomaly: np.ndarray) -> Self:
+        scores = self.anomaly_score(rows)
+        self.tuned = rows, is_anomaly
+        self.threshold_, _ = best_f1(scores[~is_anomaly], scores[is_anomaly])
+        return self
+
+
+@pytest.fixture(autouse=True)
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[Distance]:
+    """The scorers that were fitted."""
+    monkeypatch.setattr(workflow, "AnomalyScorer", Distance)
+    monkeypatch.setattr(Distance, "fitted", [])
+    return Distance.fitted
+
+
+def make(n: int = 400, n_odd: int = 20, seed: int = 0) -> pd.DataFrame:
+    """Two numbers and a city; the last rows are far off and marked."""
+    rng = np.random.default_rng(seed)
+    odd = np.arange(n) >= n - n_odd
+    return pd.DataFrame(
+        {
+            "a": np.round(rng.normal(0, 1, n) + 9 * odd, 3),
+            "b": np.round(rng.normal(5, 2, n), 3),
+            "city": rng.choice(["Bern", "Lyon"], n),
+            "bad": np.where(odd, "yes", "no"),
+        }
+    )
+
+
+def put(frame: pd.DataFrame, path: Path) -> Path:
+    frame.to_csv(path, index=False) if path.suffix == ".csv" else frame.to_parquet(path)
+    return path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return put(make(), tmp_path / "data.csv")
+
+
+def scored(data: Path, **options: Any) -> tuple[ScoreResult, pd.DataFrame]:
+    out = data.with_name(f"out{data.suffix}")
+    result = score_table(data, out, **options)
+    return result, read_table(out)[0]
+
+
+def test_a_table_learned_from_itself(data: Path, fits: list[Distance]) -> None:
+    """All rows and columns are learned from, some are taken for anomalies, and no drift can be told."""
+    result, out = scored(data)
+    assert len(fits[0].rows) == result.n_learned == 400
+    assert (fits[0].contamination, fits[0].false_alarms) == (0.05, 0.01)
+    assert result.drift is None
+    assert result.detection is None
+    assert list(out.columns) == ["a", "b", "city", "bad", "anomaly_score", "p_value", "is_anomaly"]
+    pd.testing.assert_frame_equal(out[["a", "b", "city", "bad"]], read_table(data)[0])
+    assert result.tally.n_anomalous == out["is_anomaly"].sum() == (out["p_value"] <= 0.01).sum() > 0
+    order = out["anomaly_score"].sort_values(ascending=False).index
+    assert result.top.index[:5].tolist() == order[:5].tolist()
+    assert result.top["reason"].tolist() == ["far off"] * 20
+    np.testing.assert_allclose(out["anomaly_score"], fits[0].anomaly_score(out), rtol=1e-5)
+
+
+def test_a_table_of_normal_rows(data: Path, fits: list[Distance]) -> None:
+    """Only its rows are learned from, clean, and the rows scored are compared with them."""
+    normal = put(make(300, 0, seed=1).drop(columns="bad"), data.with_name("normal.parquet"))
+    result, out = scored(data, train=normal, explain=True, false_alarms=0.02)
+    assert len(fits[0].rows) == 300
+    assert fits[0].contamination == 0
+    assert fits[0].options["false_alarms"] == 0.02
+    assert result.drift is not None
+    assert result.drift.drifted == bool(result.drift_words())
+    assert out["is_anomaly"].tail(20).all()
+    assert (out["reason"].notna() == out["is_anomaly"]).all()
+
+
+def test_drift_is_told(data: Path) -> None:
+    normal = make(300, 0, seed=1).drop(columns="bad")
+    normal["b"] += 20
+    put(normal, data.with_name("normal.csv"))
+    result, _ = scored(data, train=data.with_name("normal.csv"))
+    assert result.drift is not None
+    assert result.drift.drifted
+    assert "verdicts mean less" in result.drift_words()[0]
+    assert any(line.startswith("b:") for line in result.drift_words())
+
+
+@pytest.mark.parametrize("has_train", [False, True])
+def test_known_anomalies_are_not_learned_and_set_the_threshold(
+    data: Path, fits: list[Distance], has_train: bool
+) -> None:
+    """Nor are the normal rows on which the threshold is sought; F1 is sought as if all normal rows were there."""
+    train = put(make(400, 40, seed=1), data.with_name("train.csv")) if has_train else None
+    result, out = scored(data, train=train, labels="bad")
+    n_marked = 40 if has_train else 20
+    n_normal = 400 - n_marked
+    assert "bad" not in fits[0].rows and "bad" not in fits[0].schema_.names
+    assert result.n_marked == n_marked
+    assert result.n_learned == n_normal - round(0.2 * n_normal)
+    assert fits[0].contamination == 0
+    assert fits[0].tuned is not None
+    rows, is_anomaly = fits[0].tuned
+    assert (is_anomaly.sum(), (~is_anomaly).sum()) == (n_marked, 5 * round(0.2 * n_normal))
+    assert rows["a"][is_anomaly].min() > 5
+    learned = set(map(tuple, fits[0].rows[["a", "b"]].to_numpy().tolist()))
+    assert not learned & set(map(tuple, rows[["a", "b"]].to_numpy().tolist()))
+    assert result.threshold.asked is None
+    assert result.threshold.f1 == pytest.approx(1.0)
+    assert result.detection is not None
+    assert result.detection.n_anomalous == 20
+    assert result.detection.roc_auc > 0.99
+    assert (out["is_anomaly"] == (out["bad"] == "yes")).all()
+
+
+def test_a_rate_that_is_asked_for_wins_over_f1(data: Path, fits: list[Distance]) -> None:
+    result, _ = scored(data, labels="bad", false_alarms=0.1)
+    assert fits[0].tuned is None
+    assert result.threshold.asked == 0.1
+    assert result.threshold.f1 is None
+
+
+def test_marks_in_one_of_the_tables(data: Path, fits: list[Distance]) -> None:
+    """In the training table alone nothing can be told of DATA, in DATA alone no threshold can be sought."""
+    plain = put(make().drop(columns="bad"), data.with_name("plain.csv"))
+    result, out = scored(plain, train=data, labels="bad")
+    assert result.threshold.f1 is not None
+    assert result.detection is None
+    assert "bad" not in out
+    result, out = scored(data, train=plain, labels="bad")
+    assert result.threshold.asked == 0.01
+    assert result.detection is not None
+    assert "bad" not in fits[1].schema_.names
+
+
+def test_rows_without_a_mark_are_learned_from(data: Path, fits: list[Distance]) -> None:
+    frame = make()
+    frame.loc[:99, "bad"] = None
+    result, _ = scored(put(frame, data), labels="bad")
+    assert result.n_learned == 100 + 280 - round(0.2 * 280)
+    assert fits[0].contamination == 0.05
+    assert result.detection is not None
+    assert result.detection.n_normal == 280
+
+
+def test_no_row_is_marked(data: Path) -> None:
+    result, _ = scored(put(make().assign(bad=0), data), labels="bad")
+    assert result.threshold.asked == 0.01
+    assert "No row of data.csv is marked" in " ".join(result.words())
+
+
+def test_large_tables_are_learned_from_in_part(data: Path, fits: list[Distance], monkeypatch: Any) -> None:
+    monkeypatch.setattr(workflow, "TRAINING_ROWS", 150)
+    result, out = scored(data)
+    assert len(fits[0].rows) == 150
+    assert len(out) == 400
+    assert "150 of 400 rows" in " ".join(result.words())
+
+
+def test_a_saved_scorer(data: Path, fits: list[Distance]) -> None:
+    """Its threshold holds unless another rate is asked for; nothing is trained."""
+    train = put(make(300, 0, seed=1).drop(columns="bad"), data.with_name("n.csv"))
+    scored(data, train=train, false_alarms=0.3)
+    saved: Any = fits[0]
+    result, out = scored(data, scorer=saved)
+    assert result.threshold.asked is None
+    assert result.n_learned is None
+    assert result.drift is not None
+    assert (out["is_anomaly"] == (out["anomaly_score"] > saved.threshold_)).mean() > 0.99
+    result, out = scored(data, scorer=saved, false_alarms=0.1, labels="bad")
+    assert result.threshold.asked == 0.1
+    assert result.threshold.value == saved.calibration_.threshold(0.1)
+    assert result.detection is not None
+    assert len(fits) == 1
+
+
+def test_options_reach_the_scorer(data: Path, fits: list[Distance]) -> None:
+    options = Options("finished", {"width": 3}, None, steps=7, budget_s=100, contamination=0.2, tail=True)
+    scored(data, training=options, seed=4, device="cpu")
+    assert fits[0].options == {
+        "model": "finished", "options": {"width": 3}, "false_alarms": 0.01, "contamination": 0.2, "tail": True,
+        "random_state": 4, "steps": 7, "budget_s": 90, "device": "cpu",
+    }  # fmt: skip
+
+
+def test_a_rate_that_cannot_be_resolved(data: Path) -> None:
+    """Nothing is called anomalous, and it is said why and what to do."""
+    result, out = scored(data, false_alarms=1e-4)
+    assert not out["is_anomaly"].any()
+    assert not result.threshold.can_be_resolved
+    assert "Nothing is called anomalous: the 400 held-out" in " ".join(result.words())
+
+
+def test_words(data: Path) -> None:
+    result, _ = scored(data)
+    told = " ".join(result.words())
+    for words in ("400 rows scored", "are anomalous", "1 % of normal rows", "about 4 of", "0.25 %", "from 400 rows"):
+        assert words in told, told
+    frame = make().assign(id=[f"c{i}" for i in range(400)], same=1)
+    result, _ = scored(put(frame, data))
+    assert result.column_notes() == ["Not scored: 'id' (an identifier), 'same' (always the same)."]
+
+
+def test_rows_are_reported_as_they_pass(data: Path) -> None:
+    news: list[tuple[str, int, int | None]] = []
+    scored(data, on_rows=lambda *state: news.append(state))
+    assert news == [("Reading", 400, None), ("Scoring", 400, 400)]
+
+
+# Refusals -------------------------------------------------------------------------------------------------------------
+
+
+def refused(data: Path, *said: str, kind: type[Exception] = DataError, n_fits: int = 0, **options: Any) -> None:
+    before = sorted(data.parent.iterdir())
+    with pytest.raises(kind) as caught:
+        scored(data, **options)
+    for words in said:
+        assert words in str(caught.value)
+    assert sorted(data.parent.iterdir()) == before
+    assert len(Distance.fitted) == n_fits
+
+
+@pytest.mark.parametrize("name", ["anomaly_score", "p_value", "is_anomaly"])
+def test_a_table_that_was_scored_already(data: Path, name: str) -> None:
+    put(make().assign(**{name: 1}), data)
+    refused(data, "data.csv", f"'{name}'", "drop or rename")
+
+
+def test_a_reason_is_in_the_way_only_where_one_is_asked_for(data: Path) -> None:
+    put(make().assign(reason="x"), data)
+    refused(data, "'reason'", explain=True)
+    scored(data)
+
+
+def test_a_training_table_that_was_scored_already(data: Path) -> None:
+    train = put(make().assign(p_value=1), data.with_name("train.csv"))
+    refused(data, "train.csv", "'p_value'", train=train)
+
+
+def test_tables_of_other_columns(data: Path) -> None:
+    """Told before anything is trained, with both files' names."""
+    train = put(make().rename(columns={"a": "alpha", "b": "beta"}), data.with_name("train.csv"))
+    refused(data, "data.csv", "lacks the columns 'alpha', 'beta' of train.csv", train=train)
+
+
+def test_cells_of_another_kind(data: Path) -> None:
+    train = put(make(), data.with_name("train.csv"))
+    refused(put(make().assign(a="many"), data), "data.csv", "column 'a'", train=train)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, -0.5, 2.0, float("nan")])
+def test_rates_that_are_none(data: Path, rate: float) -> None:
+    refused(data, "--false-alarms", kind=ConfigError, false_alarms=rate)
+
+
+def test_labels_that_are_not_there(data: Path) -> None:
+    refused(data, "'baad'", "did you mean 'bad'?", labels="baad")
+
+
+def test_labels_that_mark_nothing(data: Path) -> None:
+    refused(data, "column 'city'", "neither an anomaly", "write 1", labels="city")
+
+
+def test_nothing_normal(data: Path) -> None:
+    refused(put(make().assign(bad=1), data), "every row is marked", labels="bad")
+
+
+def test_nothing_to_learn(data: Path) -> None:
+    put(pd.DataFrame({"id": range(100), "same": 1}), data)
+    refused(data, "data.csv", "no column is left")
+
+
+def test_labels_that_the_saved_scorer_has_learned(data: Path, fits: list[Distance]) -> None:
+    scored(data)
+    data.with_name("out.csv").unlink()
+    refused(data, "column 'bad'", "has learned from it", scorer=fits[0], labels="bad", n_fits=1)
+
+
+def test_an_interrupted_training_scores_nothing(data: Path) -> None:
+    refused(data, kind=KeyboardInterrupt, training=Options("interrupted"), n_fits=1)  # type: ignore[arg-type]
+
+
+def test_an_interrupted_scoring_leaves_nothing(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Distance, "assess", interrupt)
+    refused(data, kind=KeyboardInterrupt, n_fits=1)  # type: ignore[arg-type]
+
+
+# Marks ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [1, 0, None],
+        [1.0, 0.0, np.nan],
+        ["1", "0", None],
+        [True, False, None],
+        ["Yes", "no", None],
+        ["anomaly", "Normal", np.nan],
+        ["outlier", "inlier", None],
+    ],
+)
+def test_marks(cells: list[Any]) -> None:
+    marks = read_marks(pd.Series(cells, name="bad"))
+    np.testing.assert_array_equal(marks, [1, 0, np.nan])
+
+
+@pytest.mark.parametrize("cell", [-1, 2, 0.5, "maybe", ""])
+def test_what_marks_nothing(cell: Any) -> None:
+    with pytest.raises(DataError, match="column 'bad'"):
+        read_marks(pd.Series([1, cell], name="bad", dtype=object))
