@@ -27,6 +27,18 @@ from .conftest import Invoke, the_error
         (["augment", "t.csv", "--target", "y", "--save", "a", "--from", "b"], "--from"),
         (["augment", "t.csv", "--target", "y", "--from", "b", "--steps", "9"], "--steps"),
         (["augment", "t.csv", "--target", "y", "-o", "r.csv", "--report", "r.csv"], "--report"),
+        (["score"], "DATA"),
+        (["score", "t.csv", "--train", "n.csv", "--from", "b"], "--from"),
+        (["score", "t.csv", "--save", "a", "--from", "b"], "--from"),
+        (["score", "t.csv", "--from", "b", "--steps", "9"], "--steps"),
+        (["score", "t.csv", "--from", "b", "--tail"], "--tail"),
+        (["score", "t.csv", "--from", "b", "--contamination", "0"], "--contamination"),
+        (["score", "t.csv", "--false-alarms", "0"], "--false-alarms"),
+        (["score", "t.csv", "--false-alarms", "1"], "--false-alarms"),
+        (["score", "t.csv", "--false-alarms", "nan"], "--false-alarms"),
+        (["score", "t.csv", "--false-alarms", "few"], "--false-alarms"),
+        (["score", "t.csv", "--contamination", "100%"], "--contamination"),
+        (["score", "t.csv", "-o", "r.csv", "--report", "r.csv"], "--report"),
         (["train", "t.csv", "--target", "y"], "--save"),
         (["generate", "folder"], "--rows"),
         (["generate", "folder", "-n", "0"], "--rows"),
@@ -90,7 +102,7 @@ def test_version(invoke: Invoke) -> None:
     assert result.stdout.startswith("gantools 0.")
 
 
-@pytest.mark.parametrize("command", ["augment", "train", "generate", "info", "models"])
+@pytest.mark.parametrize("command", ["augment", "score", "train", "generate", "info", "models"])
 def test_every_command_has_help_json_and_debug(command: str) -> None:
     assert {"as_json"} <= {parameter.name for parameter in main.commands[command].params}
     result = CliRunner().invoke(main, [command, "--help"])
