@@ -284,7 +284,7 @@ def _most_abnormal(top: pd.DataFrame) -> str:
             f"{p_value:.2g}",
             "yes" if is_anomaly else "no",
             _text(reason),
-            *("" if pd.isna(value) else _text(_cut(str(value))) for value in values),
+            *(_cell(value) for value in values),
         ]
         for row, score, p_value, is_anomaly, reason, *values in zip(
             top.index.tolist(),
@@ -298,6 +298,12 @@ def _most_abnormal(top: pd.DataFrame) -> str:
     rest = f"\n<p>{more:,} more columns are not shown.</p>" if more > 0 else ""
     about = "Rows are counted from 1. The p-value is the share of normal rows that are at least as far from normal."
     return f"<h2>The most abnormal rows</h2>\n<p>{about}</p>\n{_table(head, rows, n_text=len(head))}{rest}"
+
+
+def _cell(value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    return _text(_cut(f"{value:.10g}" if isinstance(value, float) else str(value)))
 
 
 def _drift(drift: Drift | None) -> str:
