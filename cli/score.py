@@ -232,6 +232,7 @@ def _payload(
         "best_f1": threshold.f1,
         "contamination": result.contamination,
         "n_learned": result.n_learned,
+        "n_source": result.n_source,
         "n_marked": result.n_marked,
         "n_held_out": len(result.scorer.calibration_.scores),
         "detection": None if detection is None else asdict(detection),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +65,7 @@ class TrainingProgress:
     def __init__(self) -> None:
         self._bars: Any = None
         self._tasks: dict[str, TaskID] = {}
+        self._started = 0.0
 
     def __enter__(self) -> TrainingProgress:
         if sys.stderr.isatty():
@@ -107,7 +109,10 @@ class TrainingProgress:
             self._end_reading()
         if stage not in self._tasks:
             self._tasks[stage] = self._bars.add_task(stage, total=total, detail="rows")
-        self._bars.update(self._tasks[stage], completed=done, total=total)
+            self._started = time.monotonic()
+        left = (time.monotonic() - self._started) * ((total or done) - done) / max(1, done)
+        detail = f"rows {duration(left)} left" if total is not None else "rows"
+        self._bars.update(self._tasks[stage], completed=done, total=total, detail=detail)
 
     def _end_reading(self) -> None:
         """Stop the bars of stages whose length was not known: another stage has begun, so they are done."""

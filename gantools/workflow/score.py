@@ -87,7 +87,8 @@ class ScoreResult:
 
     tally: counts and distribution of the scores. top: the most abnormal rows of the table, with `anomaly_score`,
     `p_value`, `is_anomaly` and `reason` behind their cells; the index counts the table's rows from 0. n_learned: rows
-    learned from, None for a saved scorer; n_marked: of the training table's rows, those left out as known anomalies.
+    learned from, None for a saved scorer; n_source: rows of the table that they are from; is_drawn: they were drawn at
+    random, there were too many; n_marked: of the training table's rows, those left out as known anomalies.
     drift: None where the table was learned from itself. detection: None where no rows are marked. notes: what the user
     should know.
     """
@@ -98,6 +99,8 @@ class ScoreResult:
     threshold: Threshold
     contamination: float
     n_learned: int | None
+    n_source: int | None
+    is_drawn: bool
     n_marked: int
     drift: Drift | None
     detection: Detection | None
@@ -134,7 +137,8 @@ class ScoreResult:
         if self.n_learned is not None:
             left_out = f"; {self.n_marked:,} known anomalies left out" if self.n_marked else ""
             allowed = f"; {_percent(self.contamination)} of them taken for anomalies" if self.contamination else ""
-            said.append(f"Learned from {self.n_learned:,} rows{left_out}{allowed}.")
+            drawn = f", drawn at random from {self.n_source:,}" if self.is_drawn else ""
+            said.append(f"Learned from {self.n_learned:,} rows{drawn}{left_out}{allowed}.")
         found = self.detection
         if found is not None:
             verdicts = "" if found.precision is None else f"precision {found.precision:.3f}, "
@@ -207,6 +211,8 @@ def score_table(
     notes: list[str] = []
     f1: float | None = None
     n_learned: int | None = None
+    n_source: int | None = None
+    is_drawn = False
     n_marked = 0
     if scorer is not None:
         with _about(data):
@@ -251,6 +257,7 @@ def score_table(
         if scorer.report_.stopped == "interrupted":
             raise KeyboardInterrupt
         n_learned, n_marked, contamination = len(learning.rows), len(learning.marked), learning.contamination
+        n_source, is_drawn = source.n_rows, learning.is_drawn
         notes += learning.notes
         if false_alarms is None and len(learning.marked):
             f1 = _tune(scorer, learning)
@@ -272,6 +279,8 @@ def score_table(
         threshold=threshold,
         contamination=contamination,
         n_learned=n_learned,
+        n_source=n_source,
+        is_drawn=is_drawn,
         n_marked=n_marked,
         drift=None if monitor is None else monitor.report(),
         detection=tally.detection(),
@@ -344,6 +353,7 @@ class _Learning:
     held_back: pd.DataFrame
     weight: int
     contamination: float
+    is_drawn: bool
     notes: tuple[str, ...]
 
 
@@ -351,8 +361,6 @@ def _learning_rows(source: TableReader, labels: str | None, asked: Options, *, h
     n = min(TRAINING_ROWS, max(1000, TRAINING_CELLS // len(source.columns)))
     frame = source.sample(n, seed)
     notes = []
-    if len(frame) < source.n_rows:
-        notes.append(f"Learned from {len(frame):,} of {source.n_rows:,} rows, drawn at random.")
     marks = np.full(len(frame), np.nan)
     if labels is not None and labels in source.columns:
         marks = read_marks(frame[labels])
@@ -379,6 +387,7 @@ def _learning_rows(source: TableReader, labels: str | None, asked: Options, *, h
         held_back=frame.iloc[held],
         weight=max(1, round(len(known_normal) / max(1, len(held)))),
         contamination=contamination,
+        is_drawn=len(frame) < source.n_rows,
         notes=tuple(notes),
     )
 

@@ -212,7 +212,7 @@ def test_large_tables_are_learned_from_in_part(data: Path, fits: list[Distance],
     result, out = scored(data)
     assert len(fits[0].rows) == 150
     assert len(out) == 400
-    assert "150 of 400 rows" in " ".join(result.words())
+    assert "Learned from 150 rows, drawn at random from 400" in " ".join(result.words())
 
 
 def test_a_saved_scorer(data: Path, fits: list[Distance]) -> None:
