@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import IO, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -433,9 +433,9 @@ class TableWriter:
             elif self._text is not None:
                 cells = _as_cells(added, self._added, self._dialect)
                 if isinstance(chunk.original, list):
-                    self._copy(chunk.original, cells)
+                    self._copy(self._text, chunk.original, cells)
                 else:
-                    self._spell(chunk.frame, cells)
+                    self._spell(self._text, chunk.frame, cells)
         self._is_first = False
 
     def _arrow(self, chunk: Chunk, added: pd.DataFrame) -> pa.Table:
@@ -450,7 +450,7 @@ class TableWriter:
         new = [pa.array(added[name], type=self._schema.field(name).type, from_pandas=True) for name in self._added]
         return pa.table([*kept[:n_kept], *new], schema=self._schema)
 
-    def _copy(self, records: list[str], cells: list[list[str]]) -> None:
+    def _copy(self, text: IO[str], records: list[str], cells: list[list[str]]) -> None:
         delimiter, newline = self._dialect.delimiter, self._dialect.newline
         tails = _joined(zip(*cells, strict=True), delimiter, self._dialect.encoding)
         lines = [f"{record}{delimiter}{tail}{newline}" for record, tail in zip(records, tails, strict=True)]
@@ -459,13 +459,12 @@ class TableWriter:
             header = source.header if isinstance(source, _CsvSource) else ""
             (names,) = _joined([list(self._added)], delimiter, self._dialect.encoding)
             lines.insert(0, f"{header}{delimiter}{names}{newline}")
-        assert self._text is not None
-        self._text.writelines(lines)
+        text.writelines(lines)
 
-    def _spell(self, frame: pd.DataFrame, cells: list[list[str]]) -> None:
+    def _spell(self, text: IO[str], frame: pd.DataFrame, cells: list[list[str]]) -> None:
         new = pd.DataFrame(dict(zip(self._added, cells, strict=True)), index=frame.index, dtype=object)
         pd.concat([spelt(frame, self._dialect), new], axis=1).to_csv(
-            self._text,
+            text,
             index=False,
             header=self._is_first,
             sep=self._dialect.delimiter,

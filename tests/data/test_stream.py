@@ -1,6 +1,7 @@
 """Tables in chunks: the same cells and types as in one piece, copies to the letter, whole or not at all."""
 
 import bz2
+import csv
 import gzip
 import lzma
 import subprocess
@@ -12,6 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import gantools.data.stream
 from gantools.data.stream import TableReader, TableWriter
@@ -212,6 +215,36 @@ def test_wide_tables_have_shorter_chunks(tmp_path):
     pd.DataFrame(np.zeros((5000, 1000))).rename(columns=str).to_parquet(path)
     with TableReader(path) as reader:
         assert len(next(iter(reader))) <= 2**21 // 1000
+
+
+CELLS = ["1", "-3", "007", "+5", "2.5", "2,5", "1,234", "1e5", "inf", "NA", "", "?", " ", " 4 ", "True", "False",
+         "true", "x", "é", "a b", "12345678901234567890", 'say "y"', "two\nlines", "a;b", "+49123", "1.50", "None"]  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    columns=st.lists(st.lists(st.sampled_from(CELLS), min_size=6, max_size=6), min_size=1, max_size=3),
+    delimiter=st.sampled_from(",;\t"),
+    newline=st.sampled_from(["\n", "\r\n"]),
+    read_chars=st.sampled_from([7, 30, 10**6]),
+    rows=st.sampled_from([1, 4, 100]),
+)
+def test_any_csv_in_chunks_is_the_table_and_its_copy_too(tmp_path, columns, delimiter, newline, read_chars, rows):
+    source = tmp_path / "t.csv"
+    with source.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=delimiter, lineterminator=newline)
+        writer.writerows([[f"c{i}" for i in range(len(columns))], *zip(*columns, strict=True)])
+    try:
+        expected = read_table(source)[0]
+    except DataError:
+        with pytest.raises(DataError):
+            TableReader(source)
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gantools.data.stream, "_READ_CHARS", read_chars)
+        assert_chunks_are(source, rows, expected)
+        back = read_table(copied(source, tmp_path / "copy.csv", rows))[0]
+    pd.testing.assert_frame_equal(back[expected.columns], expected)
 
 
 # --- samples ---
