@@ -217,8 +217,11 @@ def test_wide_tables_have_shorter_chunks(tmp_path):
         assert len(next(iter(reader))) <= 2**21 // 1000
 
 
-CELLS = ["1", "-3", "007", "+5", "2.5", "2,5", "1,234", "1e5", "inf", "NA", "", "?", " ", " 4 ", "True", "False",
-         "true", "x", "é", "a b", "12345678901234567890", 'say "y"', "two\nlines", "a;b", "+49123", "1.50", "None"]  # fmt: skip
+CELLS = [
+    *("1", "-3", "007", "+5", "2.5", "2,5", "1,234", "1e5", "1.50", "inf", "12345678901234567890", "+49123"),
+    *("NA", "", "?", " ", " 4 ", "None", "True", "False", "true"),
+    *("x", "é", "a b", 'say "y"', "two\nlines", "a;b"),
+]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
