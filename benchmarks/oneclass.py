@@ -92,7 +92,7 @@ def gantools(seed: int, options: dict[str, Any] | None = None, **arguments: Any)
 
 
 def untrained(seed: int, **arguments: Any) -> Detector:
-    return gantools(seed, {"trained": False}, **arguments)
+    return gantools(seed, {"lr": 1e-12}, **{**arguments, "steps": 1})
 
 
 def no_adversary(seed: int, **arguments: Any) -> Detector:
