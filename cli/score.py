@@ -48,9 +48,9 @@ class Share(click.ParamType[float]):
 
     name = "share"
 
-    def __init__(self, *, zero: bool = False) -> None:
-        """zero: whether 0 is one."""
-        self.zero = zero
+    def __init__(self, *, below: float = 1.0, zero: bool = False) -> None:
+        """below: what it must be below. zero: whether 0 is one."""
+        self.below, self.zero = below, zero
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The share as a number."""
@@ -59,8 +59,8 @@ class Share(click.ParamType[float]):
             share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         except ValueError:
             self.fail(f"{value!r} is not a share; write 0.01 or 1%.", param, ctx)
-        if not (0 < share < 1 or (self.zero and share == 0)):
-            self.fail(f"{value!r} does not lie between 0 and 1; 0.01 is one row in 100.", param, ctx)
+        if not (0 < share < self.below or (self.zero and share == 0)):
+            self.fail(f"{value!r} does not lie between 0 and {self.below:g}; 0.01 is 1 row in 100.", param, ctx)
         return share
 
 
@@ -87,12 +87,12 @@ class Share(click.ParamType[float]):
 @click.option("--labels", metavar="COL", help="The column that marks known anomalies (1 or yes); never learned from.")
 @click.option(
     "--contamination",
-    type=Share(zero=True),
+    type=Share(below=0.5, zero=True),
     metavar="SHARE",
     help="Share of anomalies among the rows learned from.  [default: 0 with --train, 0.05 without]",
 )
 @click.option("--tail", is_flag=True, help="Extrapolate, for false alarms rarer than the held-out rows can tell.")
-@training_options("recall")
+@training_options("denoiser")
 @click.option("--save", type=click.Path(path_type=Path), metavar="DIR", help="Keep the trained scorer in DIR.")
 @click.option("--report", type=click.Path(path_type=Path), metavar="OUT.html", help="Write a report for the browser.")
 @seed_option
@@ -272,7 +272,7 @@ def _show(
         click.echo("No drift: the rows look like those that were learned from.")
     for line in result.drift_words():
         click.echo(f"Drift: {line}", err=True)
-    click.echo(f"Time: {duration(seconds)}, {result.tally.n_rows / max(seconds, 1e-9):,.0f} rows a second.")
+    click.echo(f"Time: {duration(seconds)} in all.")
     click.echo()
     click.echo(f"Scored table: {destination}")
     if report is not None:

@@ -32,6 +32,7 @@ TRAINING_ROWS = 100_000
 TRAINING_CELLS = 2**23  # wide tables are learned from fewer rows
 FALSE_ALARMS = 0.01
 CONTAMINATION = 0.05  # of a table that is learned from itself
+MOST_CONTAMINATION = 0.5  # beyond it the anomalies would be what is normal
 HELD_BACK = 0.2  # of the rows marked normal, at most MAX_HELD_BACK, which the best F1 is sought on
 MAX_HELD_BACK = 20_000
 N_TOP = 20
@@ -56,7 +57,7 @@ class Options:
     CONTAMINATION for one that is scored itself. tail: extrapolate, for rates of false alarms that counting cannot tell.
     """
 
-    model: str = "recall"
+    model: str = "denoiser"
     options: Mapping[str, Any] | None = None
     kinds: Mapping[str, Kind] | None = None
     steps: int | None = None
@@ -153,12 +154,12 @@ class ScoreResult:
 
     def column_notes(self) -> list[str]:
         """What was done with columns that are not simply scored."""
-        unscored = {Kind.CONSTANT: "always the same", Kind.IDENTIFIER: "an identifier"}
+        unscored = {Kind.CONSTANT: "has no values", Kind.IDENTIFIER: "an identifier"}
         columns = self.schema.columns
         named = [f"'{column.name}' ({unscored[column.kind]})" for column in columns if column.kind in unscored]
         shown = ", ".join(named[:10]) + (f" and {len(named) - 10} more" if len(named) > 10 else "")
         notes = [f"Not scored: {shown}."] if named else []
-        kept = [column for column in columns if column.kind not in unscored and column.note]
+        kept = [column for column in columns if column.rule in ("many_levels", "large_integers", "ambiguous_date")]
         return notes + [f"{column.note.replace(' and drawn at random', '')}." for column in kept]
 
     def drift_words(self) -> list[str]:
@@ -202,7 +203,8 @@ def score_table(
     added: dict[str, Added] = {"anomaly_score": "number", "p_value": "number", "is_anomaly": "truth"}
     if explain:
         added["reason"] = "text"
-    _check_rate("--false-alarms", false_alarms)
+    _check_rate("--false-alarms", false_alarms, 1)
+    _check_rate("--contamination", asked.contamination or None, MOST_CONTAMINATION)
     reader = _open(data, added, on_rows)
     head = next(iter(reader))
     if labels in head:
@@ -244,7 +246,7 @@ def score_table(
                 false_alarms=false_alarms or FALSE_ALARMS,
                 contamination=learning.contamination,
                 tail=asked.tail,
-                random_state=seed,
+                random_state=seed % 2**32,
                 steps=asked.steps,
                 budget_s=None if asked.budget_s is None else asked.budget_s * TRAINING_SHARE,
                 device=device,
@@ -316,9 +318,9 @@ def _about(path: Path) -> Any:
         raise DataError(error.problem, where=where, remedy=error.remedy) from error
 
 
-def _check_rate(option: str, rate: float | None) -> None:
-    if rate is not None and not 0 < rate < 1:
-        raise ConfigError(f"must lie between 0 and 1, not {rate:g}", where=option, remedy="0.01 is one row in 100")
+def _check_rate(option: str, rate: float | None, most: float) -> None:
+    if rate is not None and not 0 < rate < most:
+        raise ConfigError(f"must lie between 0 and {most:g}, not {rate:g}", where=option, remedy="0.01 is 1 row in 100")
 
 
 def _check_labels(labels: str | None, *tables: tuple[str, ...]) -> None:
@@ -331,7 +333,8 @@ def _check_labels(labels: str | None, *tables: tuple[str, ...]) -> None:
 
 def _check_alike(head: pd.DataFrame, schema: Schema, train: Path) -> None:
     """Refuse, before anything is trained, a table that is not of the training table's columns."""
-    lacking = [name for name in schema.names if name not in head]
+    ignored = [column for column in schema.columns if column.kind is Kind.IDENTIFIER or column.n_distinct == 0]
+    lacking = [column.name for column in schema.columns if column not in ignored and column.name not in head]
     if lacking:
         shown = ", ".join(f"'{name}'" for name in lacking[:5])
         more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
@@ -451,6 +454,8 @@ def _score(
                 if not tally.n_rows:
                     scorer.check_fits(frame)
                 assessed = scorer.assess(frame, explain="flagged" if "reason" in added else False)
+                if "reason" in assessed:
+                    assessed["reason"] = assessed["reason"].where(assessed["is_anomaly"])
                 tally.update(frame, assessed, marks)
                 if monitor is not None:
                     monitor.update(to_raw(frame, scorer.schema_), assessed["p_value"])

@@ -52,6 +52,17 @@ def generator(
     return saved
 
 
+@pytest.fixture(scope="session")
+def scorer(tmp_path_factory: pytest.TempPathFactory, invoke: Invoke, make_table: Callable[..., pd.DataFrame]) -> Path:
+    """The folder of a scorer trained for a moment on the customers; tests only read it."""
+    folder = tmp_path_factory.mktemp("trained_scorer")
+    make_table().to_csv(folder / "customers.csv", index=False)
+    saved = folder / "scorer"
+    result = invoke("score", folder / "customers.csv", "--train", folder / "customers.csv", "--save", saved, *QUICK)
+    assert result.exit_code == 0, result.output
+    return saved
+
+
 def the_json(result: Result) -> dict[str, Any]:
     """The one object that --json printed, and nothing else."""
     assert result.exit_code == 0, result.output

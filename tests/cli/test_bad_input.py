@@ -37,6 +37,16 @@ def refused(invoke: Invoke, data: Path, *names: str, target: str = "churned", al
     return line
 
 
+def not_scored(invoke: Invoke, data: Path, *names: str, also: tuple[object, ...] = QUICK) -> str:
+    """The same for `score`."""
+    before = contents(data.parent)
+    line = the_error(invoke("score", data, *also))
+    for name in names:
+        assert name in line, line
+    assert contents(data.parent) == before
+    return line
+
+
 def contents(folder: Path) -> dict[str, tuple[int, int]]:
     """Every file below the folder with its size and time of change."""
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in folder.rglob("*")}
@@ -78,6 +88,9 @@ def test_files_that_are_not_tables(invoke: Invoke, folder: Path, name: str, cont
     path = folder / name
     path.write_bytes(content)
     refused(invoke, path, name)
+    not_scored(invoke, path, name)
+    path.with_name("good.csv").write_text("a,b\n" + "1,2\n3,5\n" * 30)
+    not_scored(invoke, path.with_name("good.csv"), name, also=("--train", path))
 
 
 def test_duplicate_columns_are_named(invoke: Invoke, folder: Path) -> None:
@@ -179,6 +192,102 @@ def test_infinite_everywhere(invoke: Invoke, folder: Path, make_table: Table, su
 def test_the_mark_is_there_already(invoke: Invoke, folder: Path, make_table: Table) -> None:
     """A table that was balanced before: its synthetic rows must not be taken for real ones."""
     refused(invoke, saved(make_table().assign(is_synthetic=False), folder), "customers.csv", "is_synthetic")
+
+
+# Tables to be scored --------------------------------------------------------------------------------------------------
+
+
+def test_a_table_that_was_scored_before(invoke: Invoke, folder: Path, make_table: Table, scorer: Path) -> None:
+    data = saved(make_table().assign(p_value=0.5), folder)
+    not_scored(invoke, data, "customers.csv", "'p_value'", "drop or rename")
+    not_scored(invoke, data, "customers.csv", "'p_value'", also=("--from", scorer))
+
+
+def test_another_table_than_the_scorer_knows(invoke: Invoke, folder: Path, make_table: Table, scorer: Path) -> None:
+    """A column that is lacking, or holds something else, is named."""
+    data = saved(make_table().drop(columns="income"), folder)
+    not_scored(invoke, data, "customers.csv", "'income'", also=("--from", scorer))
+    data = saved(make_table().assign(income="plenty"), folder)
+    not_scored(invoke, data, "customers.csv", "'income'", also=("--from", scorer))
+
+
+def test_another_table_than_the_training_table(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    normal = folder / "normal.csv"
+    make_table().to_csv(normal, index=False)
+    data = saved(make_table().drop(columns=["income", "city"]), folder)
+    not_scored(invoke, data, "customers.csv", "'income'", "'city'", "normal.csv", also=(*QUICK, "--train", normal))
+    data = saved(make_table().assign(income="plenty"), folder)
+    not_scored(invoke, data, "customers.csv", "'income'", also=(*QUICK, "--train", normal))
+
+
+def test_a_column_of_labels_that_is_none(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    data = saved(make_table(), folder)
+    not_scored(invoke, data, "customers.csv", "did you mean 'churned'", also=(*QUICK, "--labels", "churnd"))
+    not_scored(invoke, data, "customers.csv", "'city'", "write 1", also=(*QUICK, "--labels", "city"))
+
+
+def test_outputs_of_score_are_not_its_inputs(invoke: Invoke, folder: Path, make_table: Table) -> None:
+    data, normal = saved(make_table(), folder), folder / "normal.csv"
+    make_table().to_csv(normal, index=False)
+    for path in (data, normal):
+        also = (*QUICK, "--train", normal, "--force")
+        not_scored(invoke, data, "--output", also=(*also, "-o", path))
+        not_scored(invoke, data, "--report", also=(*also, "--report", path))
+
+
+def test_a_checkpoint_of_the_other_kind(
+    invoke: Invoke, folder: Path, make_table: Table, generator: Path, scorer: Path
+) -> None:
+    data = saved(make_table(), folder)
+    not_scored(invoke, data, "holds a generator, not a scorer", also=("--from", generator))
+    line = the_error(invoke("augment", data, "--target", "churned", "--from", scorer))
+    assert "holds a scorer, not a generator" in line and "gantools score --from" in line
+    assert "holds a scorer" in the_error(invoke("generate", scorer, "-n", "3", "-o", folder / "x.csv"))
+    assert list(folder.iterdir()) == [data]
+
+
+@pytest.mark.parametrize("spoilt", ["config.json", "schema.json", "weights.safetensors"])
+def test_a_scorer_with_a_spoilt_file(
+    invoke: Invoke, folder: Path, make_table: Table, scorer: Path, tmp_path: Path, spoilt: str
+) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in scorer.iterdir():
+        (copy / path.name).write_bytes(path.read_bytes() if path.name != spoilt else b"\0noise")
+    line = not_scored(invoke, saved(make_table(), folder), also=("--from", copy))
+    assert str(copy) in line or spoilt in line
+
+
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [
+        (("--model", "denoisr"), ("--model", "denoiser")),
+        (("--model", "tabular"), ("--model", "denoiser")),
+        (("--set", "width"), ("--set", "key=value")),
+        (("--set", "no_such_option=3"), ("no_such_option",)),
+        (("--device", "tpu"), ("--device",)),
+        (("--kind", "shoe=integer"), ("shoe",)),
+    ],
+)
+def test_option_values_of_score(
+    invoke: Invoke, folder: Path, make_table: Table, option: tuple[str, ...], named: tuple[str, ...]
+) -> None:
+    not_scored(invoke, saved(make_table(), folder), *named, also=(*QUICK, *option))
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.parquet", "rows.csv.gz"])
+def test_disk_full_while_scoring(
+    invoke: Invoke, folder: Path, make_table: Table, scorer: Path, tmp_path: Path, name: str
+) -> None:
+    """The half-written table is removed, and an older one stays as it was; the output is named, not the input."""
+    data, out = tmp_path / "many.csv", folder / name
+    make_table(20_000, 2000).to_csv(data, index=False)
+    out.write_text("older")
+    with files_no_larger_than(20_000):
+        line = the_error(invoke("score", data, "--from", scorer, "-o", out, "--force"))
+    assert name in line and "many.csv" not in line
+    assert [path.name for path in folder.iterdir()] == [name]
+    assert out.read_text() == "older"
 
 
 # Options --------------------------------------------------------------------------------------------------------------
@@ -332,8 +441,8 @@ main(sys.argv[1:])
 """
 
 
-def interrupted(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", INTERRUPTED, *map(str, arguments)]
+def interrupted(*arguments: object, code: str = INTERRUPTED) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
@@ -341,6 +450,26 @@ def test_ctrl_c_while_augmenting(folder: Path, make_table: Table) -> None:
     data = saved(make_table(), folder)
     also = ("-o", folder / "x.csv", "--report", folder / "r.html", "--save", folder / "made")
     done = interrupted("augment", data, "--target", "churned", "--steps", "5000", "--device", "cpu", *also)
+    assert done.returncode == 130, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == ["Interrupted: nothing was written"]
+    assert list(folder.iterdir()) == [data]
+
+
+@pytest.mark.parametrize("stage", ["Learning", "Scoring"])
+def test_ctrl_c_while_scoring(folder: Path, make_table: Table, stage: str) -> None:
+    """While learning, and after the first rows were written aside."""
+    data = saved(make_table(2000, 100), folder)
+    also = ("-o", folder / "x.csv", "--report", folder / "r.html", "--save", folder / "made")
+    code = (
+        INTERRUPTED
+        if stage == "Learning"
+        else INTERRUPTED.replace(
+            "__call__ = lambda *_: os.kill(os.getpid(), signal.SIGINT)",
+            "rows = lambda self, stage, *_: stage == 'Scoring' and os.kill(os.getpid(), signal.SIGINT)",
+        )
+    )
+    done = interrupted("score", data, "--steps", "50", "--device", "cpu", *also, code=code)
     assert done.returncode == 130, done.stderr
     assert done.stdout == ""
     assert done.stderr.splitlines() == ["Interrupted: nothing was written"]

@@ -254,9 +254,11 @@ def test_words(data: Path) -> None:
     told = " ".join(result.words())
     for words in ("400 rows scored", "are anomalous", "1 % of normal rows", "about 4 of", "0.25 %", "from 400 rows"):
         assert words in told, told
-    frame = make().assign(id=[f"c{i}" for i in range(400)], same=1)
+    frame = make().assign(id=[f"c{i}" for i in range(400)], nothing=np.nan, city=[f"c{i % 200}" for i in range(400)])
     result, _ = scored(put(frame, data))
-    assert result.column_notes() == ["Not scored: 'id' (an identifier), 'same' (always the same)."]
+    first, second = result.column_notes()
+    assert first == "Not scored: 'id' (an identifier), 'nothing' (has no values)."
+    assert "'city'" in second and "100 are pooled." in second
 
 
 def test_rows_are_reported_as_they_pass(data: Path) -> None:
@@ -309,6 +311,17 @@ def test_cells_of_another_kind(data: Path) -> None:
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.5, 2.0, float("nan")])
 def test_rates_that_are_none(data: Path, rate: float) -> None:
     refused(data, "--false-alarms", kind=ConfigError, false_alarms=rate)
+
+
+@pytest.mark.parametrize("share", [0.5, -0.1, float("nan")])
+def test_contaminations_that_are_none(data: Path, share: float) -> None:
+    refused(data, "--contamination", kind=ConfigError, training=Options(contamination=share))
+
+
+def test_identifiers_need_not_be_there(data: Path) -> None:
+    train = put(make(seed=1).assign(id=[f"c{i}" for i in range(400)]), data.with_name("train.csv"))
+    result, _ = scored(data, train=train)
+    assert result.column_notes() == ["Not scored: 'id' (an identifier)."]
 
 
 def test_labels_that_are_not_there(data: Path) -> None:
