@@ -118,6 +118,7 @@ class ScoreResult:
         flagged = f"{tally.n_anomalous:,} are anomalous" if tally.n_anomalous != 1 else "1 is anomalous"
         said = [f"{tally.n_rows:,} rows scored: {flagged} ({_percent(tally.n_anomalous / tally.n_rows)})."]
         n_held_out = len(self.scorer.calibration_.scores)
+        extrapolated = ", extrapolated by a tail" if self.scorer.calibration_.tail is not None else ""
         if threshold.asked is None:
             source = "where F1 is best" if threshold.f1 is not None else "that of the saved scorer"
             reached = f", {threshold.f1:.3f} on marked rows that were not learned from" if threshold.f1 else ""
@@ -127,13 +128,13 @@ class ScoreResult:
             said.append(
                 f"Asked for: {_percent(threshold.asked)} of normal rows may be called anomalous by mistake, so about "
                 f"{expected:,} of as many rows if all were normal. The {n_held_out:,} held-out normal rows can tell "
-                f"rates down to {_percent(threshold.finest)}."
+                f"rates down to {_percent(threshold.finest)}{extrapolated}."
             )
         else:
             said.append(
                 f"Nothing is called anomalous: the {n_held_out:,} held-out normal rows can tell no rate of false "
                 f"alarms below {_percent(threshold.finest)}, and {_percent(threshold.asked)} was asked for. Ask for "
-                "more, give more normal rows, or use --tail."
+                "more, or learn from more rows or with --tail."
             )
         if self.n_learned is not None:
             left_out = f"; {self.n_marked:,} known anomalies left out" if self.n_marked else ""
@@ -259,6 +260,8 @@ def score_table(
         if scorer.report_.stopped == "interrupted":
             raise KeyboardInterrupt
         n_learned, n_marked, contamination = len(learning.rows), len(learning.marked), learning.contamination
+        if asked.tail and scorer.calibration_.tail is None:
+            notes.append("No tail could be fitted: the held-out rows are too few or too much alike.")
         n_source, is_drawn = source.n_rows, learning.is_drawn
         notes += learning.notes
         if false_alarms is None and len(learning.marked):

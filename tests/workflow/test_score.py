@@ -38,7 +38,7 @@ class Distance:
         raw = to_raw(rows, schema)
         self.mean, self.sd = np.nanmean(raw.numbers, axis=0), np.nanstd(raw.numbers, axis=0) + 1e-9
         self.drift_ = Reference.fit(raw, schema)
-        self.calibration_ = Calibration.fit(self.anomaly_score(rows))
+        self.calibration_ = Calibration.fit(self.anomaly_score(rows), tail=self.options["tail"])
         self.threshold_ = self.calibration_.threshold(self.false_alarms)
         self.report_ = SimpleNamespace(stopped=self.options["model"])
         Distance.fitted.append(self)
@@ -247,6 +247,16 @@ def test_a_rate_that_cannot_be_resolved(data: Path) -> None:
     assert not out["is_anomaly"].any()
     assert not result.threshold.can_be_resolved
     assert "Nothing is called anomalous: the 400 held-out" in " ".join(result.words())
+
+
+def test_a_tail(data: Path) -> None:
+    """Rates beyond counting, where there are rows enough to extrapolate from; it is said where there are not."""
+    result, _ = scored(data, training=Options(tail=True), false_alarms=1e-4)
+    assert result.threshold.can_be_resolved
+    assert "extrapolated by a tail" in " ".join(result.words())
+    few = put(make(100, 0), data.with_name("few.csv"))
+    result, _ = scored(few, training=Options(tail=True))
+    assert "No tail could be fitted" in " ".join(result.words())
 
 
 def test_words(data: Path) -> None:
