@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AnomalyScorer": "gantools.score.scorer",
     "GANOverSampler": "gantools.augment.sampler",
     "Synthesizer": "gantools.augment.synthesizer",
     "balance": "gantools.augment.balance",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from gantools.errors import GantoolsError
     from gantools.evaluate.table import verdict
     from gantools.registry import list_models, register
+    from gantools.score.scorer import AnomalyScorer
 
 
 def __getattr__(name: str) -> Any:

@@ -17,25 +17,26 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gantools.errors import ConfigError
 
 if TYPE_CHECKING:
-    from gantools.models.base import GAN
+    from gantools.models.base import Model
 
 GROUP = "gantools.models"
-_models: dict[str, type[GAN]] = {}
-Model = TypeVar("Model", bound="type[GAN]")
+_models: dict[str, type[Model]] = {}
+Class = TypeVar("Class", bound="type[Model]")
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What the shelf says of one model. options: the name of each option and its default."""
+    """What the shelf says of one model. purpose: "generate" or "score". options: the name of each and its default."""
 
     name: str
+    purpose: str
     modality: str
     summary: str
     paper: str
     options: dict[str, Any]
 
 
-def register(cls: Model) -> Model:
+def register(cls: Class) -> Class:
     """Class decorator: make a model known under its `name`. A second class of that name is an error."""
     known = _models.get(cls.name)
     if known is not None and known.__qualname__ != cls.__qualname__:
@@ -46,7 +47,7 @@ def register(cls: Model) -> Model:
     return cls
 
 
-def discover() -> dict[str, type[GAN]]:
+def discover() -> dict[str, type[Model]]:
     """Every registered model by name, sorted. Imports torch."""
     package = importlib.import_module(GROUP)
     for module in pkgutil.iter_modules(package.__path__):
@@ -56,9 +57,17 @@ def discover() -> dict[str, type[GAN]]:
     return dict(sorted(_models.items()))
 
 
-def get(name: str) -> type[GAN]:
-    """The class registered as `name`. Raises ConfigError, with the nearest name, when there is none."""
+def get(name: str, purpose: str) -> type[Model]:
+    """The class registered as `name`, for "generate" or "score".
+
+    Raises ConfigError, with the nearest name, when there is none of that purpose.
+    """
     models = discover()
+    if name in models and models[name].purpose != purpose:
+        does = {"generate": "makes rows and does not score them", "score": "scores rows and does not make them"}
+        fitting = ", ".join(other for other, cls in models.items() if cls.purpose == purpose)
+        raise ConfigError(f"{name!r} {does[models[name].purpose]}", where="--model", remedy=f"choose one of {fitting}")
+    models = {other: cls for other, cls in models.items() if cls.purpose == purpose}
     if name in models:
         return models[name]
     near = difflib.get_close_matches(name, models, n=1)
@@ -69,7 +78,7 @@ def get(name: str) -> type[GAN]:
 def list_models(modality: str | None = None) -> list[ModelInfo]:
     """What is on the shelf, optionally of one modality ("table")."""
     return [
-        ModelInfo(cls.name, cls.modality, cls.summary, cls.paper, dataclasses.asdict(cls.Options()))
+        ModelInfo(cls.name, cls.purpose, cls.modality, cls.summary, cls.paper, dataclasses.asdict(cls.Options()))
         for cls in discover().values()
         if modality in (None, cls.modality)
     ]

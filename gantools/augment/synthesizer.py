@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import importlib.metadata
-import platform
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -29,6 +26,7 @@ from gantools.train.checkpoint import Checkpoint, load_checkpoint, load_weights,
 from gantools.train.data import TrainingRows
 from gantools.train.loop import Snapshot, one_thread, resolve_device, train
 from gantools.train.monitor import Progress, TrainingReport
+from gantools.train.resume import digest, resumable, versions
 
 CHUNK_ROWS = 1 << 13  # rows sampled and decoded at a time: memory stays bounded and the work in the cache
 
@@ -82,7 +80,7 @@ class Synthesizer:
         Raises DataError for data that cannot be learned from, ConfigError for options, CheckpointError for the folder,
         TrainingError when nothing usable came out.
         """
-        cls = registry.get(self.model)
+        cls = _generator_class(self.model)
         options = build(cls.Options, self.options)
         folder = None if folder is None else Path(folder)
         if self.train.tensorboard and folder is None:
@@ -111,8 +109,8 @@ class Synthesizer:
         table = self.encoder_.encode(raw)
         self._small = SmallClasses.of(self.encoder_, table, label, len(counts))
         rows = TrainingRows.split(self.encoder_, table, label, len(counts), options.class_balance, self.train.seed)
-        digest = data_digest(raw, codes)
-        start = self._resumable(folder, digest) if resume and folder is not None else None
+        fingerprint = digest(raw.numbers, raw.codes, codes)
+        start = resumable(folder, self._config(fingerprint), "gan.") if resume and folder is not None else None
         outcome = train(
             self.gan_,
             rows,
@@ -120,17 +118,17 @@ class Synthesizer:
             self.train,
             resume=start,
             on_progress=progress,
-            on_checkpoint=partial(self._keep, folder, digest) if folder is not None else None,
+            on_checkpoint=partial(self._keep, folder, fingerprint) if folder is not None else None,
             tensorboard=f"{folder.resolve()}.tensorboard" if self.train.tensorboard and folder is not None else None,
         )
-        self.gan_, self.report_, self._metrics = outcome.gan.eval(), outcome.report, outcome.metrics
+        self.gan_, self.report_, self._metrics = outcome.model.eval(), outcome.report, outcome.metrics
         if folder is not None and self.report_.stopped != "interrupted":
             self.save(folder)
         return self.to(self.train.device)
 
-    def _keep(self, folder: Path, digest: str, snapshot: Snapshot) -> None:
+    def _keep(self, folder: Path, fingerprint: str, snapshot: Snapshot) -> None:
         """Write a checkpoint of a run that goes on."""
-        config, weights = self._config(digest), self._weights(snapshot.weights)
+        config, weights = self._config(fingerprint), self._weights(snapshot.weights)
         schema = self.schema_.to_json()
         save_checkpoint(
             folder, Checkpoint(config, schema, weights, snapshot.metrics, snapshot.state, snapshot.counters)
@@ -233,7 +231,7 @@ class Synthesizer:
             maker.schema_ = Schema.from_json(checkpoint.schema)
             maker.encoder_ = TableEncoder.from_json(config["encoder"])
             maker._small = SmallClasses(config["small_rows"], maker.encoder_.layout)
-            gan_class = registry.get(maker.model)
+            gan_class = _generator_class(maker.model)
             spec = DataSpec(maker.encoder_.layout, tuple(config["class_counts"]))
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
@@ -259,7 +257,7 @@ class Synthesizer:
         weights |= {f"encoder.{k}": v for k, v in self.encoder_.state_dict().items()}
         return weights | {f"small.{k}": v for k, v in self._small.state_dict().items()}
 
-    def _config(self, digest: str) -> dict[str, Any]:
+    def _config(self, fingerprint: str) -> dict[str, Any]:
         return {
             "kind": "table-generator",
             "model": self.model,
@@ -268,42 +266,9 @@ class Synthesizer:
             "class_counts": list(self.gan_.spec.class_counts),
             "encoder": self.encoder_.to_json(),
             "small_rows": len(self._small.label),
-            "data": digest,
-            "versions": {name: importlib.metadata.version(name) for name in ("torch", "pandas", "numpy")}
-            | {"python": platform.python_version()},
+            "data": fingerprint,
+            "versions": versions(),
         }
-
-    def _resumable(self, folder: Path | str, digest: str) -> Snapshot | None:
-        """Where to go on, None when there is nothing there yet. Raises CheckpointError when another run left it."""
-        if not Path(folder).exists() and not Path(folder).with_name(Path(folder).name + ".old").exists():
-            return None
-        checkpoint = load_checkpoint(folder)
-        if not checkpoint.state:
-            raise CheckpointError(
-                "holds a finished run", where=str(folder), remedy="leave out --resume or choose another folder"
-            )
-        now = self._config(digest)
-        differing = [name for name in ("model", "options", "data") if checkpoint.config.get(name) != now[name]]
-        before = {k: v for k, v in checkpoint.config["train"].items() if k in RESUME_MUST_AGREE}
-        differing += [k for k, v in before.items() if to_json(self.train)[k] != v]
-        if differing:
-            what = ", ".join(differing)
-            raise CheckpointError(
-                f"was made with other {what}", where=str(folder), remedy="use the same data and options"
-            )
-        weights = {k.removeprefix("gan."): v for k, v in checkpoint.weights.items() if k.startswith("gan.")}
-        return Snapshot(weights, checkpoint.state, checkpoint.counters, checkpoint.metrics)
-
-
-RESUME_MUST_AGREE = ("steps", "batch_size", "devices", "seed", "ema_decay", "eval_every", "log_every", "precision")
-
-
-def data_digest(raw: Raw, codes: np.ndarray) -> str:
-    """A fingerprint of the training rows, so that a run is not resumed on other ones."""
-    digest = hashlib.sha256()
-    for array in (raw.numbers, raw.codes, codes):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def _class_weight(codes: np.ndarray, counts: np.ndarray, balance: float) -> np.ndarray:
@@ -322,3 +287,7 @@ def _proportional(counts: tuple[int, ...], n: int) -> list[int]:
     for code in np.argsort(whole - exact, kind="stable")[: n - whole.sum()]:
         whole[code] += 1
     return [int(w) for w in whole]
+
+
+def _generator_class(name: str) -> type[GAN]:
+    return cast(type[GAN], registry.get(name, "generate"))

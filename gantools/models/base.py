@@ -1,7 +1,8 @@
-"""The protocol of a GAN: its nets, its training phases as data, and how to sample from it.
+"""The protocol of a model: its nets and its training phases as data; and what it is then good for.
 
-Adding a model means adding one file to this folder: a subclass of `GAN` with `@register`. The loop, checkpoints, the
-command line and the contract tests find it by themselves.
+A `GAN` samples rows, a `Detector` tells how badly it reconstructs them. Adding a model means adding one file to this
+folder: a subclass of either with `@register`. The loop, checkpoints, the command line and the contract tests find it by
+themselves.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ class DataSpec:
 class Batch:
     """What a phase's loss is given.
 
-    real: [B, width] encoded rows. label: [B] int64. rank: [B] int64, place of each row in a fixed random order of its
-    class, so that `rank % n` makes n folds that each hold every class. progress: the share of the training that has
+    real: [B, width] encoded rows; for a detector [n_folds, B, width], the rows that each fold learns from. label: [B]
+    int64. rank: [B] int64, place of each row in a fixed random order of its class, so that `rank % n` makes n folds
+    that each hold every class. progress: the share of the training that has
     passed, 0 to 1. random: where noise comes from; use `noise` and `uniform`, nothing else, so that a run is
     repeatable.
     """
@@ -82,46 +84,43 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class GANOptions:
+class ModelOptions:
     """Options every model has. Subclasses add theirs; all are settable from the command line with `--set`.
 
-    noise_dim: width of the noise that a sample is made from. width: of the hidden layers. steps: recommended length of
-    training. class_balance: share of each batch drawn with all classes equally likely, the rest as they occur.
+    width: of the hidden layers. steps: recommended length of training.
     """
 
-    noise_dim: int = 64
     width: int = 128
     steps: int = 2000
-    class_balance: float = 0.5
 
     def __post_init__(self) -> None:
-        for name in ("noise_dim", "width", "steps"):
+        for name in ("width", "steps"):
             check(getattr(self, name) >= 1, f"set {name}", "must be at least 1")
-        check(0 <= self.class_balance <= 1, "set class_balance", "must be from 0 to 1")
 
     @classmethod
     def tiny_values(cls) -> dict[str, Any]:
         """Values with which training takes seconds."""
-        return {"noise_dim": 8, "width": 16, "steps": 20}
+        return {"width": 16, "steps": 20}
 
 
-class GAN(nn.Module, ABC):
-    """A generator, whatever trains it, and how to sample. Subclasses set the class variables and the abstract methods.
+class Model(nn.Module, ABC):
+    """Nets and how they are trained. Subclasses set the class variables and the abstract methods.
 
-    name: what users call it. modality: "table". summary: one line for `gantools models`. paper: where it comes from.
-    judges: whether the model can tell classes apart (`evidence`). averaged: names of the nets whose exponential moving
-    average is what samples are drawn from.
+    name: what users call it. purpose: "generate" or "score". modality: "table". summary: one line for `gantools
+    models`. paper: where it comes from. averaged: names of the nets whose exponential moving average is what is used
+    after training.
     """
 
     name: ClassVar[str]
+    purpose: ClassVar[str]
     modality: ClassVar[str] = "table"
     summary: ClassVar[str]
     paper: ClassVar[str]
-    Options: ClassVar[type[GANOptions]] = GANOptions
-    averaged: ClassVar[tuple[str, ...]] = ("generator",)
-    judges: ClassVar[bool] = False
+    Options: ClassVar[type[ModelOptions]] = ModelOptions
+    averaged: tuple[str, ...] = ("generator",)
+    options: ModelOptions
 
-    def __init__(self, spec: DataSpec, options: GANOptions) -> None:
+    def __init__(self, spec: DataSpec, options: ModelOptions) -> None:
         super().__init__()
         self.spec = spec
         self.options = options
@@ -129,6 +128,42 @@ class GAN(nn.Module, ABC):
     @abstractmethod
     def phases(self) -> Sequence[Phase]:
         """What one step of the loop does, in order."""
+
+    @classmethod
+    def tiny(cls) -> ModelOptions:
+        """Options with which training takes seconds, for tests."""
+        return cls.Options(**cls.Options.tiny_values())
+
+
+@dataclass(frozen=True)
+class GANOptions(ModelOptions):
+    """noise_dim: width of the noise that a sample is made from. class_balance: share of each batch drawn with all
+    classes equally likely, the rest as they occur.
+    """
+
+    noise_dim: int = 64
+    class_balance: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.noise_dim >= 1, "set noise_dim", "must be at least 1")
+        check(0 <= self.class_balance <= 1, "set class_balance", "must be from 0 to 1")
+
+    @classmethod
+    def tiny_values(cls) -> dict[str, Any]:
+        return {**super().tiny_values(), "noise_dim": 8}
+
+
+class GAN(Model):
+    """A generator, whatever trains it, and how to sample.
+
+    judges: whether the model can tell classes apart (`evidence`).
+    """
+
+    purpose = "generate"
+    Options: ClassVar[type[ModelOptions]] = GANOptions
+    judges: ClassVar[bool] = False
+    options: GANOptions
 
     @abstractmethod
     def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
@@ -141,10 +176,32 @@ class GAN(nn.Module, ABC):
         """
         raise NotImplementedError
 
-    @classmethod
-    def tiny(cls) -> GANOptions:
-        """Options with which training takes seconds, for tests."""
-        return cls.Options(**cls.Options.tiny_values())
+
+class Detector(Model):
+    """Nets that reconstruct normal rows, one set per fold, so that every training row has one that never saw it.
+
+    n_levels: how many reconstructions are made of a row (noise levels, for instance).
+    """
+
+    purpose = "score"
+    n_levels: ClassVar[int]
+
+    @property
+    @abstractmethod
+    def n_folds(self) -> int:
+        """How many sets of nets there are. Each learns from the rows outside its fold."""
+
+    @abstractmethod
+    def errors(self, x: Tensor) -> Tensor:
+        """Squared errors of the reconstructions [n_folds, n_levels, N, width] of rows x [N, width]."""
+
+    @abstractmethod
+    def verdict(self, x: Tensor) -> Tensor | None:
+        """The critic's own opinion [n_folds, N], higher where rows look less normal. None where there is no critic."""
+
+    @abstractmethod
+    def held_out(self, batch: Batch) -> Tensor:
+        """What training is judged by, lower is better, on rows that each fold's nets did not learn from."""
 
 
 class TableGAN(GAN):

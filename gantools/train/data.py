@@ -1,18 +1,48 @@
-"""A table on the device, ready to draw batches from."""
+"""A table on the device: batches are drawn from it, and models judged by what of it is held out."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, Self, cast
 
 import torch
 from torch import Tensor
 
 from gantools.encode.table import EncodedTable, TableEncoder
-from gantools.models.base import Batch
+from gantools.models.base import GAN, Batch, Detector, Model
+from gantools.train.monitor import energy_distance
 
 HELD_OUT_SHARE = 0.1  # of each class that is large enough, for the criterion that training is judged by
 HELD_OUT_MIN_ROWS = 100  # a class smaller than this keeps all its rows for training and is judged on them
 REFERENCE_ROWS = 512  # per class, that generated rows are compared with
+LOOK_ROWS = 256  # generated per class at each look
+LOOK_CLASSES = 20  # at most this many classes are looked at, the rarest first
+HELD_OUT_ROWS = 512  # per fold, that a detector is judged on
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How good a model is on rows held out.
+
+    name: of the criterion. criterion: lower is better. spread, watched: of a generator, per class that was looked at,
+    how spread its rows are against real ones (1 is as much) and what the class is called; empty for a detector.
+    """
+
+    name: str
+    criterion: float
+    spread: tuple[float, ...] = ()
+    watched: tuple[str, ...] = ()
+
+
+class Rows(Protocol):
+    """What the loop needs of the training data."""
+
+    def to(self, device: torch.device) -> Self: ...
+
+    def batch(self, size: int, progress: float, random: torch.Generator) -> Batch: ...
+
+    def judge(self, model: Model, classes: Sequence[str], seed: int) -> Judgement: ...
 
 
 @dataclass(frozen=True)
@@ -74,3 +104,71 @@ class TrainingRows:
         rows = torch.searchsorted(self.cumulative, uniform).clamp(max=len(self.label) - 1)
         real = self.encoder.draw(self.table, rows, random)
         return Batch(real, self.label[rows], self.rank[rows], progress, random)
+
+    def judge(self, model: Model, classes: Sequence[str], seed: int) -> Judgement:
+        """Mean energy distance, over classes, between generated rows and real ones."""
+        gan = cast(GAN, model)
+        device = self.label.device
+        counts = gan.spec.class_counts
+        several = [k for k, n in enumerate(counts) if n >= 2] or [k for k, n in enumerate(counts) if n]
+        watched = sorted(several, key=lambda k: counts[k])[:LOOK_CLASSES]
+        label = torch.repeat_interleave(torch.tensor(watched, device=device), LOOK_ROWS)
+        generated = gan.sample(label, torch.Generator(device).manual_seed(seed))
+        parts = zip(torch.split(generated, LOOK_ROWS), watched, strict=True)
+        measured = [energy_distance(part, self.reference[k]) for part, k in parts]
+        criterion = float(torch.stack([distance for distance, _ in measured]).mean())
+        spread = torch.stack([spread for _, spread in measured]).tolist()
+        return Judgement("energy_distance", criterion, tuple(spread), tuple(classes[k] for k in watched))
+
+
+@dataclass(frozen=True)
+class FoldRows:
+    """Rows for a detector, dealt into folds. Each fold's nets learn from the rows of the other folds.
+
+    x: [N, width] rows as the nets see them. fold: [N] int64. others, own: [n_folds, L] int64, rows outside and inside
+    each fold; a fold with fewer than L repeats some.
+    """
+
+    x: Tensor
+    fold: Tensor
+    others: Tensor
+    own: Tensor
+
+    @classmethod
+    def deal(cls, x: Tensor, n_folds: int, seed: int) -> FoldRows:
+        """Deal rows x [N, width] at random into folds of equal size, give or take one."""
+        fold = torch.arange(len(x)) % n_folds
+        fold = fold[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))]
+        outside = [torch.nonzero(fold != k).squeeze(1) for k in range(n_folds)]
+        inside = [torch.nonzero(fold == k).squeeze(1) for k in range(n_folds)]
+        # A single fold has nothing outside it, and very few rows leave folds empty: then all rows serve.
+        everything = torch.arange(len(x))
+        others, own = (
+            torch.stack([_repeated(rows if len(rows) else everything, max(map(len, part), default=1)) for rows in part])
+            for part in (outside, inside)
+        )
+        return cls(x, fold, others, own)
+
+    def to(self, device: torch.device) -> FoldRows:
+        return FoldRows(self.x.to(device), self.fold.to(device), self.others.to(device), self.own.to(device))
+
+    def batch(self, size: int, progress: float, random: torch.Generator) -> Batch:
+        """`size` rows in all, shared out among the folds' nets, drawn with replacement."""
+        return self._drawn(self.others, size, progress, random)
+
+    def _drawn(self, rows: Tensor, size: int, progress: float, random: torch.Generator) -> Batch:
+        n_folds = len(rows)
+        place = torch.randint(rows.shape[1], (n_folds, max(2, size // n_folds)), device=rows.device, generator=random)
+        nothing = torch.zeros(place.shape[1], dtype=torch.int64, device=rows.device)
+        return Batch(self.x[rows.gather(1, place)], nothing, nothing, progress, random)
+
+    def judge(self, model: Model, classes: Sequence[str], seed: int) -> Judgement:
+        """The detector's own criterion on rows held out from each fold's nets."""
+        random = torch.Generator(self.x.device).manual_seed(seed)
+        batch = self._drawn(self.own, HELD_OUT_ROWS * len(self.own), 1.0, random)
+        return Judgement("held_out_error", float(cast(Detector, model).held_out(batch)))
+
+
+def _repeated(rows: Tensor, length: int) -> Tensor:
+    """rows [n] repeated to the length."""
+    return rows.repeat(-(-max(1, length) // len(rows)))[: max(1, length)]

@@ -27,14 +27,11 @@ from torch.multiprocessing.spawn import ProcessException
 from gantools import errors
 from gantools.config import TrainConfig
 from gantools.errors import CheckpointError, ConfigError, GantoolsError, TrainingError
-from gantools.models.base import GAN, Phase
+from gantools.models.base import Model, Phase
 from gantools.nn.ema import update_average
 from gantools.train.checkpoint import load_tensors, save_tensors
-from gantools.train.data import TrainingRows
-from gantools.train.monitor import HealthMonitor, MetricsLog, Progress, TrainingReport, energy_distance
-
-LOOK_ROWS = 256  # generated per class at each look
-LOOK_CLASSES = 20  # at most this many classes are looked at, the rarest first
+from gantools.train.data import Judgement, Rows
+from gantools.train.monitor import HealthMonitor, MetricsLog, Progress, TrainingReport
 
 OnProgress = Callable[[Progress], None]
 OnCheckpoint = Callable[["Snapshot"], None]
@@ -45,7 +42,7 @@ Value = TypeVar("Value")
 class Snapshot:
     """A run as plain tensors and numbers: what a checkpoint needs to go on exactly where it was.
 
-    weights: of the model to sample from. state, counters: of the run. metrics: the log so far.
+    weights: of the model to use. state, counters: of the run. metrics: the log so far.
     """
 
     weights: dict[str, Tensor]
@@ -56,16 +53,16 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run: the model to sample from (on the CPU), the report and the metrics log."""
+    """A finished run: the model to use (on the CPU), the report and the metrics log."""
 
-    gan: GAN
+    model: Model
     report: TrainingReport
     metrics: str
 
 
 def train(
-    gan: GAN,
-    rows: TrainingRows,
+    model: Model,
+    rows: Rows,
     classes: Sequence[str],
     config: TrainConfig,
     *,
@@ -88,10 +85,10 @@ def train(
     nothing usable came out, and what the callbacks raise.
     """
     fabric = make_fabric(config)
-    job = partial(_train, gan=gan, rows=rows, classes=tuple(classes), config=config, resume=resume,
+    job = partial(_train, model=model, rows=rows, classes=tuple(classes), config=config, resume=resume,
                   on_checkpoint=on_checkpoint, tensorboard=tensorboard)  # fmt: skip
     if config.devices > 1:
-        return _in_processes(fabric, job, gan)
+        return _in_processes(fabric, job, model)
     with one_thread():
         return job(fabric, on_progress=on_progress)
 
@@ -148,7 +145,7 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def _in_processes(fabric: Fabric, job: Callable[..., Outcome], gan: GAN) -> Outcome:
+def _in_processes(fabric: Fabric, job: Callable[..., Outcome], model: Model) -> Outcome:
     """Run the job in one process per device. What comes of it travels in files: a queue would hold up large answers."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -160,7 +157,7 @@ def _in_processes(fabric: Fabric, job: Callable[..., Outcome], gan: GAN) -> Outc
             told = json.loads((folder / "error.json").read_text(encoding="utf-8"))
             raise getattr(errors, told.pop("kind"), GantoolsError)(**told) from None
         answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
-        best = copy.deepcopy(gan).requires_grad_(False).eval()
+        best = copy.deepcopy(model).requires_grad_(False).eval()
         best.load_state_dict(load_tensors(folder / "best.safetensors"))
     return Outcome(best, TrainingReport.from_json(answer["report"]), answer["metrics"])
 
@@ -176,7 +173,7 @@ def _work(fabric: Fabric, *, job: Callable[..., Outcome], folder: Path) -> None:
             (folder / "error.json").write_text(json.dumps(told), encoding="utf-8")
         raise
     if fabric.is_global_zero:
-        save_tensors(outcome.gan.state_dict(), folder / "best.safetensors")
+        save_tensors(outcome.model.state_dict(), folder / "best.safetensors")
         answer = {"report": outcome.report.to_json(), "metrics": outcome.metrics}
         (folder / "answer.json").write_text(json.dumps(answer), encoding="utf-8")
 
@@ -184,13 +181,13 @@ def _work(fabric: Fabric, *, job: Callable[..., Outcome], folder: Path) -> None:
 class Run:
     """Everything that changes during training."""
 
-    def __init__(self, gan: GAN, config: TrainConfig, device: torch.device, rank: int) -> None:
-        self.gan = gan.to(device)
-        self.average = copy.deepcopy(gan).requires_grad_(False).eval()
+    def __init__(self, model: Model, config: TrainConfig, device: torch.device, rank: int) -> None:
+        self.model = model.to(device)
+        self.average = copy.deepcopy(model).requires_grad_(False).eval()
         self.best = copy.deepcopy(self.average)
-        self.phases = tuple(gan.phases())
+        self.phases = tuple(model.phases())
         self.parameters = [
-            [p for net in phase.nets for p in getattr(gan, net).parameters() if p.requires_grad]
+            [p for net in phase.nets for p in getattr(model, net).parameters() if p.requires_grad]
             for phase in self.phases
         ]
         self.optimizers = [_optimizer(*pair) for pair in zip(self.phases, self.parameters, strict=True)]
@@ -203,11 +200,11 @@ class Run:
         self.looks_since_best = 0
 
     def average_parameters(self) -> list[Tensor]:
-        """Current parameters of the nets that samples are drawn from."""
-        return [p for net in self.gan.averaged for p in getattr(self.gan, net).parameters()]
+        """Current parameters of the nets that are averaged."""
+        return [p for net in self.model.averaged for p in getattr(self.model, net).parameters()]
 
     def snapshot(self, metrics: str) -> Snapshot:
-        state = {f"gan.{k}": v for k, v in self.gan.state_dict().items()}
+        state = {f"model.{k}": v for k, v in self.model.state_dict().items()}
         state |= {f"average.{k}": v for k, v in self.average.state_dict().items()}
         for index, optimizer in enumerate(self.optimizers):
             for parameter, slots in optimizer.state_dict()["state"].items():
@@ -230,7 +227,7 @@ class Run:
         def part(prefix: str) -> dict[str, Tensor]:
             return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
-        self.gan.load_state_dict(part("gan."))
+        self.model.load_state_dict(part("model."))
         self.average.load_state_dict(part("average."))
         self.best.load_state_dict(snapshot.weights)
         for index, optimizer in enumerate(self.optimizers):
@@ -253,8 +250,8 @@ class Run:
 def _train(
     fabric: Fabric,
     *,
-    gan: GAN,
-    rows: TrainingRows,
+    model: Model,
+    rows: Rows,
     classes: tuple[str, ...],
     config: TrainConfig,
     resume: Snapshot | None,
@@ -263,10 +260,10 @@ def _train(
     tensorboard: str | None,
 ) -> Outcome:
     rows = rows.to(fabric.device)
-    steps = config.steps or gan.options.steps
+    steps = config.steps or model.options.steps
     if fabric.world_size > 1:
-        gan = copy.deepcopy(gan)  # what a process is given on a CPU is memory that all of them share
-    run = Run(gan, config, fabric.device, fabric.global_rank)
+        model = copy.deepcopy(model)  # what a process is given on a CPU is memory that all of them share
+    run = Run(model, config, fabric.device, fabric.global_rank)
     if resume is not None:
         run.restore(resume)
         if fabric.global_rank:  # the state is the first process's; others must not draw its batches
@@ -277,7 +274,7 @@ def _train(
     saved_at = -math.inf  # the first checkpoint comes with the first line of the log
     stopped = "finished"
     totals, updates = [torch.zeros((), device=fabric.device) for _ in run.phases], [0] * len(run.phases)
-    run.gan.train()
+    run.model.train()
     try:
         while run.step < steps:
             progress = run.step / steps
@@ -291,7 +288,7 @@ def _train(
                     for _ in range(phase.repeats):
                         totals[index] += _update(fabric, run, index, rows, config.batch_size, progress)
                     updates[index] += phase.repeats
-            update_average(run.average, run.gan, gan.averaged, config.ema_decay, run.step)
+            update_average(run.average, run.model, model.averaged, config.ema_decay, run.step)
             run.step += 1
             run.seconds = time.perf_counter() - began
             if config.budget_s is not None:
@@ -304,7 +301,7 @@ def _train(
             words = ""
             if looking or not all(map(math.isfinite, losses.values())):
                 look = _look(run, rows, classes, config.seed, progress)
-                losses["energy_distance"], words = look.criterion, look.words
+                losses[look.judged.name], words = look.judged.criterion, look.words
                 if look.hopeless:
                     stopped = "unhealthy"
                 elif config.patience and run.looks_since_best >= config.patience:
@@ -329,9 +326,9 @@ def _train(
             "training broke down before it had made one usable model", remedy="; ".join(run.health.noticed)
         )
     best = run.best if run.best_step else run.average
-    if stopped != "unhealthy":  # the criterion speaks of the sampled nets alone; the others are best as they are now
+    if stopped != "unhealthy":  # the criterion speaks of the averaged nets alone; the others are best as they are now
         for name, net in best.named_children():
-            if name not in gan.averaged:
+            if name not in model.averaged:
                 net.load_state_dict(getattr(run.average, name).state_dict())
     report = TrainingReport(
         run.step, run.seconds, stopped, tuple(run.health.noticed), run.best_step or run.step, run.criterion
@@ -339,7 +336,7 @@ def _train(
     return Outcome(best.cpu(), report, log.text())
 
 
-def _update(fabric: Fabric, run: Run, index: int, rows: TrainingRows, batch_size: int, progress: float) -> Tensor:
+def _update(fabric: Fabric, run: Run, index: int, rows: Rows, batch_size: int, progress: float) -> Tensor:
     """One optimisation step of a phase. Returns its loss, detached, on the device."""
     phase, optimizer, parameters = run.phases[index], run.optimizers[index], run.parameters[index]
     batch = rows.batch(batch_size, progress, run.random)
@@ -371,38 +368,28 @@ def _share_gradients(fabric: Fabric, parameters: Sequence[Tensor]) -> None:
 
 @dataclass(frozen=True)
 class Look:
-    """What a look at the run found. criterion: mean energy distance over classes."""
+    """What a look at the run found."""
 
-    criterion: float
+    judged: Judgement
     words: str
     hopeless: bool
 
 
 @torch.no_grad()
-def _look(run: Run, rows: TrainingRows, classes: Sequence[str], seed: int, progress: float) -> Look:
-    """Sample from the averaged weights, compare with rows held out, keep the weights when they are the best so far."""
-    device = run.random.device
-    random = torch.Generator(device).manual_seed(seed + 1)
-    counts = run.gan.spec.class_counts
-    several = [k for k, n in enumerate(counts) if n >= 2] or [k for k, n in enumerate(counts) if n]
-    watched = sorted(several, key=lambda k: counts[k])[:LOOK_CLASSES]
-    label = torch.repeat_interleave(torch.tensor(watched, device=device), LOOK_ROWS)
-    generated = run.average.sample(label, random)
-    parts = zip(torch.split(generated, LOOK_ROWS), watched, strict=True)
-    measured = [energy_distance(part, rows.reference[k]) for part, k in parts]
-    criterion = float(torch.stack([distance for distance, _ in measured]).mean())
-    spread = torch.stack([spread for _, spread in measured]).tolist()
+def _look(run: Run, rows: Rows, classes: Sequence[str], seed: int, progress: float) -> Look:
+    """Judge the averaged weights on rows held out, keep them when they are the best so far."""
+    judged = rows.judge(run.average, classes, seed + 1)
     grads = [p.grad.square().sum() for p in run.average_parameters() if p.grad is not None]
     size = sum(p.numel() for p in run.average_parameters())
     gradient = math.sqrt(float(torch.stack(grads).sum()) / size) if grads else math.inf
-    healthy = all(math.isfinite(value) for value in (criterion, *spread))
+    healthy = all(math.isfinite(value) for value in (judged.criterion, *judged.spread))
     gradient = gradient if healthy or not math.isfinite(gradient) else math.nan
-    words, hopeless = run.health.look(progress, spread, [classes[k] for k in watched], gradient)
+    words, hopeless = run.health.look(progress, judged.spread, judged.watched, gradient)
     run.looks_since_best += 1
-    if healthy and criterion < run.criterion:
-        run.criterion, run.best_step, run.looks_since_best = criterion, run.step, 0
+    if healthy and judged.criterion < run.criterion:
+        run.criterion, run.best_step, run.looks_since_best = judged.criterion, run.step, 0
         run.best.load_state_dict(run.average.state_dict())
-    return Look(criterion, words, hopeless)
+    return Look(judged, words, hopeless)
 
 
 def _agreed(fabric: Fabric, value: Value) -> Value:

@@ -15,7 +15,7 @@ from gantools.config import TrainConfig
 from gantools.models.base import Batch
 from gantools.registry import discover
 
-MODELS = sorted(discover())
+MODELS = sorted(name for name, cls in discover().items() if cls.purpose == "generate")
 TRAIN = TrainConfig(steps=12, batch_size=16, eval_every=6, log_every=3, seed=3)
 
 

@@ -110,7 +110,7 @@ def test_divergence_stops_the_run_with_the_last_good_weights() -> None:
     assert outcome.report.stopped == "unhealthy"
     assert outcome.report.steps <= 60 and outcome.report.best_step <= 50
     assert "learning rate" in outcome.report.health[0]
-    assert all(torch.isfinite(p).all() for p in outcome.gan.parameters())
+    assert all(torch.isfinite(p).all() for p in outcome.model.parameters())
 
 
 def test_a_run_that_never_worked_is_an_error() -> None:
@@ -361,4 +361,4 @@ def test_two_processes_train_one_model() -> None:
     gan = ConditionalGAN(spec, ConditionalGAN.Options(width=16, noise_dim=8))
     outcome = train(gan, rows(), ("x", "y"), TrainConfig(steps=20, device="cpu", devices=2, eval_every=10))
     assert outcome.report.stopped == "finished" and outcome.report.steps == 20
-    assert all(torch.isfinite(p).all() for p in outcome.gan.parameters())
+    assert all(torch.isfinite(p).all() for p in outcome.model.parameters())

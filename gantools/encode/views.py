@@ -1,0 +1,120 @@
+"""Two views of a row in which distances mean something, for telling what does not belong.
+
+*Standard*: numbers in standard deviations from the mean, so that a far value is far. Beyond REACH deviations distance
+grows with the logarithm, so that one wild cell does not drown all others. *Ranked*: numbers by where they stand among
+the training values, as `TableEncoder` scores them, so that a crowded range is as wide as an empty one; values outside
+what was seen go on growing with the logarithm. Each view is blind where the other sees.
+
+Categories are one-hot blocks in both. In the standard view levels are weighed by how rare they are and a block has
+variance 1 like a number (the chi-square metric of multiple correspondence analysis; Greenacre 2017, chapter 18); in the
+ranked view any two levels are equally far apart. A level never seen is a block of zeros: like no row of the memory.
+A missing cell in a column that had some is a level of its own; where there was none it counts as a value below all seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gantools.data.raw import Raw
+from gantools.encode.table import TableEncoder
+
+REACH = 5.0  # standard deviations up to which distance is linear
+UNHEARD = 5.0  # what a value counts in a column that had one value only, in standard deviations
+RAREST = 1e-3  # share below which a level counts as if it had this share
+
+
+class RowViews(nn.Module):
+    """Raw rows to the two views. Build it with `RowViews.fit`."""
+
+    mean: Tensor  # [n_numeric] float64
+    spread: Tensor  # [n_numeric] float64 standard deviation, 0 where there is one value only
+    has_missing: Tensor  # [n_numeric] bool
+    level_share: Tensor  # [n_levels] float32, share of each place of the one-hot blocks
+
+    def __init__(self, encoder: TableEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        c = encoder.layout.n_numeric
+        for name in ("mean", "spread"):
+            self.register_buffer(name, torch.zeros(c, dtype=torch.float64))
+        self.register_buffer("has_missing", torch.zeros(c, dtype=torch.bool))
+        self.register_buffer("level_share", torch.zeros(encoder.layout.n_levels))
+        blocks = encoder.layout.blocks
+        size = torch.repeat_interleave(torch.tensor(blocks, dtype=torch.int64), torch.tensor(blocks, dtype=torch.int64))
+        self.register_buffer("block_size", size.float(), persistent=False)
+
+    @classmethod
+    def fit(cls, encoder: TableEncoder, raw: Raw) -> RowViews:
+        """encoder: fitted on rows like these. raw: the training rows."""
+        views = cls(encoder)
+        numbers = torch.from_numpy(np.array(raw.numbers))
+        known = ~torch.isnan(numbers)
+        count = known.sum(0).clamp(min=1)
+        views.mean.copy_(torch.where(known, numbers, 0.0).sum(0) / count)
+        deviation = torch.where(known, numbers - views.mean, 0.0)
+        views.spread.copy_((deviation.square().sum(0) / count).sqrt())
+        views.spread[encoder.low == encoder.high] = 0.0
+        views.has_missing.copy_(~known.all(0))
+        if encoder.layout.blocks:
+            place = encoder.positions(torch.from_numpy(np.array(raw.codes))) - encoder.layout.n_numeric
+            seen = torch.bincount(place[place >= 0].reshape(-1), minlength=encoder.layout.n_levels)
+            views.level_share.copy_(seen / max(1, len(raw)))
+        return views
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Of the standard and of the ranked view."""
+        return 2 * self.encoder.layout.n_numeric + self.encoder.layout.n_levels, self.encoder.layout.width
+
+    def forward(self, numbers: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """numbers: [N, n_numeric] float64, codes: [N, n_blocks] int64. Returns (standard, ranked), float32."""
+        encoded = self.encoder(numbers, codes)
+        levels = encoded[:, self.encoder.layout.n_numeric :]
+        missing = torch.isnan(numbers)
+        low, high = self.encoder.low, self.encoder.high
+        value = torch.where(missing, torch.where(self.has_missing, self.mean, low), numbers)
+        unexpected = (missing & ~self.has_missing).double()
+        scale = torch.where(self.spread > 0, self.spread, 1.0)
+
+        def deviations(x: Tensor) -> Tensor:
+            return torch.where(self.spread > 0, x / scale, UNHEARD * torch.sign(x))
+
+        absent = (missing & self.has_missing).float() * 2.0
+        standard = torch.cat([
+            _squash(deviations(value - self.mean) - REACH * unexpected).float(),
+            absent,
+            self._by_rarity(levels),
+        ], 1)  # fmt: skip
+        beyond = deviations((value - high).clamp(min=0.0)) - deviations((low - value).clamp(min=0.0))
+        beyond = beyond - REACH * unexpected
+        scores = encoded[:, : self.encoder.layout.n_numeric] + (torch.sign(beyond) * torch.log1p(beyond.abs())).float()
+        return standard, torch.cat([scores, levels], 1)
+
+    def _by_rarity(self, levels: Tensor) -> Tensor:
+        share = self.level_share.clamp(RAREST, 1 - RAREST)
+        return levels / (share * (1 - share) * self.block_size).sqrt()
+
+    def column_of(self) -> tuple[Tensor, Tensor]:
+        """Per place of the standard and of the ranked view, its column: numbers first, then the blocks. [width] each"""
+        c, blocks = self.encoder.layout.n_numeric, self.encoder.layout.blocks
+        number = torch.arange(c)
+        level = c + torch.repeat_interleave(torch.arange(len(blocks)), torch.tensor(blocks, dtype=torch.int64))
+        return torch.cat([number, number, level]), torch.cat([number, level])
+
+    def to_json(self) -> dict[str, Any]:
+        """The shape; with its weights the views can be built again."""
+        return self.encoder.to_json()
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> RowViews:
+        return cls(TableEncoder.from_json(document))
+
+
+def _squash(x: Tensor) -> Tensor:
+    """Linear up to REACH, then logarithmic, smoothly."""
+    return torch.sign(x) * torch.where(x.abs() > REACH, REACH + torch.log1p((x.abs() - REACH).clamp(min=0.0)), x.abs())

@@ -1,0 +1,138 @@
+"""From raw rows to one number: views, memory, detector and what is usual of each measure, as one module.
+
+Every measure is a logarithm of a distance from normal, standardised by its mean and standard deviation over normal rows
+that were held out. Measures that answer the same question make a group, and a group's answer is
+
+    remembered  how far from the remembered rows, at three scales in both views: the largest
+    relative    how far against what is usual nearby: the mean of both views
+    learned     how badly the generator restores the row, at each noise level, and how abnormal the critic finds it:
+                the largest
+
+The abnormality is the mean of the groups' answers, each standardised again: what two of them see weighs more than what
+one sees, but what one sees clearly is enough. The score is its softplus: above zero, about 0.7 for a usual row, and far
+out the number of standard deviations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gantools.encode.views import RowViews
+from gantools.models.base import Detector
+from gantools.score.memory import MEASURES, Memory
+
+N_DISTANCES = MEASURES.index("relative")
+TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Measures:
+    """remembered: [N, 6]. relative: [N, 2]. learned: [n_folds, N, n_levels (+ 1 with a critic)]."""
+
+    remembered: Tensor
+    relative: Tensor
+    learned: Tensor
+
+
+class Gauge(nn.Module):
+    """Raw rows to abnormality. Build it and then `settle` it on normal rows."""
+
+    usual_error: Tensor  # [n_folds, n_levels, width] mean squared error of held-out normal rows
+    remembered_scale: Tensor  # [2, 6] mean and standard deviation of each measure
+    relative_scale: Tensor  # [2, 2]
+    learned_scale: Tensor  # [2, n_folds, n_learned]
+    group_scale: Tensor  # [2, 3]
+
+    def __init__(self, views: RowViews, detector: Detector, n_remembered: int) -> None:
+        super().__init__()
+        self.views, self.detector = views, detector
+        self.memories = nn.ModuleList(Memory(n_remembered, width) for width in views.widths)
+        folds, levels, width = detector.n_folds, detector.n_levels, views.widths[0]
+        self.register_buffer("usual_error", torch.ones(folds, levels, width))
+        n_learned = levels + (detector.verdict(torch.zeros(1, width, device="cpu")) is not None)
+        for name, *shape in (
+            ("remembered_scale", 2 * N_DISTANCES),
+            ("relative_scale", 2),
+            ("learned_scale", folds, n_learned),
+            ("group_scale", 3),
+        ):
+            scale = torch.stack([torch.zeros(*shape), torch.ones(*shape)])
+            self.register_buffer(name, scale)
+
+    def remember(self, standard: Tensor, ranked: Tensor) -> None:
+        """Fill the memory with normal rows [n_remembered, width] of each view."""
+        self.memories = nn.ModuleList([Memory.of(standard), Memory.of(ranked)])
+
+    def settle(self, standard: Tensor, ranked: Tensor, fold: Tensor) -> Tensor:
+        """Learn what is usual, from normal rows of both views and the fold [N] that each was held out in.
+
+        Returns their abnormality [N], by nets that did not see them.
+        """
+        folds = range(self.detector.n_folds)
+        errors = self.detector.errors(standard)
+        for k in folds:
+            mine = fold == k if bool((fold == k).any()) else torch.ones_like(fold, dtype=torch.bool)
+            self.usual_error[k] = errors[k][:, mine].mean(1) + TINY
+        measures = self.measure(standard, ranked)
+        self.remembered_scale.copy_(_scale(measures.remembered))
+        self.relative_scale.copy_(_scale(measures.relative))
+        for k in folds:
+            mine = fold == k if bool((fold == k).any()) else torch.ones_like(fold, dtype=torch.bool)
+            self.learned_scale[:, k] = _scale(measures.learned[k][mine])
+        rows = torch.arange(len(fold), device=fold.device)
+        learned = self._learned(measures.learned)[fold, rows]
+        groups = self._groups(measures, learned)
+        self.group_scale.copy_(_scale(groups))
+        return _standardised(groups, self.group_scale).mean(1)
+
+    def measure(self, standard: Tensor, ranked: Tensor) -> Measures:
+        """All measures of rows [N, width] of both views."""
+        seen = [memory(x) for memory, x in zip(self.memories, (standard, ranked), strict=True)]
+        remembered = torch.cat([x[:, :N_DISTANCES] for x in seen], 1)
+        relative = torch.stack([x[:, N_DISTANCES] for x in seen], 1)
+        errors = self.detector.errors(standard)  # [folds, levels, N, width]
+        learned = ((errors / self.usual_error.unsqueeze(2)).mean(3) + TINY).log().transpose(1, 2)
+        verdict = self.detector.verdict(standard)
+        if verdict is not None:
+            learned = torch.cat([learned, verdict.unsqueeze(2)], 2)
+        return Measures(remembered, relative, learned)
+
+    def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
+        """Raw rows, as `RowViews` takes them, to their abnormality [N] float32."""
+        return self.abnormality(*self.views(numbers, codes))
+
+    def abnormality(self, standard: Tensor, ranked: Tensor) -> Tensor:
+        """Rows of both views [N, width] to their abnormality [N]."""
+        measures = self.measure(standard, ranked)
+        groups = self._groups(measures, self._learned(measures.learned).mean(0))
+        return _standardised(groups, self.group_scale).mean(1)
+
+    def _learned(self, learned: Tensor) -> Tensor:
+        mean, deviation = self.learned_scale
+        return (learned - mean.unsqueeze(1)) / deviation.unsqueeze(1)
+
+    def _groups(self, measures: Measures, learned: Tensor) -> Tensor:
+        """learned: [N, n_learned], standardised. Returns [N, 3]."""
+        return torch.stack([
+            _standardised(measures.remembered, self.remembered_scale).amax(1),
+            _standardised(measures.relative, self.relative_scale).mean(1),
+            learned.amax(1),
+        ], 1)  # fmt: skip
+
+
+def score_of(abnormality: Tensor) -> Tensor:
+    """The anomaly score, above 0, of an abnormality; float64, so that no two that differ become one."""
+    return F.softplus(abnormality.double())
+
+
+def _scale(x: Tensor) -> Tensor:
+    """Mean and standard deviation of each column of x [N, C]: [2, C]."""
+    return torch.stack([x.mean(0), x.std(0, correction=0).clamp(min=TINY)])
+
+
+def _standardised(x: Tensor, scale: Tensor) -> Tensor:
+    return (x - scale[0]) / scale[1]
