@@ -127,9 +127,9 @@ def score(
 ) -> None:
     """Say for every row of the table DATA (CSV or Parquet) how far it is from normal.
 
-    The output holds the rows of DATA, unchanged, and behind them 'anomaly_score' (1: as far from normal as a usual
-    row), 'p_value' (share of normal rows at least as far) and 'is_anomaly'. Without --train and --from what is normal
-    is learned from DATA itself.
+    The output holds the rows of DATA, unchanged, and behind them 'anomaly_score' (about 0.7 for a usual row, far out
+    the number of standard deviations), 'p_value' (share of normal rows at least as far from normal) and 'is_anomaly'.
+    Without --train and --from what is normal is learned from DATA itself.
     """
     if normal is not None and source is not None:
         raise click.UsageError("--train and --from exclude each other", context)

@@ -259,8 +259,8 @@ def _distribution(tally: ScoreTally, threshold: float) -> str:
     line = f'<line x1="{cut:.1f}" x2="{cut:.1f}" y1="0" y2="{height}"/>' if inside else ""
     where = f"threshold {threshold:.3g}" if np.isfinite(threshold) else "no threshold: nothing is called anomalous"
     about = (
-        "Every row's anomaly score: 1 is as far from normal as a usual row. The axis is logarithmic and a bar's height "
-        "is the square root of its share of the rows, so that rare rows can be seen."
+        "Every row's anomaly score: about 0.7 for a usual row, and far out the number of standard deviations. The axis "
+        "is logarithmic and a bar's height is the square root of its share of the rows, so that rare rows can be seen."
     )
     counts = f"{tally.n_rows - tally.n_anomalous:,} rows called normal, {tally.n_anomalous:,} called anomalous"
     return (
