@@ -28,7 +28,7 @@ from gantools.score.scorer import AnomalyScorer
 if TYPE_CHECKING:
     from gantools.train.monitor import Progress
 
-TRAINING_ROWS = 100_000
+TRAINING_ROWS = 50_000
 TRAINING_CELLS = 2**23  # wide tables are learned from fewer rows
 FALSE_ALARMS = 0.01
 CONTAMINATION = 0.05  # of a table that is learned from itself
