@@ -25,6 +25,7 @@ from gantools.encode.table import TableEncoder
 
 REACH = 5.0  # standard deviations up to which distance is linear
 UNHEARD = 5.0  # what a value counts in a column that had one value only, in standard deviations
+ABSENT = 2.0  # what a missing cell counts in the standard view, beside standing at the mean
 RAREST = 1e-3  # share below which a level counts as if it had this share
 
 
@@ -34,15 +35,18 @@ class RowViews(nn.Module):
     mean: Tensor  # [n_numeric] float64
     spread: Tensor  # [n_numeric] float64 standard deviation, 0 where there is one value only
     has_missing: Tensor  # [n_numeric] bool
+    lacking: Tensor  # [n_lacking] int64, the columns that have missing cells
     level_share: Tensor  # [n_levels] float32, share of each place of the one-hot blocks
 
-    def __init__(self, encoder: TableEncoder) -> None:
+    def __init__(self, encoder: TableEncoder, n_lacking: int) -> None:
+        """n_lacking: numeric columns that have missing cells."""
         super().__init__()
         self.encoder = encoder
         c = encoder.layout.n_numeric
         for name in ("mean", "spread"):
             self.register_buffer(name, torch.zeros(c, dtype=torch.float64))
         self.register_buffer("has_missing", torch.zeros(c, dtype=torch.bool))
+        self.register_buffer("lacking", torch.zeros(n_lacking, dtype=torch.int64))
         self.register_buffer("level_share", torch.zeros(encoder.layout.n_levels))
         blocks = encoder.layout.blocks
         size = torch.repeat_interleave(torch.tensor(blocks, dtype=torch.int64), torch.tensor(blocks, dtype=torch.int64))
@@ -51,9 +55,11 @@ class RowViews(nn.Module):
     @classmethod
     def fit(cls, encoder: TableEncoder, raw: Raw) -> RowViews:
         """encoder: fitted on rows like these. raw: the training rows."""
-        views = cls(encoder)
         numbers = torch.from_numpy(np.array(raw.numbers))
         known = ~torch.isnan(numbers)
+        lacking = torch.nonzero(~known.all(0)).squeeze(1)
+        views = cls(encoder, len(lacking))
+        views.lacking.copy_(lacking)
         count = known.sum(0).clamp(min=1)
         views.mean.copy_(torch.where(known, numbers, 0.0).sum(0) / count)
         deviation = torch.where(known, numbers - views.mean, 0.0)
@@ -69,7 +75,7 @@ class RowViews(nn.Module):
     @property
     def widths(self) -> tuple[int, int]:
         """Of the standard and of the ranked view."""
-        return 2 * self.encoder.layout.n_numeric + self.encoder.layout.n_levels, self.encoder.layout.width
+        return self.encoder.layout.width + len(self.lacking), self.encoder.layout.width
 
     def forward(self, numbers: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """numbers: [N, n_numeric] float64, codes: [N, n_blocks] int64. Returns (standard, ranked), float32."""
@@ -84,7 +90,7 @@ class RowViews(nn.Module):
         def deviations(x: Tensor) -> Tensor:
             return torch.where(self.spread > 0, x / scale, UNHEARD * torch.sign(x))
 
-        absent = (missing & self.has_missing).float() * 2.0
+        absent = missing[:, self.lacking].float() * ABSENT
         standard = torch.cat([
             _squash(deviations(value - self.mean) - REACH * unexpected).float(),
             absent,
@@ -102,17 +108,19 @@ class RowViews(nn.Module):
     def column_of(self) -> tuple[Tensor, Tensor]:
         """Per place of the standard and of the ranked view, its column: numbers first, then the blocks. [width] each"""
         c, blocks = self.encoder.layout.n_numeric, self.encoder.layout.blocks
-        number = torch.arange(c)
+        number = torch.arange(c, device=self.lacking.device)
         level = c + torch.repeat_interleave(torch.arange(len(blocks)), torch.tensor(blocks, dtype=torch.int64))
-        return torch.cat([number, number, level]), torch.cat([number, level])
+        level = level.to(number.device)
+        return torch.cat([number, self.lacking, level]), torch.cat([number, level])
 
     def to_json(self) -> dict[str, Any]:
         """The shape; with its weights the views can be built again."""
-        return self.encoder.to_json()
+        return {**self.encoder.to_json(), "n_lacking": len(self.lacking)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RowViews:
-        return cls(TableEncoder.from_json(document))
+        """Views of that shape, their weights still to be loaded."""
+        return cls(TableEncoder.from_json(document), int(document["n_lacking"]))
 
 
 def _squash(x: Tensor) -> Tensor:

@@ -86,7 +86,7 @@ def _by_column(gauge: Gauge, views: list[Tensor], n_columns: int) -> Tensor:
     parts = views[0].new_zeros((cast(Memory, gauge.memories[0]).n_rows, n_columns))
     for view, column, memory in zip(views, gauge.views.column_of(), gauge.memories, strict=True):
         memory = cast(Memory, memory)
-        away = (view - memory.centre - memory.rows[: memory.n_rows]).square()
+        away = (view - memory.centre - memory.rows()).square()
         parts.index_add_(1, column.to(view.device), away)
     return parts
 

@@ -18,16 +18,16 @@ from torch import Tensor, nn
 
 NEIGHBOURS = 5
 GROUP = 32  # remembered rows per group in the search: nearest groups first, then nearest rows in them
-SAMPLE = 1024  # remembered rows that the blurred likelihood is measured on
+SAMPLE = 512  # remembered rows that the blurred likelihood is measured on
 COINCIDES = 1e-5  # squared distance, against the row's own squared length plus one, below which two rows are the same
+FAR = 1e30  # squared distance of what is no row
 MEASURES = ("near", "blurred", "far", "relative")
 
 
 class Memory(nn.Module):
     """Remembered rows of one view. Build it with `Memory.of`."""
 
-    rows: Tensor  # [M, width], less their mean; M is a multiple of the number of groups
-    squared: Tensor  # [M] squared lengths; infinite for the padding
+    keys: Tensor  # [width + 1, M] the remembered rows less their mean, times -2, and their squared lengths below
     centre: Tensor  # [width]
     usual: Tensor  # [M] mean distance of each to its neighbours
     floor: Tensor  # [] squared distance added before logarithms
@@ -37,9 +37,8 @@ class Memory(nn.Module):
         super().__init__()
         self.n_rows = n_rows
         self.n_groups = max(1, min(n_rows, max(NEIGHBOURS + 1, n_rows // GROUP)))
-        size = -(-n_rows // self.n_groups) * self.n_groups
-        self.register_buffer("rows", torch.zeros(size, width))
-        self.register_buffer("squared", torch.full((size,), torch.inf))
+        size = -(-n_rows // self.n_groups) * self.n_groups  # the padding is infinitely far away
+        self.register_buffer("keys", torch.cat([torch.zeros(width, size), torch.full((1, size), FAR)]))
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("usual", torch.ones(size))
         self.register_buffer("floor", torch.zeros(()))
@@ -48,60 +47,64 @@ class Memory(nn.Module):
     @classmethod
     def of(cls, rows: Tensor) -> Memory:
         """rows: [M, width], at least two."""
-        memory = cls(*rows.shape)
+        n, width = rows.shape
+        memory = cls(n, width).to(rows.device)
         memory.centre.copy_(rows.mean(0))
         centred = rows - memory.centre
-        n = len(rows)
-        memory.rows[:n] = centred
-        memory.squared[:n] = centred.square().sum(1)
-        memory.variance.copy_(memory.squared[:n].mean())
-        squared = torch.cat([memory.search(chunk)[0] for chunk in centred.split(1024)])
-        mean = squared.mean(1)
-        memory.floor.copy_(1e-3 * mean.median() + 1e-9)
-        memory.usual[:n] = (squared + memory.floor).sqrt().mean(1)
+        squared = centred.square().sum(1)
+        memory.keys[:width, :n] = -2 * centred.T
+        memory.keys[width, :n] = squared
+        memory.variance.copy_(squared.mean())
+        found = [memory.search(chunk) for chunk in centred.split(1024)]
+        nearest = torch.cat([squared for squared, _, _ in found])
+        memory.floor.copy_(1e-3 * nearest.mean(1).median() + 1e-9)
+        memory.usual[:n] = (nearest + memory.floor).sqrt().mean(1)
         return memory
+
+    def rows(self) -> Tensor:
+        """The remembered rows [n_rows, width], less their mean."""
+        return self.keys[:-1, : self.n_rows].T / -2
 
     def forward(self, x: Tensor) -> Tensor:
         """How far rows x [N, width] are, as logarithms of squared distances: [N, 4] as in MEASURES."""
         x = x - self.centre
-        squared, index, distance = self.search(x)
-        usual = self.usual[index]
+        length = x.square().sum(1)
+        squared, index, offset = self.search(x)
         near = squared.mean(1)
-        far = x.square().sum(1) + self.variance
         here = (squared + self.floor).sqrt().mean(1)
-        relative = 2 * (here.log() - usual.mean(1).log())
         return torch.stack([
             (near + self.floor).log(),
-            (self._blurred(x, distance, squared[:, 0]) + self.floor).log(),
-            (far + self.floor).log(),
-            relative,
+            (self._blurred(length, offset, squared[:, 0]) + self.floor).log(),
+            (length + self.variance + self.floor).log(),
+            2 * (here.log() - self.usual[index].mean(1).log()),
         ], 1)  # fmt: skip
 
     def search(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The nearest remembered rows of x [N, width], centred.
 
         Returns squared distances [N, k], ascending, and indices [N, k], k = NEIGHBOURS or as many as there are; and
-        squared distances [N, M] to all. Exact: no nearest row can be outside the groups whose nearest rows are nearest.
+        squared distances to all less the squared length of x [N, M]. Exact: no nearest row can be outside the groups
+        whose nearest rows are nearest.
         """
         k = min(NEIGHBOURS, self.n_rows - 1)
-        own = x.square().sum(1, keepdim=True)
-        distance = torch.addmm(self.squared + own, x, self.rows.T, alpha=-2.0).clamp(min=0.0)
-        grouped = distance.reshape(len(x), -1, self.n_groups)
+        length = x.square().sum(1, keepdim=True)
+        offset = torch.addmm(self.keys[-1], x, self.keys[:-1])
+        grouped = offset.reshape(len(x), -1, self.n_groups)
         nearest_groups = grouped.amin(1).topk(min(k + 1, self.n_groups), 1, largest=False).indices
-        offset = torch.arange(grouped.shape[1], device=x.device) * self.n_groups
-        candidates = (nearest_groups.unsqueeze(2) + offset).reshape(len(x), -1)
-        squared, place = distance.gather(1, candidates).topk(k + 1, 1, largest=False)
-        index = candidates.gather(1, place)
-        itself = squared[:, :1] <= COINCIDES * (own + 1)
+        first = torch.arange(grouped.shape[1], device=x.device) * self.n_groups
+        candidates = (nearest_groups.unsqueeze(2) + first).reshape(len(x), -1)
+        nearest, place = offset.gather(1, candidates).topk(k + 1, 1, largest=False)
+        squared, index = (nearest + length).clamp(min=0.0), candidates.gather(1, place)
+        itself = squared[:, :1] <= COINCIDES * (length + 1)
         return (
             torch.where(itself, squared[:, 1:], squared[:, :-1]),
             torch.where(itself, index[:, 1:], index[:, :-1]),
-            distance,
+            offset,
         )
 
-    def _blurred(self, x: Tensor, distance: Tensor, nearest: Tensor) -> Tensor:
+    def _blurred(self, length: Tensor, offset: Tensor, nearest: Tensor) -> Tensor:
         """-2 log of the mean, over remembered rows, of exp(-squared distance / 2): noise of one standard deviation."""
-        some = distance[:, : min(SAMPLE, self.n_rows)]
-        itself = some.amin(1) <= COINCIDES * (x.square().sum(1) + 1)
-        weight = torch.exp((nearest.unsqueeze(1) - some).clamp(max=0.0) / 2).sum(1) - itself.float()
+        some = offset[:, : min(SAMPLE, self.n_rows)]
+        itself = some.amin(1) + length <= COINCIDES * (length + 1)
+        weight = torch.exp(((nearest - length).unsqueeze(1) - some).clamp(max=0.0) / 2).sum(1) - itself.float()
         return (nearest - 2 * ((1 + weight.clamp(min=0.0)) / (some.shape[1] + 1)).log()).clamp(min=0.0)

@@ -265,7 +265,7 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         columns = (*self.schema_.numeric, *self.schema_.categorical)
         parts = [self._explained(raw.take(part)).contribution for part in _chunks(len(raw), 256)]
         found = pd.DataFrame(np.concatenate(parts), columns=list(columns), index=frame.index)
-        return found.reindex(columns=[name for name in self.schema_.names], fill_value=0.0)
+        return found.reindex(columns=list(self.schema_.names), fill_value=0.0)
 
     def assess(self, frame: pd.DataFrame, explain: bool | Literal["flagged"] = False) -> pd.DataFrame:
         """Scores, p-values and verdicts of rows, and the reasons in words, in one go.
