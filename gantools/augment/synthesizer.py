@@ -21,7 +21,7 @@ from gantools.data.raw import Raw, codes_to_labels, from_raw, labels_to_codes, t
 from gantools.data.schema import Schema, infer_schema
 from gantools.encode.table import TableEncoder
 from gantools.errors import CheckpointError, ConfigError, DataError
-from gantools.models.base import GAN, DataSpec
+from gantools.models.base import GAN, DataSpec, GANOptions
 from gantools.train.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
 from gantools.train.data import TrainingRows
 from gantools.train.loop import Snapshot, one_thread, resolve_device, train
@@ -81,7 +81,7 @@ class Synthesizer:
         TrainingError when nothing usable came out.
         """
         cls = _generator_class(self.model)
-        options = build(cls.Options, self.options)
+        options = cast(GANOptions, build(cls.Options, self.options))
         folder = None if folder is None else Path(folder)
         if self.train.tensorboard and folder is None:
             raise ConfigError("needs a folder to write to", where="tensorboard", remedy="give `fit` a folder")
@@ -121,7 +121,8 @@ class Synthesizer:
             on_checkpoint=partial(self._keep, folder, fingerprint) if folder is not None else None,
             tensorboard=f"{folder.resolve()}.tensorboard" if self.train.tensorboard and folder is not None else None,
         )
-        self.gan_, self.report_, self._metrics = outcome.model.eval(), outcome.report, outcome.metrics
+        self.gan_ = cast(GAN, outcome.model).eval()
+        self.report_, self._metrics = outcome.report, outcome.metrics
         if folder is not None and self.report_.stopped != "interrupted":
             self.save(folder)
         return self.to(self.train.device)

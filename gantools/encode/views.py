@@ -8,7 +8,8 @@ what was seen go on growing with the logarithm. Each view is blind where the oth
 Categories are one-hot blocks in both. In the standard view levels are weighed by how rare they are and a block has
 variance 1 like a number (the chi-square metric of multiple correspondence analysis; Greenacre 2017, chapter 18); in the
 ranked view any two levels are equally far apart. A level never seen is a block of zeros: like no row of the memory.
-A missing cell in a column that had some is a level of its own; where there was none it counts as a value below all seen.
+A missing cell in a column that had some is a level of its own; where there was none it counts as a value below all
+seen.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class RowViews(nn.Module):
     has_missing: Tensor  # [n_numeric] bool
     lacking: Tensor  # [n_lacking] int64, the columns that have missing cells
     level_share: Tensor  # [n_levels] float32, share of each place of the one-hot blocks
+    block_size: Tensor  # [n_levels] float32, places of the block that each is in
 
     def __init__(self, encoder: TableEncoder, n_lacking: int) -> None:
         """n_lacking: numeric columns that have missing cells."""
@@ -63,7 +65,8 @@ class RowViews(nn.Module):
         count = known.sum(0).clamp(min=1)
         views.mean.copy_(torch.where(known, numbers, 0.0).sum(0) / count)
         deviation = torch.where(known, numbers - views.mean, 0.0)
-        views.spread.copy_((deviation.square().sum(0) / count).sqrt())
+        largest = deviation.abs().amax(0).clamp(min=torch.finfo(torch.float64).tiny)  # squares of 1e200 overflow
+        views.spread.copy_(largest * ((deviation / largest).square().sum(0) / count).sqrt())
         views.spread[encoder.low == encoder.high] = 0.0
         views.has_missing.copy_(~known.all(0))
         if encoder.layout.blocks:

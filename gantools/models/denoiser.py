@@ -16,8 +16,9 @@ All of it exists once per fold and is computed side by side.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -80,7 +81,7 @@ class Denoiser(Detector):
 
     def phases(self) -> Sequence[Phase]:
         o = self.options
-        common = {"lr": o.lr, "betas": (0.9, 0.99), "weight_decay": o.weight_decay}
+        common: dict[str, Any] = {"lr": o.lr, "betas": (0.9, 0.99), "weight_decay": o.weight_decay}
         generator = Phase("generator", ("generator",), self.train_generator, **common)
         if self.critic is None:
             return (generator,)
@@ -157,7 +158,7 @@ class FoldedNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x: [n_folds, N, n_inputs]. Returns [n_folds, N, n_outputs]."""
         h = self.first(x)
-        for inner, outer in self.blocks:
+        for inner, outer in cast(Iterable[nn.ModuleList], self.blocks):
             h = h + outer(F.silu(inner(F.layer_norm(h, h.shape[-1:]))))
         return self.last(F.layer_norm(h, h.shape[-1:]))
 

@@ -15,6 +15,7 @@ out the number of standard deviations.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +28,7 @@ from gantools.score.memory import MEASURES, Memory
 
 N_DISTANCES = MEASURES.index("relative")
 TINY = 1e-6
+CHUNK_ROWS = 1024  # rows measured at a time: their distances to the memory stay in the cache
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,17 @@ class Gauge(nn.Module):
 
         Returns their abnormality [N], by nets that did not see them.
         """
-        folds = range(self.detector.n_folds)
-        errors = self.detector.errors(standard)
-        for k in folds:
-            mine = fold == k if bool((fold == k).any()) else torch.ones_like(fold, dtype=torch.bool)
-            self.usual_error[k] = errors[k][:, mine].mean(1) + TINY
-        measures = self.measure(standard, ranked)
+        own = torch.stack([fold == k for k in range(self.detector.n_folds)])  # [n_folds, N]
+        own |= ~own.any(1, keepdim=True)  # a fold without rows is judged on all
+        total = torch.zeros_like(self.usual_error)
+        for x, mine in zip(torch.split(standard, CHUNK_ROWS), torch.split(own, CHUNK_ROWS, 1), strict=True):
+            total += torch.einsum("flnw,fn->flw", self.detector.errors(x), mine.float())
+        self.usual_error.copy_(total / own.sum(1).reshape(-1, 1, 1) + TINY)
+        parts = zip(torch.split(standard, CHUNK_ROWS), torch.split(ranked, CHUNK_ROWS), strict=True)
+        measures = _joined([self.measure(*views) for views in parts])
         self.remembered_scale.copy_(_scale(measures.remembered))
         self.relative_scale.copy_(_scale(measures.relative))
-        for k in folds:
-            mine = fold == k if bool((fold == k).any()) else torch.ones_like(fold, dtype=torch.bool)
+        for k, mine in enumerate(own):
             self.learned_scale[:, k] = _scale(measures.learned[k][mine])
         rows = torch.arange(len(fold), device=fold.device)
         learned = self._learned(measures.learned)[fold, rows]
@@ -112,7 +115,7 @@ class Gauge(nn.Module):
         return _standardised(groups, self.group_scale).mean(1)
 
     def _learned(self, learned: Tensor) -> Tensor:
-        mean, deviation = self.learned_scale
+        mean, deviation = self.learned_scale[0], self.learned_scale[1]
         return (learned - mean.unsqueeze(1)) / deviation.unsqueeze(1)
 
     def _groups(self, measures: Measures, learned: Tensor) -> Tensor:
@@ -127,6 +130,14 @@ class Gauge(nn.Module):
 def score_of(abnormality: Tensor) -> Tensor:
     """The anomaly score, above 0, of an abnormality; float64, so that no two that differ become one."""
     return F.softplus(abnormality.double())
+
+
+def _joined(parts: Sequence[Measures]) -> Measures:
+    return Measures(
+        torch.cat([part.remembered for part in parts]),
+        torch.cat([part.relative for part in parts]),
+        torch.cat([part.learned for part in parts], 1),
+    )
 
 
 def _scale(x: Tensor) -> Tensor:

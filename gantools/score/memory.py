@@ -55,7 +55,7 @@ class Memory(nn.Module):
         memory.keys[:width, :n] = -2 * centred.T
         memory.keys[width, :n] = squared
         memory.variance.copy_(squared.mean())
-        found = [memory.search(chunk) for chunk in centred.split(1024)]
+        found = [memory.search(chunk) for chunk in torch.split(centred, 1024)]
         nearest = torch.cat([squared for squared, _, _ in found])
         memory.floor.copy_(1e-3 * nearest.mean(1).median() + 1e-9)
         memory.usual[:n] = (nearest + memory.floor).sqrt().mean(1)
