@@ -5,6 +5,8 @@ a difference is both beyond chance (in a large file any trifle is) and large. Pe
 tables' counts, both of which are samples, with Holm's correction over the columns (Holm 1979), and the population
 stability index, sum of (new - trained) * ln(new / trained) over the bins, for the size. Over all columns: the share of
 rows with a low p-value, which also sees what no single column shows.
+
+Time goes on, so that later rows have later dates: of a datetime only the share of missing cells is compared.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ ODD = 0.05  # p-value up to which a row counts as odd
 LARGE_ODDS = 3.0  # so many times more odd rows than expected are many
 LESS = 0.9  # what a part of the rows that has shrunk counts for in words against one that has grown
 MOST_WORDS = 8  # columns that `Drift.words` names
+ALL = np.array([-1, 1]) * np.finfo(np.float64).max  # edges of a bin that holds every number
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,10 @@ class Reference:
 
     schema: what the columns are. n_rows: rows it was fitted on. edges: per numeric column, ascending; bin j holds
     values above edges[j - 1] up to edges[j], the first bin those below all that were seen, the last bin but one those
-    above, the last the missing cells. counts: per numeric, then per categorical column, training rows in each bin;
-    categorical bins are the levels, the pooled levels, those never seen, the missing cells. The bins for values never
-    seen hold one row, as many as training would lead to expect there at most.
+    above, the last the missing cells; a datetime has one bin for all its values. counts: per numeric, then per
+    categorical column, training rows in each bin; categorical bins are the levels, the pooled levels, those never seen,
+    the missing cells. The bins for values never seen hold one row, as many as training would lead to expect there at
+    most.
     """
 
     schema: Schema
@@ -101,7 +105,8 @@ class Reference:
         """From the training rows. Raises DataError when there are none."""
         if not len(raw):
             raise DataError("there are no rows to compare later ones with")
-        edges = tuple(_edges(raw.numbers[:, j]) for j in range(raw.numbers.shape[1]))
+        kinds = (schema[name].kind for name in schema.numeric)
+        edges = tuple(ALL if kind is Kind.DATETIME else _edges(raw.numbers[:, j]) for j, kind in enumerate(kinds))
         bare = cls(schema, len(raw), edges, ())
         counts = bare.count(raw)
         for j, count in enumerate(counts):
@@ -333,7 +338,7 @@ Part = tuple[slice | list[int], str, bool]
 def _numeric_parts(edges: Floats, column: Column) -> Iterator[Part]:
     """Ways to part the bins of a number in two."""
     yield [-1], "without a value", True
-    if not len(edges):
+    if not len(edges) or column.kind is Kind.DATETIME:
         return
     values = [_spelt(value, column) for value in edges]
     yield [0], f"below {_spelt(float(np.nextafter(edges[0], np.inf)), column)}, the smallest value in training", False
@@ -359,9 +364,6 @@ def _levels(column: Column) -> Iterator[Part]:
 
 def _spelt(value: float, column: Column) -> str:
     """A value of a numeric column as its user would write it."""
-    if column.kind is Kind.DATETIME:
-        moment = np.datetime64(int(value), "us")
-        return str(pd.Timestamp(moment)).removesuffix(" 00:00:00")
     if "timedelta" in column.dtype or "duration" in column.dtype:
         return str(pd.Timedelta(int(value), "us"))
     if column.kind is Kind.INTEGER:
