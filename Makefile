@@ -51,6 +51,8 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/balance.py
 	$(BIN)/python benchmarks/tstr.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/oneclass.py
+	$(BIN)/python benchmarks/anomaly.py
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(DEMO)
