@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy import special
 
 from gantools.data.raw import MISSING, UNSEEN, Raw
 from gantools.data.schema import Column, Kind, Schema
 from gantools.errors import DataError
+from gantools.score.spelt import spelt
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -340,8 +340,8 @@ def _numeric_parts(edges: Floats, column: Column) -> Iterator[Part]:
     yield [-1], "without a value", True
     if not len(edges) or column.kind is Kind.DATETIME:
         return
-    values = [_spelt(value, column) for value in edges]
-    yield [0], f"below {_spelt(float(np.nextafter(edges[0], np.inf)), column)}, the smallest value in training", False
+    values = [spelt(value, column) for value in edges]
+    yield [0], f"below {spelt(float(np.nextafter(edges[0], np.inf)), column)}, the smallest value in training", False
     yield [-2], f"above {values[-1]}, the largest value in training", False
     for j in range(1, len(edges) - 1):
         yield slice(0, j + 1), f"at most {values[j]}", True
@@ -360,15 +360,6 @@ def _levels(column: Column) -> Iterator[Part]:
         yield [-3], "with a rare or new value", True
     for j, level in enumerate(column.levels):
         yield [j], f"with {level!r}" if isinstance(level, str) else f"with {level}", True
-
-
-def _spelt(value: float, column: Column) -> str:
-    """A value of a numeric column as its user would write it."""
-    if "timedelta" in column.dtype or "duration" in column.dtype:
-        return str(pd.Timedelta(int(value), "us"))
-    if column.kind is Kind.INTEGER:
-        return f"{round(value)}"
-    return f"{value:.4g}" if column.decimals is None else f"{value:.{column.decimals}f}"
 
 
 def _percent(share: float) -> str:

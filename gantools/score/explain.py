@@ -7,88 +7,140 @@ that only went along with it are not blamed. Contributions are never negative an
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 from torch import Tensor
 
 from gantools.data.raw import MISSING, UNSEEN, Raw
-from gantools.data.schema import Column, Kind, Schema
-from gantools.score.gauge import Gauge, score_of
-from gantools.score.memory import Memory
+from gantools.data.schema import Column, Schema
+from gantools.score.gauge import CHUNK_ROWS, Gauge, score_of
+from gantools.score.memory import COINCIDES, FAR, Memory
+from gantools.score.spelt import apart, cell, spelt
 
-SUSPECTS = 16  # columns per row whose cells are tried; the others contribute nothing
+SUSPECTS = 8  # columns per row whose cells are tried; the others contribute nothing
+LOOKED_AT = 48  # columns per row that suspects are chosen from
+CANDIDATES = 256  # remembered rows that are like the row in all columns but one
 ALIKE = 20  # remembered rows that say what is usual in rows like it
+SOME_ROWS = 32  # rows explained at a time: their distances to the memory stay in the cache
 USUAL = (0.01, 0.99)  # quantiles that bound what is usual in all rows
+MOSTLY = (0.2, 0.8)  # quantiles that bound what most rows like it have
 NAMED = 2  # columns a reason names at most
 WORTH_NAMING = 0.5  # contribution of a further column, against the first one's
+MOST_LEVELS = 3  # that a reason says rows like it have
+UNUSUAL = "unusual together with the rest"
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """contribution: [N, n_columns] float64, numbers first, then categories, adding up to the score. alike: [N, k,
-    ALIKE] int64, for each row's suspects the remembered rows most like its rest. suspects: [N, k] int64 columns.
+    """contribution: [N, n_columns] float64, numbers first, then categories, adding up to the score. suspects: [N, k]
+    int64 columns whose cells were tried. alike: [N, k, ALIKE] int64, for each suspect the remembered rows most like the
+    rest of the row, nearest first.
     """
 
-    contribution: np.ndarray
-    suspects: np.ndarray
-    alike: np.ndarray
+    contribution: npt.NDArray[np.float64]
+    suspects: npt.NDArray[np.int64]
+    alike: npt.NDArray[np.int64]
 
 
 def explain(gauge: Gauge, numbers: Tensor, codes: Tensor, remembered: Raw) -> Explanation:
     """Explain raw rows, as `RowViews` takes them. remembered: the rows of the gauge's memory, raw."""
-    n_numeric, n_columns = numbers.shape[1], numbers.shape[1] + codes.shape[1]
-    n, k = len(numbers), min(SUSPECTS, n_columns)
-    known_numbers = torch.from_numpy(remembered.numbers).to(numbers.device)
-    known_codes = torch.from_numpy(remembered.codes).to(codes.device)
-    score = score_of(gauge(numbers, codes))
-    contribution = torch.zeros((n, n_columns), dtype=torch.float64, device=numbers.device)
-    n_alike = min(ALIKE, len(remembered))
-    suspects = torch.zeros((n, k), dtype=torch.int64, device=numbers.device)
-    alike = torch.zeros((n, k, n_alike), dtype=torch.int64, device=numbers.device)
-    views = gauge.views(numbers, codes)
-    blame = _blame(gauge, views[0])
-    for row in range(n):
-        parts = _by_column(gauge, [view[row] for view in views], n_columns)  # [M, n_columns]
-        without = parts.sum(1, keepdim=True) - parts
-        nearest = without.topk(n_alike, 0, largest=False).indices  # [n_alike, n_columns]
-        # The cell that is far from what rows like the rest have, and the one that the generator restores worst.
-        cost = torch.stack([parts[nearest[:, c], c].mean() for c in range(n_columns)])
-        suspicion = torch.maximum(_ranks(cost), _ranks(blame[row]))
-        suspects[row] = suspicion.topk(k).indices
-        alike[row] = nearest[:, suspects[row]].T
-    at = torch.arange(k, device=numbers.device)
-    tried_numbers = numbers.repeat_interleave(k, 0).reshape(n, k, -1)
-    tried_codes = codes.repeat_interleave(k, 0).reshape(n, k, -1)
-    for row in range(n):
-        is_number = suspects[row] < n_numeric
-        c, donor = suspects[row][is_number], alike[row, is_number, 0]
-        tried_numbers[row, at[is_number], c] = known_numbers[donor, c]
-        c, donor = suspects[row][~is_number] - n_numeric, alike[row, ~is_number, 0]
-        tried_codes[row, at[~is_number], c] = known_codes[donor, c]
-    tried = [
-        score_of(gauge(a, b))
-        for a, b in zip(tried_numbers.flatten(0, 1).split(1024), tried_codes.flatten(0, 1).split(1024), strict=True)
+    known = tuple(torch.from_numpy(array).to(numbers.device) for array in (remembered.numbers, remembered.codes))
+    neighbourhood = _Neighbourhood(gauge)
+    standard, ranked = gauge.views(numbers, codes)
+    score = score_of(gauge.abnormality(standard, ranked))
+    blame = _blame(gauge, standard)
+    found = [
+        neighbourhood.suspects(*part)
+        for part in zip(*(torch.split(each, SOME_ROWS) for each in (standard, ranked, blame)), strict=True)
     ]
-    relief = (score.unsqueeze(1) - torch.cat(tried).reshape(n, k)).clamp(min=0.0) if n else contribution[:, :k]
-    contribution.scatter_(1, suspects, relief)
+    suspects, alike = (torch.cat(each) for each in zip(*found, strict=True))
+    tried = [score_of(gauge(*part)) for part in _with_replaced(numbers, codes, suspects, known, alike[:, :, 0])]
+    relief = (score.unsqueeze(1) - torch.cat(tried).reshape(suspects.shape)).clamp(min=0.0)
+    contribution = score.new_zeros(blame.shape).scatter_(1, suspects, relief)
     nothing = contribution.sum(1, keepdim=True) <= 0
     contribution = torch.where(nothing, blame.double(), contribution)
     contribution = contribution / contribution.sum(1, keepdim=True) * score.unsqueeze(1)
     return Explanation(contribution.cpu().numpy(), suspects.cpu().numpy(), alike.cpu().numpy())
 
 
-def _by_column(gauge: Gauge, views: list[Tensor], n_columns: int) -> Tensor:
-    """Squared distance of a row to each remembered row, per column, over both views: [M, n_columns]."""
-    parts = views[0].new_zeros((cast(Memory, gauge.memories[0]).n_rows, n_columns))
-    for view, column, memory in zip(views, gauge.views.column_of(), gauge.memories, strict=True):
-        memory = cast(Memory, memory)
-        away = (view - memory.centre - memory.rows()).square()
-        parts.index_add_(1, column.to(view.device), away)
-    return parts
+class _Neighbourhood:
+    """The gauge's remembered rows, column by column."""
+
+    def __init__(self, gauge: Gauge) -> None:
+        memories = [cast(Memory, memory) for memory in gauge.memories]
+        self.centre = torch.cat([memory.centre for memory in memories])
+        self.rows = torch.cat([memory.rows() for memory in memories], 1)  # [M, width of both views]
+        self.column = torch.cat(gauge.views.column_of()).to(self.rows.device)
+        self.n_columns = int(self.column.max()) + 1
+        # per column: its places, its remembered parts times -2 and their squared lengths
+        self.parts = []
+        for c in range(self.n_columns):
+            places = torch.nonzero(self.column == c).squeeze(1)
+            part = self.rows[:, places]
+            self.parts.append((places, -2 * part.T.contiguous(), part.square().sum(1)))
+
+    def suspects(self, standard: Tensor, ranked: Tensor, blame: Tensor) -> tuple[Tensor, Tensor]:
+        """The columns of rows [N, width] of both views whose cells to try [N, k], the most suspect first, and for each
+        the remembered rows most like the rest of the row [N, k, ALIKE].
+
+        Suspect is a cell that is far from what rows like the rest have, and one that the generator restores worst.
+        blame: [N, n_columns], how badly it restores each.
+        """
+        x = torch.cat([standard, ranked], 1) - self.centre
+        candidates = self._like_but_for_one(x)
+        away = (x.unsqueeze(1) - self.rows[candidates]).square()  # [N, CANDIDATES, width]
+        by_column = away.new_zeros((*candidates.shape, self.n_columns)).index_add_(2, self.column, away)
+        total = by_column.sum(2)
+        looked_at = self._most_suspect(by_column[:, :ALIKE].mean(1), blame, LOOKED_AT)
+        by_column = by_column.gather(2, looked_at.unsqueeze(1).expand(-1, candidates.shape[1], -1)).transpose(1, 2)
+        without = total.unsqueeze(1) - by_column  # [N, looked at, CANDIDATES]
+        itself = total <= COINCIDES * (x.square().sum(1, keepdim=True) + 1)  # tells nothing of what else is usual
+        without = torch.where(itself.unsqueeze(1), FAR, without)
+        nearest = without.topk(min(ALIKE, candidates.shape[1]), 2, largest=False).indices
+        cost = by_column.gather(2, nearest).mean(2)
+        first = self._most_suspect(cost, blame.gather(1, looked_at), SUSPECTS)
+        nearest = nearest.gather(1, first.unsqueeze(2).expand(-1, -1, nearest.shape[2]))
+        alike = candidates.unsqueeze(1).expand(-1, first.shape[1], -1).gather(2, nearest)
+        return looked_at.gather(1, first), alike
+
+    def _like_but_for_one(self, x: Tensor) -> Tensor:
+        """Remembered rows nearest to rows x [N, width of both views] in all columns but the furthest one [N, K]."""
+        total = x.new_zeros((len(x), len(self.rows)))
+        worst = torch.zeros_like(total)
+        for places, rows, squared in self.parts:
+            own = x[:, places]
+            away = torch.addmm(squared, own, rows).add_(own.square().sum(1, keepdim=True))
+            total += away
+            torch.maximum(worst, away, out=worst)
+        return (total - worst).topk(min(CANDIDATES, len(self.rows)), 1, largest=False).indices
+
+    def _most_suspect(self, cost: Tensor, blame: Tensor, most: int) -> Tensor:
+        suspicion = torch.maximum(_ranks(cost), _ranks(blame))
+        return suspicion.topk(min(most, cost.shape[1]), 1).indices
+
+
+def _with_replaced(
+    numbers: Tensor, codes: Tensor, suspects: Tensor, known: tuple[Tensor, ...], donor: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Copies of raw rows, one for each suspect [N, k], its cell taken from the donor [N, k] among the known rows."""
+    n_numeric, k = numbers.shape[1], suspects.shape[1]
+    for start in range(0, len(numbers), max(1, CHUNK_ROWS // k)):
+        rows = slice(start, start + max(1, CHUNK_ROWS // k))
+        column, source = suspects[rows].reshape(-1), donor[rows].reshape(-1)
+        tried = numbers[rows].repeat_interleave(k, 0), codes[rows].repeat_interleave(k, 0)
+        for values, theirs, mine, at in (
+            (tried[0], known[0], column < n_numeric, column),
+            (tried[1], known[1], column >= n_numeric, column - n_numeric),
+        ):
+            row = torch.nonzero(mine).squeeze(1)
+            values[row, at[row]] = theirs[source[row], at[row]]
+        yield tried
 
 
 def _blame(gauge: Gauge, standard: Tensor) -> Tensor:
@@ -100,7 +152,11 @@ def _blame(gauge: Gauge, standard: Tensor) -> Tensor:
 
 
 def _ranks(x: Tensor) -> Tensor:
-    return x.argsort().argsort()
+    """Of each value in its row, 0 the smallest."""
+    return x.argsort(1).argsort(1)
+
+
+# --- words ---
 
 
 def words(explanation: Explanation, raw: Raw, cells: pd.DataFrame, schema: Schema, remembered: Raw) -> list[str]:
@@ -108,73 +164,90 @@ def words(explanation: Explanation, raw: Raw, cells: pd.DataFrame, schema: Schem
 
     raw, cells: the rows explained, as numbers and as they were given (for levels never seen).
     """
-    columns = [schema[name] for name in (*schema.numeric, *schema.categorical)]
-    said = []
-    for row in range(len(explanation.contribution)):
-        share = explanation.contribution[row]
-        first = np.argsort(-share, kind="stable")[:NAMED]
-        named = [c for c in first if share[c] > 0 and share[c] >= WORTH_NAMING * share[first[0]]]
-        parts = []
-        for c in named:
-            place = np.flatnonzero(explanation.suspects[row] == c)
-            alike = explanation.alike[row, place[0]] if len(place) else np.arange(len(remembered))
-            parts.append(_phrase(columns[c], c, row, raw, cells, remembered, alike, len(schema.numeric)))
-        said.append("; ".join(parts))
-    return said
+    return _Phrases(raw, cells, schema, remembered).of(explanation)
 
 
-def _phrase(
-    column: Column, c: int, row: int, raw: Raw, cells: pd.DataFrame, remembered: Raw, alike: np.ndarray, n_numeric: int
-) -> str:
-    if c < n_numeric:
-        known = remembered.numbers[:, c]
-        value = raw.numbers[row, c]
+class _Phrases:
+    """What is odd about cells, against the remembered rows."""
+
+    def __init__(self, raw: Raw, cells: pd.DataFrame, schema: Schema, remembered: Raw) -> None:
+        self.raw, self.cells, self.remembered = raw, cells, remembered
+        self.columns = [schema[name] for name in (*schema.numeric, *schema.categorical)]
+        self.n_numeric = len(schema.numeric)
+        self.usual: dict[int, tuple[float, float]] = {}  # of the numeric columns that were named
+
+    def of(self, explanation: Explanation) -> list[str]:
+        said = []
+        order = np.argsort(-explanation.contribution, axis=1, kind="stable")[:, :NAMED]
+        for row, first in enumerate(order):
+            share = explanation.contribution[row, first]
+            parts = []
+            for c in first[(share > 0) & (share >= WORTH_NAMING * share[0])]:
+                place = np.flatnonzero(explanation.suspects[row] == c)
+                alike = explanation.alike[row, place[0]] if len(place) else explanation.alike[row, 0]
+                phrase = self._number if c < self.n_numeric else self._category
+                parts.append(f"{self.columns[c].name} {phrase(int(c), row, alike)}")
+            said.append("; ".join(parts))
+        return said
+
+    def _number(self, c: int, row: int, alike: npt.NDArray[np.int64]) -> str:
+        column, value, known = self.columns[c], float(self.raw.numbers[row, c]), self.remembered.numbers[:, c]
+        near = known[alike]
+        near = np.sort(near[~np.isnan(near)])
         if np.isnan(value):
-            lacking = np.isnan(known).mean()
-            return f"{column.name} missing where " + (
-                "it never is" if not lacking else f"it is {_usual_numbers(column, known[alike])} in rows like it"
-            )
-        low, high = np.nanquantile(known, USUAL) if not np.isnan(known).all() else (np.nan, np.nan)
-        if low <= value <= high:
-            return f"{column.name} {_spelt(column, value)} where rows like it have " + _usual_numbers(
-                column, known[alike]
-            )
-        return f"{column.name} {_spelt(column, value)} where " + f"{_range(column, low, high)} is usual"
-    c -= n_numeric
-    known, value = remembered.codes[:, c], raw.codes[row, c]
-    if value == UNSEEN:
-        return f"{column.name} {cells[column.name].iloc[row]!r}, which was never seen"
-    shown = "missing" if value == MISSING else repr(_level(column, int(value)))
-    if value == len(column.levels):
-        shown = f"{cells[column.name].iloc[row]!r} (rare)"
-    found, count = np.unique(known[alike], return_counts=True)
-    usual = [code for code in found[np.argsort(-count, kind="stable")] if code != value][:3]
-    if not usual:
-        share = (known == value).mean()
-        return f"{column.name} {shown}, as {share:.0%} of rows have"
-    named = " or ".join("nothing" if code == MISSING else repr(_level(column, int(code))) for code in usual)
-    return f"{column.name} {shown} where rows like it have {named}"
+            if not np.isnan(known).any():
+                return "missing where it never is"
+            return f"missing where rows like it have {_range(near[0], near[-1], column)}" if len(near) else UNUSUAL
+        if c not in self.usual:
+            present = np.sort(known[~np.isnan(known)])
+            self.usual[c] = _quantiles(present, *USUAL) if len(present) else (np.nan, np.nan)
+        low, high = self.usual[c]
+        if np.isnan(low):
+            return f"{spelt(value, column)} where it is always missing"
+        if not low <= value <= high:
+            shown = apart(value, low if value < low else high, column)
+            return f"{shown} where {_range(low, high, column)} is usual"
+        shown = spelt(value, column)
+        if not len(near):
+            return f"{shown} where rows like it have none"
+        if not near[0] <= value <= near[-1]:
+            shown = apart(value, near[0] if value < near[0] else near[-1], column)
+            return f"{shown} where rows like it have {_range(near[0], near[-1], column)}"
+        low, high = _quantiles(near, *MOSTLY)
+        if not low <= value <= high:
+            shown = apart(value, low if value < low else high, column)
+            return f"{shown} where rows like it mostly have {_range(low, high, column)}"
+        return f"{shown} {UNUSUAL}"
+
+    def _category(self, c: int, row: int, alike: npt.NDArray[np.int64]) -> str:
+        column, c = self.columns[c], c - self.n_numeric
+        known, value = self.remembered.codes[:, c], self.raw.codes[row, c]
+        given = cell(self.cells[column.name].iloc[row]) if value != MISSING else "missing"
+        if value == UNSEEN:
+            return f"{given}, which was never seen"
+        if value == MISSING and not (known == MISSING).any():
+            return "missing where it never is"
+        if value == len(column.levels):
+            given = f"{given} (rare)"
+        found, count = np.unique(known[alike], return_counts=True)
+        others = [code for code in found[np.argsort(-count, kind="stable")] if code != value][:MOST_LEVELS]
+        if not others:
+            return f"{given} {UNUSUAL}"
+        return f"{given} where rows like it have " + " or ".join(_level(column, int(code)) for code in others)
 
 
-def _level(column: Column, code: int) -> object:
-    return column.levels[code] if code < len(column.levels) else "another rare one"
+def _level(column: Column, code: int) -> str:
+    if code == MISSING:
+        return "none"
+    return cell(column.levels[code]) if code < len(column.levels) else "another rare one"
 
 
-def _usual_numbers(column: Column, values: np.ndarray) -> str:
-    present = values[~np.isnan(values)]
-    return _range(column, present.min(), present.max()) if len(present) else "none"
+def _quantiles(ordered: npt.NDArray[np.float64], low: float, high: float) -> tuple[float, float]:
+    """Values of the column that bound these shares, outwards."""
+    last = len(ordered) - 1
+    return float(ordered[int(np.floor(low * last))]), float(ordered[int(np.ceil(high * last))])
 
 
-def _range(column: Column, low: float, high: float) -> str:
-    first, last = _spelt(column, low, -1), _spelt(column, high, 1)
+def _range(low: float, high: float, column: Column) -> str:
+    first, last = spelt(low, column), spelt(high, column)
     return first if first == last else f"{first} to {last}"
-
-
-def _spelt(column: Column, value: float, towards: int = 0) -> str:
-    """towards: round a bound of a range outwards to whole numbers where the column has whole numbers."""
-    if column.kind == Kind.DATETIME:
-        moment = pd.Timestamp(int(value), unit="us")
-        return str(moment.date()) if moment == moment.normalize() or towards else str(moment.round("s"))
-    if column.kind == Kind.INTEGER:
-        return str(int(np.floor(value) if towards < 0 else np.ceil(value) if towards > 0 else round(value)))
-    return f"{value:.4g}"
