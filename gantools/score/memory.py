@@ -1,11 +1,11 @@
 """A memory of normal rows, and how far a row is from what is remembered.
 
 Restoring a row from a memory is what a denoiser that had learned its training rows by heart would do: at a noise level
-it gives back the mean of the remembered rows, weighed by how likely each was to become this row. How far the row is
-from what is restored is then, at a low level, the distance to the nearest rows; at a high one, to the mean of all; and
-the likelihood of the row under the memory, blurred by the noise, stands between. All three are measured, because what
-is odd at one scale may be plain at another. A fourth divides the distance by the one that is usual where the row is,
-as Breunig et al. 2000, 'LOF', do.
+it gives back the mean of the remembered rows, weighed by how likely each was to become this row. How unlikely the row
+itself is under the memory, blurred by that noise, tells how far from normal it is, at that scale: at a low level the
+nearest row counts, at a high one all of them. It is measured at three, because what is odd at one scale may be plain at
+another. A fourth measure divides the distance by the one that is usual where the row is, as Breunig et al. 2000, 'LOF',
+do.
 
 A row that is itself remembered is measured against the others: one remembered row that coincides with it is taken for
 itself. Training rows can so be scored like any other.
@@ -18,10 +18,12 @@ from torch import Tensor, nn
 
 NEIGHBOURS = 5
 GROUP = 32  # remembered rows per group in the search: nearest groups first, then nearest rows in them
-SAMPLE = 512  # remembered rows that the blurred likelihood is measured on
-COINCIDES = 1e-5  # squared distance, against the row's own squared length plus one, below which two rows are the same
+SAMPLE = 512  # remembered rows, beside the nearest, that stand for all at the higher noise levels
+COINCIDES = 1e-6  # squared distance, against the row's own squared length plus one, below which two rows are the same
 FAR = 1e30  # squared distance of what is no row
-MEASURES = ("near", "blurred", "far", "relative")
+SHARP, BLURS = 0.1, (1.0, 4.0)  # noise levels, in standard deviations of a number; below SHARP nothing is told apart
+TINY = 1e-6
+MEASURES = ("sharp", *(f"blurred {level:g}" for level in BLURS), "relative")
 
 
 class Memory(nn.Module):
@@ -30,8 +32,6 @@ class Memory(nn.Module):
     keys: Tensor  # [width + 1, M] the remembered rows less their mean, times -2, and their squared lengths below
     centre: Tensor  # [width]
     usual: Tensor  # [M] mean distance of each to its neighbours
-    floor: Tensor  # [] squared distance added before logarithms
-    variance: Tensor  # [] mean squared distance to the mean
 
     def __init__(self, n_rows: int, width: int) -> None:
         super().__init__()
@@ -41,8 +41,6 @@ class Memory(nn.Module):
         self.register_buffer("keys", torch.cat([torch.zeros(width, size), torch.full((1, size), FAR)]))
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("usual", torch.ones(size))
-        self.register_buffer("floor", torch.zeros(()))
-        self.register_buffer("variance", torch.zeros(()))
 
     @classmethod
     def of(cls, rows: Tensor) -> Memory:
@@ -54,11 +52,7 @@ class Memory(nn.Module):
         squared = centred.square().sum(1)
         memory.keys[:width, :n] = -2 * centred.T
         memory.keys[width, :n] = squared
-        memory.variance.copy_(squared.mean())
-        found = [memory.search(chunk) for chunk in torch.split(centred, 1024)]
-        nearest = torch.cat([squared for squared, _, _ in found])
-        memory.floor.copy_(1e-3 * nearest.mean(1).median() + 1e-9)
-        memory.usual[:n] = (nearest + memory.floor).sqrt().mean(1)
+        memory.usual[:n] = torch.cat([_distance(memory.search(chunk)[0]) for chunk in centred.split(1024)])
         return memory
 
     def rows(self) -> Tensor:
@@ -66,18 +60,21 @@ class Memory(nn.Module):
         return self.keys[:-1, : self.n_rows].T / -2
 
     def forward(self, x: Tensor) -> Tensor:
-        """How far rows x [N, width] are, as logarithms of squared distances: [N, 4] as in MEASURES."""
+        """How far rows x [N, width] are, as logarithms: [N, 4] as in MEASURES."""
         x = x - self.centre
         length = x.square().sum(1)
         squared, index, offset = self.search(x)
-        near = squared.mean(1)
-        here = (squared + self.floor).sqrt().mean(1)
-        return torch.stack([
-            (near + self.floor).log(),
-            (self._blurred(length, offset, squared[:, 0]) + self.floor).log(),
-            (length + self.variance + self.floor).log(),
-            2 * (here.log() - self.usual[index].mean(1).log()),
-        ], 1)  # fmt: skip
+        nearest = squared[:, 0]
+        some = offset[:, : min(SAMPLE, self.n_rows)]
+        itself = (some.amin(1) + length <= COINCIDES * (length + 1)).float()
+        further = ((nearest - length).unsqueeze(1) - some).clamp(max=0.0)  # [N, SAMPLE], squared, less the nearest
+        weights = [(torch.exp((squared[:, :1] - squared) / (2 * SHARP**2)).sum(1) / self.n_rows, SHARP)]
+        for level in BLURS:
+            weight = (1 + torch.exp(further / (2 * level**2)).sum(1) - itself).clamp(min=1.0)
+            weights.append((weight / (some.shape[1] + 1), level))
+        surprise = [(nearest - 2 * level**2 * weight.log()).clamp(min=0.0) for weight, level in weights]
+        relative = 2 * (_distance(squared).log() - self.usual[index].mean(1).log())
+        return torch.stack([*((one + TINY).log() for one in surprise), relative], 1)
 
     def search(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The nearest remembered rows of x [N, width], centred.
@@ -102,9 +99,7 @@ class Memory(nn.Module):
             offset,
         )
 
-    def _blurred(self, length: Tensor, offset: Tensor, nearest: Tensor) -> Tensor:
-        """-2 log of the mean, over remembered rows, of exp(-squared distance / 2): noise of one standard deviation."""
-        some = offset[:, : min(SAMPLE, self.n_rows)]
-        itself = some.amin(1) + length <= COINCIDES * (length + 1)
-        weight = torch.exp(((nearest - length).unsqueeze(1) - some).clamp(max=0.0) / 2).sum(1) - itself.float()
-        return (nearest - 2 * ((1 + weight.clamp(min=0.0)) / (some.shape[1] + 1)).log()).clamp(min=0.0)
+
+def _distance(squared: Tensor) -> Tensor:
+    """Mean distance to neighbours at squared distances [N, k], all of them blurred by SHARP."""
+    return (squared + SHARP**2).sqrt().mean(1)

@@ -32,7 +32,7 @@ from gantools.errors import CheckpointError, DataError
 from gantools.models.base import DataSpec, Detector
 from gantools.score.drift import Reference
 from gantools.score.explain import Explanation, explain, words
-from gantools.score.gauge import Gauge, score_of
+from gantools.score.gauge import CHUNK_ROWS, Gauge, score_of
 from gantools.score.memory import Memory
 from gantools.score.threshold import Calibration, best_f1
 from gantools.train.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
@@ -41,7 +41,6 @@ from gantools.train.loop import Snapshot, one_thread, resolve_device, train
 from gantools.train.monitor import Progress, TrainingReport
 from gantools.train.resume import digest, resumable, versions
 
-CHUNK_ROWS = 1024  # rows scored at a time: their distances to the memory stay in the cache
 CALIBRATION_ROWS = 20_000  # at most so many held-out rows are calibrated on
 MIN_ROWS = 3  # one to remember, one to compare it with and one to hold out
 TRIMS = 2  # times that the oddest rows of contaminated data are set aside and the rest looked at again
