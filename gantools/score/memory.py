@@ -52,7 +52,7 @@ class Memory(nn.Module):
         squared = centred.square().sum(1)
         memory.keys[:width, :n] = -2 * centred.T
         memory.keys[width, :n] = squared
-        memory.usual[:n] = torch.cat([_distance(memory.search(chunk)[0]) for chunk in centred.split(1024)])
+        memory.usual[:n] = torch.cat([_distance(memory.search(chunk)[0]) for chunk in torch.split(centred, 1024)])
         return memory
 
     def rows(self) -> Tensor:

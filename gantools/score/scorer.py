@@ -6,12 +6,12 @@ describe -> encode -> two views -> train a detector per fold -> gauge -> calibra
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ from gantools.errors import CheckpointError, DataError
 from gantools.models.base import DataSpec, Detector
 from gantools.score.drift import Reference
 from gantools.score.explain import Explanation, explain, words
-from gantools.score.gauge import CHUNK_ROWS, Gauge, score_of
+from gantools.score.gauge import CHUNK_ROWS, N_DISTANCES, Gauge, score_of
 from gantools.score.memory import Memory
 from gantools.score.threshold import Calibration, best_f1
 from gantools.train.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
@@ -41,9 +41,13 @@ from gantools.train.loop import Snapshot, one_thread, resolve_device, train
 from gantools.train.monitor import Progress, TrainingReport
 from gantools.train.resume import digest, resumable, versions
 
+EXPLAINED_ROWS = 256  # explained at a time
 CALIBRATION_ROWS = 20_000  # at most so many held-out rows are calibrated on
 MIN_ROWS = 3  # one to remember, one to compare it with and one to hold out
 TRIMS = 2  # times that the oddest rows of contaminated data are set aside and the rest looked at again
+
+Part = TypeVar("Part")
+Result = TypeVar("Result")
 
 
 class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -166,7 +170,7 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 torch.manual_seed(config.seed)
                 detector = cls(DataSpec(Layout(standard.shape[1], ()), (len(kept),)), options)
             rows = FoldRows.deal(standard.cpu(), detector.n_folds, config.seed)
-            described = self._config(detector, views, digest(raw.numbers, raw.codes))
+            described = self._config(config, detector, views, digest(raw.numbers, raw.codes))
             start = resumable(folder, described, "detector.") if resume and folder is not None else None
             outcome = train(
                 detector, rows, (), config, resume=start, on_progress=progress,
@@ -207,7 +211,7 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             odd = np.zeros(len(raw))
             for remembered, everything in ((standard[chosen], standard_all), (ranked[chosen], ranked_all)):
                 memory = Memory.of(remembered)
-                measured = torch.cat([memory(part) for part in everything.split(CHUNK_ROWS)])[:, :3]
+                measured = torch.cat([memory(part) for part in torch.split(everything, CHUNK_ROWS)])[:, :N_DISTANCES]
                 inner = measured[torch.from_numpy(kept).to(device)]
                 odd += ((measured - inner.mean(0)) / inner.std(0).clamp(min=1e-6)).amax(1).cpu().double().numpy()
             kept = np.sort(np.argsort(odd, kind="stable")[:n_kept])
@@ -262,8 +266,9 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         frame = self._frame(X, reset=False)
         raw = to_raw(frame, self.schema_)
         columns = (*self.schema_.numeric, *self.schema_.categorical)
-        parts = [self._explained(raw.take(part)).contribution for part in _chunks(len(raw), 256)]
-        found = pd.DataFrame(np.concatenate(parts), columns=list(columns), index=frame.index)
+        parts = [explained.contribution for _, explained in self._explained(raw, np.arange(len(raw)))]
+        contribution = np.concatenate(parts) if parts else np.empty((0, len(columns)))
+        found = pd.DataFrame(contribution, columns=list(columns), index=frame.index)
         return found.reindex(columns=list(self.schema_.names), fill_value=0.0)
 
     def assess(self, frame: pd.DataFrame, explain: bool | Literal["flagged"] = False) -> pd.DataFrame:
@@ -278,27 +283,34 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         flagged = score > self.threshold_
         found = pd.DataFrame(
             {"anomaly_score": score, "p_value": self.calibration_.p_value(score), "is_anomaly": flagged},
-            index=frame.index,
+            index=named.index,
         )
         if explain:
-            reason = np.full(len(frame), "", dtype=object)
-            rows = np.flatnonzero(flagged) if explain == "flagged" else np.arange(len(frame))
-            for part in _chunks(len(rows), 256):
-                mine = rows[part]
-                explained = self._explained(raw.take(mine))
+            reason = np.full(len(named), "", dtype=object)
+            rows = np.flatnonzero(flagged) if explain == "flagged" else np.arange(len(named))
+            for mine, explained in self._explained(raw, rows):
                 reason[mine] = words(explained, raw.take(mine), named.iloc[mine], self.schema_, self._remembered)
-            found["reason"] = pd.Series(reason, index=frame.index, dtype=pd.Series([""]).dtype)
+            found["reason"] = pd.Series(reason, index=named.index, dtype=pd.Series([""]).dtype)
         return found
 
     def tune(self, X: Any, y: Any) -> AnomalyScorer:
-        """Set the threshold where F1 is best on labelled rows. y: [N], true for anomalies. Raises DataError."""
-        is_anomaly = np.asarray(y).astype(bool)
+        """Set the threshold where F1 is best on labelled rows.
+
+        y: [N], true or 1 for anomalies, false or 0 for normal rows; or -1 and 1, as `predict` has it. Raises DataError.
+        """
+        is_anomaly = _marks(y)
         score = self.anomaly_score(X)
+        if len(is_anomaly) != len(score):
+            raise DataError(f"has {len(is_anomaly)} labels for {len(score)} rows", where="y")
         self.threshold_, _ = best_f1(score[~is_anomaly], score[is_anomaly])
         return self
 
     def check_fits(self, frame: pd.DataFrame) -> None:
         """Refuse a table that this scorer was not made for. Raises DataError naming the columns."""
+        self._check_columns(frame)
+        to_raw(_renamed(frame.head(1000)), self.schema_)
+
+    def _check_columns(self, frame: pd.DataFrame) -> None:
         there = {str(name) for name in frame.columns}
         needed = (*self.schema_.numeric, *self.schema_.categorical)
         lacking = [name for name in needed if name not in there]
@@ -306,30 +318,40 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             shown = ", ".join(f"'{name}'" for name in lacking[:8]) + (", ..." if len(lacking) > 8 else "")
             problem = f"lacks {len(lacking)} of the {len(needed)} columns that the scorer knows: {shown}"
             raise DataError(problem, remedy="score tables with the columns of the training table")
-        to_raw(_renamed(frame.head(1000)), self.schema_)
 
     def _scores(self, raw: Raw) -> np.ndarray:
-        device = self.gauge_.group_scale.device
-        workers = torch.get_num_threads() if device.type == "cpu" else 1
-
-        @torch.no_grad()
         def scored(part: slice) -> np.ndarray:
-            return score_of(self.gauge_(*_tensors(raw, part, device))).cpu().numpy()
+            return score_of(self.gauge_(*_tensors(raw, part, self._device))).cpu().numpy()
 
-        parts = list(_chunks(len(raw), CHUNK_ROWS))
-        if workers == 1 or len(parts) <= 1:
-            with one_thread():
-                found = [scored(part) for part in parts]
-        else:  # chunks in parallel with one thread each beat threads within a chunk, which wait for one another
-            with one_thread(), ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                found = list(pool.map(scored, parts))
+        found = list(self._in_parallel(scored, _chunks(len(raw), CHUNK_ROWS)))
         return np.concatenate(found) if found else np.zeros(0)
 
-    @torch.no_grad()
-    def _explained(self, raw: Raw) -> Explanation:
+    def _explained(self, raw: Raw, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Explanation]]:
+        """The rows at these indices, some at a time, and why they are odd."""
+
+        def explained(mine: np.ndarray) -> Explanation:
+            return explain(self.gauge_, *_tensors(raw, mine, self._device), self._remembered)
+
+        parts = [rows[part] for part in _chunks(len(rows), EXPLAINED_ROWS)]
+        return zip(parts, self._in_parallel(explained, parts), strict=True)
+
+    @property
+    def _device(self) -> torch.device:
+        return self.gauge_.group_scale.device
+
+    def _in_parallel(self, work: Callable[[Part], Result], parts: Sequence[Part]) -> Iterator[Result]:
+        """`work(part)` of all parts, in order and without gradients.
+
+        On a CPU parts side by side with one thread each beat threads within a part, which wait for one another.
+        """
+        workers = min(torch.get_num_threads() if self._device.type == "cpu" else 1, len(parts))
+        done = torch.no_grad()(work)
         with one_thread():
-            device = self.gauge_.group_scale.device
-            return explain(self.gauge_, *_tensors(raw, slice(None), device), self._remembered)
+            if workers <= 1:
+                yield from map(done, parts)
+            else:
+                with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                    yield from pool.map(done, parts)
 
     def _raw(self, X: Any) -> Raw:
         return to_raw(self._frame(X, reset=False), self.schema_)
@@ -342,9 +364,12 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             if reset:
                 validate_data(self, X=X, reset=True, skip_check_array=True)
             else:
-                self.check_fits(X)
+                self._check_columns(X)
             return _renamed(X)
-        array = validate_data(self, X=X, reset=reset, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=1)
+        least = MIN_ROWS if reset else 1
+        array = validate_data(
+            self, X=X, reset=reset, dtype=None, ensure_all_finite="allow-nan", ensure_min_samples=least
+        )
         names = list(self.schema_.names) if not reset else [f"x{index}" for index in range(array.shape[1])]
         return pd.DataFrame(array, columns=names).infer_objects()
 
@@ -412,12 +437,12 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             scorer.feature_names_in_ = np.array(config["names"], dtype=object)
         return scorer.to(device)
 
-    def _config(self, detector: Detector, views: RowViews, fingerprint: str) -> dict[str, Any]:
+    def _config(self, train: TrainConfig, detector: Detector, views: RowViews, fingerprint: str) -> dict[str, Any]:
         return {
             "kind": "table-scorer",
             "model": self.model,
             "options": dataclasses.asdict(detector.options),
-            "train": to_json(self._train_config()) if not isinstance(self.random_state, np.random.RandomState) else {},
+            "train": to_json(train),
             "encoder": views.to_json(),
             "data": fingerprint,
             "versions": versions(),
@@ -465,7 +490,7 @@ def _all_views(views: RowViews, raw: Raw) -> tuple[Tensor, Tensor]:
     return torch.cat(standard), torch.cat(ranked)
 
 
-def _tensors(raw: Raw, part: slice, device: torch.device) -> tuple[Tensor, Tensor]:
+def _tensors(raw: Raw, part: slice | np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:
     numbers, codes = (torch.from_numpy(np.array(array[part])) for array in (raw.numbers, raw.codes))
     return numbers.to(device), codes.to(device)
 
@@ -479,6 +504,19 @@ def _some(n: int, most: int, seed: int) -> np.ndarray:
     if n <= most:
         return np.arange(n)
     return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
+
+
+def _marks(y: Any) -> np.ndarray:
+    """Which rows labels mark as anomalies: [N] bool."""
+    cells = pd.Series(np.asarray(y).ravel())
+    given = pd.to_numeric(cells, errors="coerce")
+    if given.isin([0, 1]).all():
+        return np.asarray(given == 1)
+    if given.isin([-1, 1]).all():
+        return np.asarray(given == -1)
+    odd = cells[~given.isin([-1, 0, 1])]
+    problem = f"has {odd.iloc[0]!r}" if len(odd) else "has -1, 0 and 1"
+    raise DataError(problem, where="y", remedy="mark anomalies with 1 and normal rows with 0")
 
 
 def _renamed(frame: pd.DataFrame) -> pd.DataFrame:
