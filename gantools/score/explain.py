@@ -23,9 +23,9 @@ from gantools.score.gauge import CHUNK_ROWS, Gauge, score_of
 from gantools.score.memory import COINCIDES, FAR, Memory
 from gantools.score.spelt import apart, cell, spelt
 
-SUSPECTS = 8  # columns per row whose cells are tried; the others contribute nothing
+SUSPECTS = 6  # columns per row whose cells are tried; the others contribute nothing
 LOOKED_AT = 48  # columns per row that suspects are chosen from
-CANDIDATES = 256  # remembered rows that are like the row in all columns but one
+CANDIDATES = 128  # remembered rows that are like the row in all columns but one
 ALIKE = 20  # remembered rows that say what is usual in rows like it
 SOME_ROWS = 32  # rows explained at a time: their distances to the memory stay in the cache
 USUAL = (0.01, 0.99)  # quantiles that bound what is usual in all rows
