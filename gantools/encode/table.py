@@ -232,8 +232,25 @@ class TableEncoder(nn.Module):
         return torch.stack(out, 1) if out else x.new_zeros((x.shape[0], 0), dtype=torch.int64)
 
 
+def _places_before(x: Tensor, at: Tensor, closed: bool) -> Tensor:
+    """How many places of its column are certainly at (where closed) or before each x: [N, C] int64."""
+    if not torch.compiler.is_exporting():
+        return torch.searchsorted(at, x.T.to(at.dtype).contiguous(), right=closed).T
+    n_columns, n_places = at.shape  # ONNX has no search: steps of halving length instead
+    offset = torch.arange(n_columns, device=x.device) * n_places
+    flat = at.reshape(-1)
+    position = torch.zeros_like(x, dtype=torch.int64)
+    step = 1 << max(0, (n_places - 1).bit_length())
+    while step:
+        trial = position + step
+        reached = flat[offset + (trial - 1).clamp(max=n_places - 1)]
+        position = torch.where((trial <= n_places) & ((reached <= x) if closed else (reached < x)), trial, position)
+        step >>= 1
+    return position
+
+
 def interpolate(x: Tensor, at: Tensor, value: Tensor, *, closed: bool) -> Tensor:
-    """Piecewise-linear functions with jumps, one per column, by a branch-free binary search that exports to ONNX.
+    """Piecewise-linear functions with jumps, one per column; exports to ONNX.
 
     x: [N, C]. at: [C, K], non-decreasing; equal neighbours make a jump. value: [C, K], the function at those places.
     closed: at a jump take the value after it rather than the one before it. Outside `at` the end values hold.
@@ -242,14 +259,7 @@ def interpolate(x: Tensor, at: Tensor, value: Tensor, *, closed: bool) -> Tensor
     n_columns, n_places = at.shape
     offset = torch.arange(n_columns, device=x.device) * n_places
     flat_at, flat_value = at.reshape(-1), value.reshape(-1)
-    position = torch.zeros_like(x, dtype=torch.int64)  # how many places are certainly at or before x
-    step = 1 << max(0, (n_places - 1).bit_length())
-    while step:
-        trial = position + step
-        inside = trial <= n_places
-        reached = flat_at[offset + (trial - 1).clamp(max=n_places - 1)]
-        position = torch.where(inside & ((reached <= x) if closed else (reached < x)), trial, position)
-        step >>= 1
+    position = _places_before(x, at, closed)
     left = offset + (position - 1).clamp(0, n_places - 1)
     right = offset + position.clamp(max=n_places - 1)
     x0, x1 = flat_at[left], flat_at[right]

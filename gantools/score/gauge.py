@@ -5,8 +5,8 @@ that were held out. Measures that answer the same question make a group, and a g
 
     remembered  how far from the remembered rows, at three scales in both views: the largest
     relative    how far against what is usual nearby: the mean of both views
-    learned     how badly the generator restores the row, at each noise level, and how abnormal the critic finds it:
-                the largest
+    learned     how badly the generator restores the row, at its worst level, and how abnormal the critic finds it:
+                the mean of both
 
 The abnormality is the mean of the groups' answers, each standardised again: what two of them see weighs more than what
 one sees, but what one sees clearly is enough. The score is its softplus: above zero, about 0.7 for a usual row, and far
@@ -120,10 +120,12 @@ class Gauge(nn.Module):
 
     def _groups(self, measures: Measures, learned: Tensor) -> Tensor:
         """learned: [N, n_learned], standardised. Returns [N, 3]."""
+        n_levels = self.detector.n_levels
+        opinions = torch.stack([learned[:, :n_levels].amax(1), *learned[:, n_levels:].unbind(1)], 1)
         return torch.stack([
             _standardised(measures.remembered, self.remembered_scale).amax(1),
             _standardised(measures.relative, self.relative_scale).mean(1),
-            learned.amax(1),
+            opinions.mean(1),
         ], 1)  # fmt: skip
 
 

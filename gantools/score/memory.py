@@ -85,9 +85,9 @@ class Memory(nn.Module):
         """
         k = min(NEIGHBOURS, self.n_rows - 1)
         length = x.square().sum(1, keepdim=True)
-        offset = torch.addmm(self.keys[-1], x, self.keys[:-1])
+        offset = torch.cat([x, torch.ones_like(length)], 1) @ self.keys
         grouped = offset.reshape(len(x), -1, self.n_groups)
-        nearest_groups = grouped.amin(1).topk(min(k + 1, self.n_groups), 1, largest=False).indices
+        nearest_groups = grouped.amin(1).topk(min(k + 1, self.n_groups), 1, largest=False, sorted=False).indices
         first = torch.arange(grouped.shape[1], device=x.device) * self.n_groups
         candidates = (nearest_groups.unsqueeze(2) + first).reshape(len(x), -1)
         nearest, place = offset.gather(1, candidates).topk(k + 1, 1, largest=False)
