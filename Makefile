@@ -9,7 +9,7 @@ DEMO := demo-output
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    balance a real table and show where the results are"
+	@echo "make demo    balance a real table, find what is odd in another, show where the results are"
 	@echo "make test    the default tests"
 	@echo "make check   format, lint, types and tests: what must pass before a commit"
 	@echo "make format  rewrite the code in the house format"
@@ -31,8 +31,13 @@ demo: $(INSTALLED)
 	$(BIN)/gantools augment $(DEMO)/tumours.csv --target diagnosis --seed 0 --budget 150s --force \
 	    -o $(DEMO)/tumours.balanced.csv --save $(DEMO)/generator --report $(DEMO)/report.html
 	@echo
+	$(BIN)/python examples/make_demo_data.py $(DEMO)/screening.csv --screening
+	$(BIN)/gantools score $(DEMO)/screening.csv --labels malignant --false-alarms 0.05 --explain --seed 0 --force \
+	    -o $(DEMO)/screening.scored.csv --save $(DEMO)/scorer --report $(DEMO)/scores.html
+	@echo
 	@echo "Results: $(DEMO)/tumours.balanced.csv (the balanced table), $(DEMO)/report.html (open it in a browser),"
 	@echo "         $(DEMO)/generator (make more rows: $(BIN)/gantools generate $(DEMO)/generator -n 100)"
+	@echo "         $(DEMO)/screening.scored.csv (scores, verdicts and reasons), $(DEMO)/scores.html, $(DEMO)/scorer"
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

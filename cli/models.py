@@ -1,4 +1,4 @@
-"""`gantools models`: the shelf of generators."""
+"""`gantools models`: the shelf."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDTH = 100
 @json_option
 @debug_option
 def models(*, as_json: bool) -> None:
-    """List the generators for --model, with the options that --set takes and their papers."""
+    """List what --model takes, to generate and to score, with the options that --set takes and their papers."""
     from gantools.registry import list_models
 
     found = list_models()
@@ -23,6 +23,7 @@ def models(*, as_json: bool) -> None:
                 "models": [
                     {
                         "name": model.name,
+                        "purpose": model.purpose,
                         "modality": model.modality,
                         "summary": model.summary,
                         "options": model.options,
@@ -35,6 +36,7 @@ def models(*, as_json: bool) -> None:
         return
     for model in found:
         options = " ".join(f"{key}={value}" for key, value in model.options.items())
-        click.echo(f"{model.name} (for {model.modality}s): {model.summary}")
+        does = {"generate": "makes", "score": "scores"}[model.purpose]
+        click.echo(f"{model.name} ({does} {model.modality}s): {model.summary}")
         click.echo(click.wrap_text(f"paper: {model.paper}", width=WIDTH, initial_indent="  ", subsequent_indent="    "))
         click.echo(click.wrap_text(f"--set {options}", width=WIDTH, initial_indent="  ", subsequent_indent="    "))

@@ -6,6 +6,11 @@ Real: the ten mean measurements of 569 tumours and their diagnosis. Changed, so 
 people bring: of the 212 malignant tumours only 40 are kept (the rare class); `size` (small, medium, large: thirds of
 the mean area), `irregular` (symmetry above the median) are derived from the measurements; 6 % of `mean_texture`'s
 cells are emptied at random.
+
+    python examples/make_demo_data.py OUT.csv --screening
+
+For finding what does not belong: only 15 malignant tumours among the benign ones, and `malignant` (1 or 0) in place of
+the diagnosis.
 """
 
 from __future__ import annotations
@@ -18,6 +23,7 @@ import pandas as pd
 from sklearn.datasets import load_breast_cancer
 
 N_MALIGNANT = 40
+N_SCREENED = 15
 SHARE_EMPTIED = 0.06
 
 
@@ -39,16 +45,27 @@ def make_table(seed: int = 0) -> pd.DataFrame:
     return frame
 
 
+def make_screening(seed: int = 0) -> pd.DataFrame:
+    """372 rows, 15 of them malignant."""
+    frame = make_table(seed)
+    malignant = frame["diagnosis"] == "malignant"
+    frame = frame.drop(index=frame.index[malignant][N_SCREENED:]).reset_index(drop=True)
+    return frame.drop(columns="diagnosis").assign(malignant=(frame["diagnosis"] == "malignant").astype(int))
+
+
 def main() -> None:
     """Write the table to the CSV file that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="the CSV file to write")
+    parser.add_argument("--screening", action="store_true", help="the table for finding what does not belong")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    frame = make_table(arguments.seed)
+    frame = make_screening(arguments.seed) if arguments.screening else make_table(arguments.seed)
     frame.to_csv(arguments.out, index=False)
-    counts = frame["diagnosis"].value_counts()
-    print(f"{arguments.out}: {len(frame)} tumours, {counts['benign']} benign and {counts['malignant']} malignant")
+    n_malignant = int(
+        (frame["malignant"] == 1).sum() if arguments.screening else (frame["diagnosis"] == "malignant").sum()
+    )
+    print(f"{arguments.out}: {len(frame)} tumours, {len(frame) - n_malignant} benign and {n_malignant} malignant")
 
 
 if __name__ == "__main__":
