@@ -1,4 +1,4 @@
-"""gantools: balance tables with conditional GANs. The names below are imported when they are first used."""
+"""gantools: balance tables with conditional GANs, and find what does not belong. Names are imported when first used."""
 
 from __future__ import annotations
 
