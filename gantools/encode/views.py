@@ -5,15 +5,18 @@ grows with the logarithm, so that one wild cell does not drown all others. *Rank
 the training values, as `TableEncoder` scores them, so that a crowded range is as wide as an empty one; values outside
 what was seen go on growing with the logarithm. Each view is blind where the other sees.
 
-Categories are one-hot blocks in both. In the standard view levels are weighed by how rare they are and a block has
-variance 1 like a number (the chi-square metric of multiple correspondence analysis; Greenacre 2017, chapter 18); in the
-ranked view any two levels are equally far apart. A level never seen is a block of zeros: like no row of the memory.
+Categories are one-hot blocks in both. In the standard view levels are weighed by how rare they are and a block has mean
+0 and variance 1 like a number (the chi-square metric of multiple correspondence analysis; Greenacre 2017, chapter 18);
+in the ranked view any two levels are equally far apart. A level never seen is further from each level than they are
+from each other, in the standard view as far as a level so rare that it was to be expected not to be seen (after Good
+1953: as rare as all levels together that were seen once).
 A missing cell in a column that had some is a level of its own; where there was none it counts as a value below all
 seen.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +41,9 @@ class RowViews(nn.Module):
     has_missing: Tensor  # [n_numeric] bool
     lacking: Tensor  # [n_lacking] int64, the columns that have missing cells
     level_share: Tensor  # [n_levels] float32, share of each place of the one-hot blocks
-    block_size: Tensor  # [n_levels] float32, places of the block that each is in
+    unseen_share: Tensor  # [n_blocks] float32, share of rows that may be expected to have a level never seen
+    block_of: Tensor  # [n_levels] int64, the block of each place
+    block_size: Tensor  # [n_levels] float32, and how many places it has
 
     def __init__(self, encoder: TableEncoder, n_lacking: int) -> None:
         """n_lacking: numeric columns that have missing cells."""
@@ -51,8 +56,11 @@ class RowViews(nn.Module):
         self.register_buffer("lacking", torch.zeros(n_lacking, dtype=torch.int64))
         self.register_buffer("level_share", torch.zeros(encoder.layout.n_levels))
         blocks = encoder.layout.blocks
-        size = torch.repeat_interleave(torch.tensor(blocks, dtype=torch.int64), torch.tensor(blocks, dtype=torch.int64))
-        self.register_buffer("block_size", size.float(), persistent=False)
+        self.register_buffer("unseen_share", torch.zeros(len(blocks)))
+        size = torch.tensor(blocks, dtype=torch.int64)
+        block_of = torch.repeat_interleave(torch.arange(len(blocks)), size)
+        self.register_buffer("block_of", block_of, persistent=False)
+        self.register_buffer("block_size", size[block_of].float(), persistent=False)
 
     @classmethod
     def fit(cls, encoder: TableEncoder, raw: Raw) -> RowViews:
@@ -73,6 +81,8 @@ class RowViews(nn.Module):
             place = encoder.positions(torch.from_numpy(np.array(raw.codes))) - encoder.layout.n_numeric
             seen = torch.bincount(place[place >= 0].reshape(-1), minlength=encoder.layout.n_levels)
             views.level_share.copy_(seen / max(1, len(raw)))
+            once = torch.zeros(len(encoder.layout.blocks)).index_add_(0, views.block_of, (seen == 1).float())
+            views.unseen_share.copy_((once + 1) / (len(raw) + 1))
         return views
 
     @property
@@ -84,6 +94,7 @@ class RowViews(nn.Module):
         """numbers: [N, n_numeric] float64, codes: [N, n_blocks] int64. Returns (standard, ranked), float32."""
         encoded = self.encoder(numbers, codes)
         levels = encoded[:, self.encoder.layout.n_numeric :]
+        unseen = (self.encoder.positions(codes) < 0)[:, self.block_of].float()
         missing = torch.isnan(numbers)
         low, high = self.encoder.low, self.encoder.high
         value = torch.where(missing, torch.where(self.has_missing, self.mean, low), numbers)
@@ -97,23 +108,23 @@ class RowViews(nn.Module):
         standard = torch.cat([
             _squash(deviations(value - self.mean) - REACH * unexpected).float(),
             absent,
-            self._by_rarity(levels),
+            self._by_rarity(levels, unseen),
         ], 1)  # fmt: skip
         beyond = deviations((value - high).clamp(min=0.0)) - deviations((low - value).clamp(min=0.0))
         beyond = beyond - REACH * unexpected
         scores = encoded[:, : self.encoder.layout.n_numeric] + (torch.sign(beyond) * torch.log1p(beyond.abs())).float()
-        return standard, torch.cat([scores, levels], 1)
+        return standard, torch.cat([scores, levels - unseen * (math.log1p(UNHEARD) / self.block_size.sqrt())], 1)
 
-    def _by_rarity(self, levels: Tensor) -> Tensor:
+    def _by_rarity(self, levels: Tensor, unseen: Tensor) -> Tensor:
         share = self.level_share.clamp(RAREST, 1 - RAREST)
-        return levels / (share * (1 - share) * self.block_size).sqrt()
+        rarest = self.unseen_share.clamp(RAREST, 0.5)[self.block_of]
+        centred = (levels - self.level_share) / (share * (1 - share) * self.block_size).sqrt()
+        return centred - unseen / ((rarest * (1 - rarest)).sqrt() * self.block_size)
 
     def column_of(self) -> tuple[Tensor, Tensor]:
         """Per place of the standard and of the ranked view, its column: numbers first, then the blocks. [width] each"""
-        c, blocks = self.encoder.layout.n_numeric, self.encoder.layout.blocks
-        number = torch.arange(c, device=self.lacking.device)
-        level = c + torch.repeat_interleave(torch.arange(len(blocks)), torch.tensor(blocks, dtype=torch.int64))
-        level = level.to(number.device)
+        number = torch.arange(self.encoder.layout.n_numeric, device=self.lacking.device)
+        level = len(number) + self.block_of
         return torch.cat([number, self.lacking, level]), torch.cat([number, level])
 
     def to_json(self) -> dict[str, Any]:

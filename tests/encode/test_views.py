@@ -103,8 +103,9 @@ def test_a_missing_cell_where_some_were_is_a_level_of_its_own(made: tuple[RowVie
     standard, _ = views_of(views, schema, row(income=np.nan))
     assert standard[0, 1] == 0.0 and standard[0, 3] == ABSENT
     assert views_of(views, schema, row())[0][0, 3] == 0.0
-    there = views_of(views, schema, row(plan=None))
-    assert all(float(view[0, -3:].count_nonzero()) == 1 and view[0, -1] > 0 for view in there)
+    standard, ranked = views_of(views, schema, row(plan=None))
+    assert ranked[0, -3:].tolist() == [0.0, 0.0, 1.0]
+    assert standard[0, -1] > 0 and (standard[0, -3:-1] < 0).all()
 
 
 def test_a_missing_cell_where_none_was_is_below_all_that_was_seen(made: tuple[RowViews, Schema]) -> None:
@@ -116,12 +117,13 @@ def test_a_missing_cell_where_none_was_is_below_all_that_was_seen(made: tuple[Ro
 
 def test_an_unseen_level_is_like_no_row(made: tuple[RowViews, Schema]) -> None:
     views, schema = made
-    standard, ranked = views_of(views, schema, row(city="Atlantis"))
-    assert not standard[0, 4:7].any() and not ranked[0, 3:6].any()
-    seen = views_of(views, schema, table())
-    for view, unseen, start in zip(seen, (standard, ranked), (4, 3), strict=True):
-        distance = (view[:, start : start + 3] - unseen[0, start : start + 3]).square().sum(1)
-        assert distance.min() > 0.3
+    for unknown in (row(city="Atlantis"), row(city=None)):  # no city is missing in training
+        unseen, seen = views_of(views, schema, unknown), views_of(views, schema, table())
+        for one, others, start in zip(unseen, seen, (4, 3), strict=True):
+            block = others[:, start : start + 3]
+            among = torch.cdist(block, block).max()
+            assert ((block - one[0, start : start + 3]).norm(dim=1) > 1.2 * among).all()
+            assert torch.equal(one[0, :start], views_of(views, schema, row())[start == 3][0, :start])
 
 
 def test_a_rare_level_is_further_away_than_a_common_one(made: tuple[RowViews, Schema]) -> None:
@@ -130,6 +132,7 @@ def test_a_rare_level_is_further_away_than_a_common_one(made: tuple[RowViews, Sc
     assert (rare - common).norm() > 1.2 * (half - common).norm()
     block = views_of(views, schema, table())[0][:, 4:7]
     assert float(block.var(0, correction=0).sum()) == pytest.approx(1.0, rel=1e-4)  # like a number
+    torch.testing.assert_close(block.mean(0), torch.zeros(3), rtol=0, atol=1e-5)
 
 
 def test_a_level_seen_once_does_not_drown_the_rest() -> None:
@@ -192,3 +195,15 @@ def test_a_column_that_is_missing_in_every_row_of_the_fit() -> None:
     views = RowViews.fit(TableEncoder.fit(raw, schema), raw)
     for view in views_of(views, schema, frame):
         assert torch.isfinite(view).all()
+
+
+def test_a_new_level_is_less_odd_where_new_levels_are_common() -> None:
+    """Among many levels seen once, another one is to be expected."""
+    once = pd.DataFrame({"a": [f"once {i}" for i in range(30)] + ["often"] * 60})
+    never = pd.DataFrame({"a": [f"level {i}" for i in range(30)] * 3})
+    away = []
+    for frame in (once, never):
+        views, schema = fitted(frame)
+        standard, _ = views_of(views, schema, pd.DataFrame({"a": ["new"]}))
+        away.append(float((standard - views_of(views, schema, frame.tail(1))[0]).norm()))
+    assert away[0] < 0.5 * away[1]
