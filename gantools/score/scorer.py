@@ -515,7 +515,7 @@ def _marks(y: Any) -> np.ndarray:
     if given.isin([-1, 1]).all():
         return np.asarray(given == -1)
     odd = cells[~given.isin([-1, 0, 1])]
-    problem = f"has {odd.iloc[0]!r}" if len(odd) else "has -1, 0 and 1"
+    problem = f"has {odd.tolist()[0]!r}" if len(odd) else "has -1, 0 and 1"
     raise DataError(problem, where="y", remedy="mark anomalies with 1 and normal rows with 0")
 
 
