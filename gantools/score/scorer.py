@@ -261,7 +261,7 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def explain(self, X: Any) -> pd.DataFrame:
         """What each column contributes to the score of rows X: [N, columns]; the columns of a row add up to its score.
 
-        Every cell that may matter is tried against a usual one, so this takes about twenty times as long as scoring.
+        Every cell that may matter is tried against a usual one, so this takes about ten times as long as scoring.
         """
         frame = self._frame(X, reset=False)
         raw = to_raw(frame, self.schema_)
