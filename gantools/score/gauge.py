@@ -28,6 +28,7 @@ from gantools.score.memory import MEASURES, Memory
 
 N_DISTANCES = MEASURES.index("relative")
 TINY = 1e-6
+NARROWEST = 0.02  # standard deviation of a logarithm that a handful of rows is believed at least to have
 CHUNK_ROWS = 1024  # rows measured at a time: their distances to the memory stay in the cache
 
 
@@ -144,7 +145,7 @@ def _joined(parts: Sequence[Measures]) -> Measures:
 
 def _scale(x: Tensor) -> Tensor:
     """Mean and standard deviation of each column of x [N, C]: [2, C]."""
-    return torch.stack([x.mean(0), x.std(0, correction=0).clamp(min=TINY)])
+    return torch.stack([x.mean(0), x.std(0, correction=0).clamp(min=NARROWEST)])
 
 
 def _standardised(x: Tensor, scale: Tensor) -> Tensor:
