@@ -48,12 +48,15 @@ class Explanation:
     alike: npt.NDArray[np.int64]
 
 
-def explain(gauge: Gauge, numbers: Tensor, codes: Tensor, remembered: Raw) -> Explanation:
-    """Explain raw rows, as `RowViews` takes them. remembered: the rows of the gauge's memory, raw."""
+def explain(gauge: Gauge, numbers: Tensor, codes: Tensor, remembered: Raw, own: Tensor | None = None) -> Explanation:
+    """Explain raw rows, as `RowViews` takes them.
+
+    remembered: the rows of the gauge's memory, raw. own: [N] bool, which of the rows may be remembered ones.
+    """
     known = tuple(torch.from_numpy(array).to(numbers.device) for array in (remembered.numbers, remembered.codes))
     neighbourhood = _Neighbourhood(gauge)
     standard, ranked = gauge.views(numbers, codes)
-    score = score_of(gauge.abnormality(standard, ranked))
+    score = score_of(gauge.abnormality(standard, ranked, own))
     blame = _blame(gauge, standard)
     found = [
         neighbourhood.suspects(*part)

@@ -70,22 +70,24 @@ class Gauge(nn.Module):
         """Fill the memory with normal rows [n_remembered, width] of each view."""
         self.memories = nn.ModuleList([Memory.of(standard), Memory.of(ranked)])
 
-    def settle(self, standard: Tensor, ranked: Tensor, fold: Tensor) -> Tensor:
+    def settle(self, standard: Tensor, ranked: Tensor, fold: Tensor, own: Tensor) -> Tensor:
         """Learn what is usual, from normal rows of both views and the fold [N] that each was held out in.
+
+        own: [N] bool, which of them are remembered.
 
         Returns their abnormality [N], by nets that did not see them.
         """
-        own = torch.stack([fold == k for k in range(self.detector.n_folds)])  # [n_folds, N]
-        own |= ~own.any(1, keepdim=True)  # a fold without rows is judged on all
+        held_out = torch.stack([fold == k for k in range(self.detector.n_folds)])  # [n_folds, N]
+        held_out |= ~held_out.any(1, keepdim=True)  # a fold without rows is judged on all
         total = torch.zeros_like(self.usual_error)
-        for x, mine in zip(torch.split(standard, CHUNK_ROWS), torch.split(own, CHUNK_ROWS, 1), strict=True):
+        for x, mine in zip(torch.split(standard, CHUNK_ROWS), torch.split(held_out, CHUNK_ROWS, 1), strict=True):
             total += torch.einsum("flnw,fn->flw", self.detector.errors(x), mine.float())
-        self.usual_error.copy_(total / own.sum(1).reshape(-1, 1, 1) + TINY)
-        parts = zip(torch.split(standard, CHUNK_ROWS), torch.split(ranked, CHUNK_ROWS), strict=True)
-        measures = _joined([self.measure(*views) for views in parts])
+        self.usual_error.copy_(total / held_out.sum(1).reshape(-1, 1, 1) + TINY)
+        parts = zip(*(torch.split(each, CHUNK_ROWS) for each in (standard, ranked, own)), strict=True)
+        measures = _joined([self.measure(*part) for part in parts])
         self.remembered_scale.copy_(_scale(measures.remembered))
         self.relative_scale.copy_(_scale(measures.relative))
-        for k, mine in enumerate(own):
+        for k, mine in enumerate(held_out):
             self.learned_scale[:, k] = _scale(measures.learned[k][mine])
         rows = torch.arange(len(fold), device=fold.device)
         learned = self._learned(measures.learned)[fold, rows]
@@ -93,9 +95,9 @@ class Gauge(nn.Module):
         self.group_scale.copy_(_scale(groups))
         return _standardised(groups, self.group_scale).mean(1)
 
-    def measure(self, standard: Tensor, ranked: Tensor) -> Measures:
-        """All measures of rows [N, width] of both views."""
-        seen = [memory(x) for memory, x in zip(self.memories, (standard, ranked), strict=True)]
+    def measure(self, standard: Tensor, ranked: Tensor, own: Tensor | None = None) -> Measures:
+        """All measures of rows [N, width] of both views. own: [N] bool, which of them may be remembered ones."""
+        seen = [memory(x, own) for memory, x in zip(self.memories, (standard, ranked), strict=True)]
         remembered = torch.cat([x[:, :N_DISTANCES] for x in seen], 1)
         relative = torch.stack([x[:, N_DISTANCES] for x in seen], 1)
         errors = self.detector.errors(standard)  # [folds, levels, N, width]
@@ -105,13 +107,14 @@ class Gauge(nn.Module):
             learned = torch.cat([learned, verdict.unsqueeze(2)], 2)
         return Measures(remembered, relative, learned)
 
-    def forward(self, numbers: Tensor, codes: Tensor) -> Tensor:
-        """Raw rows, as `RowViews` takes them, to their abnormality [N] float32."""
-        return self.abnormality(*self.views(numbers, codes))
+    def forward(self, numbers: Tensor, codes: Tensor, own: Tensor | None = None) -> Tensor:
+        """Raw rows, as `RowViews` takes them, to their abnormality [N] float32. own: as in `measure`."""
+        standard, ranked = self.views(numbers, codes)
+        return self.abnormality(standard, ranked, own)
 
-    def abnormality(self, standard: Tensor, ranked: Tensor) -> Tensor:
-        """Rows of both views [N, width] to their abnormality [N]."""
-        measures = self.measure(standard, ranked)
+    def abnormality(self, standard: Tensor, ranked: Tensor, own: Tensor | None = None) -> Tensor:
+        """Rows of both views [N, width] to their abnormality [N]. own: as in `measure`."""
+        measures = self.measure(standard, ranked, own)
         groups = self._groups(measures, self._learned(measures.learned).mean(0))
         return _standardised(groups, self.group_scale).mean(1)
 

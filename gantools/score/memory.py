@@ -7,8 +7,8 @@ nearest row counts, at a high one all of them. It is measured at three, because 
 another. A fourth measure divides the distance by the one that is usual where the row is, as Breunig et al. 2000, 'LOF',
 do.
 
-A row that is itself remembered is measured against the others: one remembered row that coincides with it is taken for
-itself. Training rows can so be scored like any other.
+A row that is remembered itself must be measured against the others, or it would look more normal than any fresh row
+can. Whoever measures such rows says so (`own`): one remembered row that coincides with each is then taken for itself.
 """
 
 from __future__ import annotations
@@ -52,21 +52,31 @@ class Memory(nn.Module):
         squared = centred.square().sum(1)
         memory.keys[:width, :n] = -2 * centred.T
         memory.keys[width, :n] = squared
-        memory.usual[:n] = torch.cat([_distance(memory.search(chunk)[0]) for chunk in torch.split(centred, 1024)])
+        memory.usual[:n] = torch.cat(
+            [
+                _distance(memory.search(chunk, torch.ones(len(chunk), dtype=torch.bool, device=chunk.device))[0])
+                for chunk in torch.split(centred, 1024)
+            ]
+        )
         return memory
 
     def rows(self) -> Tensor:
         """The remembered rows [n_rows, width], less their mean."""
         return self.keys[:-1, : self.n_rows].T / -2
 
-    def forward(self, x: Tensor) -> Tensor:
-        """How far rows x [N, width] are, as logarithms: [N, 4] as in MEASURES."""
+    def forward(self, x: Tensor, own: Tensor | None = None) -> Tensor:
+        """How far rows x [N, width] are, as logarithms: [N, 4] as in MEASURES.
+
+        own: [N] bool, which of them may be remembered ones.
+        """
         x = x - self.centre
         length = x.square().sum(1)
-        squared, index, offset = self.search(x)
+        squared, index, offset = self.search(x, own)
         nearest = squared[:, 0]
         some = offset[:, : min(SAMPLE, self.n_rows)]
-        itself = (some.amin(1) + length <= COINCIDES * (length + 1)).float()
+        itself = torch.zeros_like(length)
+        if own is not None:
+            itself = (own & (some.amin(1) + length <= COINCIDES * (length + 1))).to(length.dtype)
         further = ((nearest - length).unsqueeze(1) - some).clamp(max=0.0)  # [N, SAMPLE], squared, less the nearest
         weights = [(torch.exp((squared[:, :1] - squared) / (2 * SHARP**2)).sum(1) / self.n_rows, SHARP)]
         for level in BLURS:
@@ -76,7 +86,7 @@ class Memory(nn.Module):
         relative = 2 * (_distance(squared).log() - self.usual[index].mean(1).log())
         return torch.stack([*((one + TINY).log() for one in surprise), relative], 1)
 
-    def search(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def search(self, x: Tensor, own: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """The nearest remembered rows of x [N, width], centred.
 
         Returns squared distances [N, k], ascending, and indices [N, k], k = NEIGHBOURS or as many as there are; and
@@ -84,15 +94,18 @@ class Memory(nn.Module):
         whose nearest rows are nearest.
         """
         k = min(NEIGHBOURS, self.n_rows - 1)
+        wanted = k if own is None else k + 1
         length = x.square().sum(1, keepdim=True)
         offset = torch.cat([x, torch.ones_like(length)], 1) @ self.keys
         grouped = offset.reshape(len(x), -1, self.n_groups)
-        nearest_groups = grouped.amin(1).topk(min(k + 1, self.n_groups), 1, largest=False, sorted=False).indices
+        nearest_groups = grouped.amin(1).topk(min(wanted, self.n_groups), 1, largest=False, sorted=False).indices
         first = torch.arange(grouped.shape[1], device=x.device) * self.n_groups
         candidates = (nearest_groups.unsqueeze(2) + first).reshape(len(x), -1)
-        nearest, place = offset.gather(1, candidates).topk(k + 1, 1, largest=False)
+        nearest, place = offset.gather(1, candidates).topk(wanted, 1, largest=False)
         squared, index = (nearest + length).clamp(min=0.0), candidates.gather(1, place)
-        itself = squared[:, :1] <= COINCIDES * (length + 1)
+        if own is None:
+            return squared, index, offset
+        itself = own.unsqueeze(1) & (squared[:, :1] <= COINCIDES * (length + 1))
         return (
             torch.where(itself, squared[:, 1:], squared[:, :-1]),
             torch.where(itself, index[:, 1:], index[:, :-1]),

@@ -208,10 +208,12 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             views, standard, ranked = _viewed(raw.take(kept), self.schema_, device)
             chosen = _some(len(kept), self.memory, seed)
             standard_all, ranked_all = _all_views(views, raw)
+            own = _among(len(raw), kept[chosen]).to(device)
             odd = np.zeros(len(raw))
             for remembered, everything in ((standard[chosen], standard_all), (ranked[chosen], ranked_all)):
                 memory = Memory.of(remembered)
-                measured = torch.cat([memory(part) for part in torch.split(everything, CHUNK_ROWS)])[:, :N_DISTANCES]
+                parts = zip(torch.split(everything, CHUNK_ROWS), torch.split(own, CHUNK_ROWS), strict=True)
+                measured = torch.cat([memory(*part) for part in parts])[:, :N_DISTANCES]
                 inner = measured[torch.from_numpy(kept).to(device)]
                 odd += ((measured - inner.mean(0)) / inner.std(0).clamp(min=1e-6)).amax(1).cpu().double().numpy()
             kept = np.sort(np.argsort(odd, kind="stable")[:n_kept])
@@ -222,14 +224,16 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self._remembered = raw.take(chosen)
         self.gauge_.remember(standard[chosen], ranked[chosen])
         judged = torch.from_numpy(_some(len(raw), CALIBRATION_ROWS, seed + 1)).to(standard.device)
+        own = _among(len(raw), chosen)
         with torch.no_grad():
-            abnormality = self.gauge_.settle(standard[judged], ranked[judged], fold[judged])
+            of_judged = own.to(standard.device)[judged]
+            abnormality = self.gauge_.settle(standard[judged], ranked[judged], fold[judged], of_judged)
             held_out = score_of(abnormality).cpu().numpy()
             self.calibration_ = Calibration.fit(held_out, tail=bool(self.tail))
             if len(judged) == len(raw):
                 self._held_out = held_out
             else:
-                self._held_out = self._scores(raw)
+                self._held_out = self._scores(raw, own)
                 self._held_out[judged.cpu().numpy()] = held_out
 
     # -- scoring ---------------------------------------------------------------------------------------------------
@@ -258,6 +262,14 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """1 for normal rows, -1 for anomalies: [N] int64."""
         return np.where(self.anomaly_score(X) > self.threshold_, -1, 1)
 
+    def fit_predict(self, X: Any, y: Any = None, **options: Any) -> np.ndarray:
+        """Learn from rows X and judge each of them by the others: 1 for normal rows, -1 for anomalies, [N] int64.
+
+        `predict(X)` after `fit(X)` would find every row in the memory. options: as for `fit`.
+        """
+        self.fit(X, y, **options)
+        return np.where(self.train_score_ > self.threshold_, -1, 1)
+
     def explain(self, X: Any) -> pd.DataFrame:
         """What each column contributes to the score of rows X: [N, columns]; the columns of a row add up to its score.
 
@@ -271,15 +283,19 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         found = pd.DataFrame(contribution, columns=list(columns), index=frame.index)
         return found.reindex(columns=list(self.schema_.names), fill_value=0.0)
 
-    def assess(self, frame: pd.DataFrame, explain: bool | Literal["flagged"] = False) -> pd.DataFrame:
+    def assess(
+        self, frame: pd.DataFrame, explain: bool | Literal["flagged"] = False, own: bool = False
+    ) -> pd.DataFrame:
         """Scores, p-values and verdicts of rows, and the reasons in words, in one go.
 
-        explain: give the reason of every row, or of flagged ones only (others have ""). Returns `anomaly_score`,
-        `p_value`, `is_anomaly` and, where asked for, `reason`, with the index of `frame`.
+        explain: give the reason of every row, or of flagged ones only (others have ""). own: the rows are of the table
+        that was learned from; a row that equals a remembered one is then measured against the others. Returns
+        `anomaly_score`, `p_value`, `is_anomaly` and, where asked for, `reason`, with the index of `frame`.
         """
         named = self._frame(frame, reset=False)
         raw = to_raw(named, self.schema_)
-        score = self._scores(raw)
+        may_be_own = torch.ones(len(raw), dtype=torch.bool) if own else None
+        score = self._scores(raw, may_be_own)
         flagged = score > self.threshold_
         found = pd.DataFrame(
             {"anomaly_score": score, "p_value": self.calibration_.p_value(score), "is_anomaly": flagged},
@@ -288,7 +304,7 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if explain:
             reason = np.full(len(named), "", dtype=object)
             rows = np.flatnonzero(flagged) if explain == "flagged" else np.arange(len(named))
-            for mine, explained in self._explained(raw, rows):
+            for mine, explained in self._explained(raw, rows, may_be_own):
                 reason[mine] = words(explained, raw.take(mine), named.iloc[mine], self.schema_, self._remembered)
             found["reason"] = pd.Series(reason, index=named.index, dtype=pd.Series([""]).dtype)
         return found
@@ -319,18 +335,24 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             problem = f"lacks {len(lacking)} of the {len(needed)} columns that the scorer knows: {shown}"
             raise DataError(problem, remedy="score tables with the columns of the training table")
 
-    def _scores(self, raw: Raw) -> np.ndarray:
+    def _scores(self, raw: Raw, own: Tensor | None = None) -> np.ndarray:
+        """own: [N] bool, which of the rows may be remembered ones."""
+
         def scored(part: slice) -> np.ndarray:
-            return score_of(self.gauge_(*_tensors(raw, part, self._device))).cpu().numpy()
+            mine = None if own is None else own[part].to(self._device)
+            return score_of(self.gauge_(*_tensors(raw, part, self._device), mine)).cpu().numpy()
 
         found = list(self._in_parallel(scored, _chunks(len(raw), CHUNK_ROWS)))
         return np.concatenate(found) if found else np.zeros(0)
 
-    def _explained(self, raw: Raw, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Explanation]]:
+    def _explained(
+        self, raw: Raw, rows: np.ndarray, own: Tensor | None = None
+    ) -> Iterator[tuple[np.ndarray, Explanation]]:
         """The rows at these indices, some at a time, and why they are odd."""
 
         def explained(mine: np.ndarray) -> Explanation:
-            return explain(self.gauge_, *_tensors(raw, mine, self._device), self._remembered)
+            own_mine = None if own is None else own[mine].to(self._device)
+            return explain(self.gauge_, *_tensors(raw, mine, self._device), self._remembered, own_mine)
 
         parts = [rows[part] for part in _chunks(len(rows), EXPLAINED_ROWS)]
         return zip(parts, self._in_parallel(explained, parts), strict=True)
@@ -517,6 +539,13 @@ def _marks(y: Any) -> np.ndarray:
     odd = cells[~given.isin([-1, 0, 1])]
     problem = f"has {odd.tolist()[0]!r}" if len(odd) else "has -1, 0 and 1"
     raise DataError(problem, where="y", remedy="mark anomalies with 1 and normal rows with 0")
+
+
+def _among(n: int, rows: np.ndarray) -> Tensor:
+    """[n] bool, which of n rows are among those at the indices."""
+    found = torch.zeros(n, dtype=torch.bool)
+    found[torch.from_numpy(rows)] = True
+    return found
 
 
 def _renamed(frame: pd.DataFrame) -> pd.DataFrame:

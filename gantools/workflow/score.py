@@ -274,13 +274,14 @@ def score_table(
     monitor = None
     if n_learned is None or train is not None:
         monitor = DriftMonitor(scorer.drift_, len(scorer.calibration_.scores))
-    tally = _score(scorer, reader, output, added, labels, monitor, on_rows)
+    is_itself = n_learned is not None and train is None
+    tally = _score(scorer, reader, output, added, labels, monitor, on_rows, own=is_itself)
     if tally.n_unscored:
         notes.append(f"{tally.n_unscored} rows could not be scored; they have no score and are no anomalies.")
     return ScoreResult(
         scorer=scorer,
         tally=tally,
-        top=_explained(scorer, tally.top),
+        top=_explained(scorer, tally.top, own=is_itself),
         threshold=threshold,
         contamination=contamination,
         n_learned=n_learned,
@@ -447,6 +448,8 @@ def _score(
     labels: str | None,
     monitor: DriftMonitor | None,
     on_rows: Rows | None,
+    *,
+    own: bool,
 ) -> ScoreTally:
     tally = ScoreTally(N_TOP)
     with TableWriter(output, reader, added) as writer:
@@ -456,7 +459,7 @@ def _score(
                 marks = read_marks(frame[labels]) if labels is not None and labels in frame else None
                 if not tally.n_rows:
                     scorer.check_fits(frame)
-                assessed = scorer.assess(frame, explain="flagged" if "reason" in added else False)
+                assessed = scorer.assess(frame, explain="flagged" if "reason" in added else False, own=own)
                 if "reason" in assessed:
                     assessed["reason"] = assessed["reason"].where(assessed["is_anomaly"])
                 tally.update(frame, assessed, marks)
@@ -468,8 +471,8 @@ def _score(
     return tally
 
 
-def _explained(scorer: AnomalyScorer, rows: pd.DataFrame) -> pd.DataFrame:
+def _explained(scorer: AnomalyScorer, rows: pd.DataFrame, *, own: bool) -> pd.DataFrame:
     if not len(rows):
         return rows
-    assessed = scorer.assess(rows, explain=True)
+    assessed = scorer.assess(rows, explain=True, own=own)
     return pd.concat([rows, assessed], axis=1)
