@@ -152,6 +152,13 @@ def score(
     kinds_given = parse_kinds(kinds)
     options = parse_settings(settings)
 
+    from gantools.data.table import reading
+
+    for table in (data, normal):
+        if table is not None:  # told before the slow imports
+            with reading(table):
+                pass
+
     from gantools.workflow.score import Options, score_table
 
     scorer = None

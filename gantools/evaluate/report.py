@@ -262,13 +262,14 @@ def _distribution(tally: ScoreTally, threshold: float) -> str:
         "Every row's anomaly score: about 0.7 for a usual row, and far out the number of standard deviations. The axis "
         "is logarithmic and a bar's height is the square root of its share of the rows, so that rare rows can be seen."
     )
-    counts = f"{tally.n_rows - tally.n_anomalous:,} rows called normal, {tally.n_anomalous:,} called anomalous"
+    n_normal = tally.n_rows - tally.n_anomalous
     return (
         f"<h2>Scores</h2>\n<p>{about}</p>\n"
         f'<svg class="scores" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" '
         f'aria-label="Histogram of anomaly scores">{bars}{line}</svg>'
         f'<div class="ends"><span>{edges[0]:.3g}</span><span>{where}</span><span>{edges[-1]:.3g}</span></div>\n'
-        f'<p class="legend"><i></i> called normal <i class="made"></i> called anomalous: {counts}.</p>'
+        f'<p class="legend"><i></i> {n_normal:,} rows called normal '
+        f'<i class="made"></i> {tally.n_anomalous:,} called anomalous</p>'
     )
 
 
@@ -283,7 +284,7 @@ def _most_abnormal(top: pd.DataFrame) -> str:
             f"{score:.3g}",
             f"{p_value:.2g}",
             "yes" if is_anomaly else "no",
-            _text(reason),
+            f'<div class="reason">{_text(reason)}</div>',
             *(_cell(value) for value in values),
         ]
         for row, score, p_value, is_anomaly, reason, *values in zip(
@@ -596,7 +597,8 @@ h3 { font-size: .95rem; margin: 0 0 .4rem; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #eceff2; vertical-align: top; }
-th { color: #5b6774; font-weight: 600; font-size: .85rem; }
+th { color: #5b6774; font-weight: 600; font-size: .85rem; white-space: nowrap; }
+.reason { min-width: 24em; }
 .n { text-align: right; white-space: nowrap; }
 .faint { color: #5b6774; }
 .bar, .stack, .pair { display: inline-block; vertical-align: middle; }

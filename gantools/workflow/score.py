@@ -35,6 +35,7 @@ CONTAMINATION = 0.05  # of a table that is learned from itself
 MOST_CONTAMINATION = 0.5  # beyond it the anomalies would be what is normal
 HELD_BACK = 0.2  # of the rows marked normal, at most MAX_HELD_BACK, which the best F1 is sought on
 MAX_HELD_BACK = 20_000
+MANY_ALARMS = 0.2  # share of normal rows above the threshold of the best F1 that people are warned of
 N_TOP = 20
 # Of --budget; the rest is for reading and writing.
 TRAINING_SHARE = 0.9
@@ -122,12 +123,18 @@ class ScoreResult:
         if threshold.asked is None:
             source = "where F1 is best" if threshold.f1 is not None else "that of the saved scorer"
             reached = f", {threshold.f1:.3f} on marked rows that were not learned from" if threshold.f1 else ""
-            said.append(f"The threshold is {source}{reached}.")
-        elif threshold.can_be_resolved:
-            expected = round(threshold.asked * tally.n_rows)
+            above = float((self.scorer.calibration_.scores > threshold.value).mean())
             said.append(
-                f"Asked for: {_percent(threshold.asked)} of normal rows may be called anomalous by mistake, so about "
-                f"{expected:,} of as many rows if all were normal. The {n_held_out:,} held-out normal rows can tell "
+                f"The threshold is {source}{reached}; {_percent(above)} of the held-out normal rows are above it."
+            )
+            if threshold.f1 is not None and above > MANY_ALARMS:
+                said.append("With so many false alarms verdicts mean little; --false-alarms asks for fewer.")
+        elif threshold.can_be_resolved:
+            expected = threshold.asked * tally.n_rows
+            number = f"about {round(expected):,}" if expected >= 1 else "fewer than 1"
+            said.append(
+                f"Asked for: {_percent(threshold.asked)} of normal rows may be called anomalous by mistake, so "
+                f"{number} of as many rows if all were normal. The {n_held_out:,} held-out normal rows can tell "
                 f"rates down to {_percent(threshold.finest)}{extrapolated}."
             )
         else:
@@ -296,6 +303,8 @@ def score_table(
 
 def _percent(share: float) -> str:
     percent = 100 * share
+    if 99.5 <= percent < 100:
+        return "more than 99 %"
     return "0 %" if not percent else f"{percent:.2g} %" if percent < 10 else f"{percent:.0f} %"
 
 

@@ -134,6 +134,19 @@ def test_a_cell_of_a_gigabyte_does_not_exhaust_memory(folder: Path) -> None:
     assert int(done.stdout) < 1 << 20  # KiB
 
 
+def test_a_missing_table_is_told_before_the_slow_imports(folder: Path, customers: Path) -> None:
+    """Whether it is the one to score or the one to learn from."""
+    for arguments in (["nope.csv"], [str(customers), "--train", "nope.csv"]):
+        code = (
+            "import sys\nfrom gantools_cli.main import main\n"
+            f"try: main(['score', *{arguments!r}])\nfinally: print('torch' in sys.modules)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=folder)
+        assert done.returncode == 2, done.stderr
+        assert "nope.csv: does not exist" in done.stderr
+        assert done.stdout == "False\n"
+
+
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 

@@ -241,7 +241,10 @@ def test_the_page_on_scores_says_everything_and_needs_nothing(shift: float) -> N
         "mode collapse",
     ):
         assert words in said, words
+    assert f"{2000 - tally.n_anomalous:,} rows called normal" in said
     assert f"{tally.n_anomalous:,} called anomalous" in said
+    assert page.count('<div class="reason">') == len(top)
+    assert ".reason { min-width:" in page  # however many columns there are beside it
     assert f"{top.index[0] + 1:,}" in said
     assert ("no longer look like" in said) == drift.drifted == bool(shift)
     assert "<script" not in page

@@ -51,7 +51,7 @@ class Distance:
         numbers = to_raw(frame, self.schema_).numbers
         return 1e-3 + np.nanmean(np.abs((numbers - self.mean) / self.sd), axis=1)
 
-    def assess(self, frame: pd.DataFrame, explain: bool | str = False) -> pd.DataFrame:
+    def assess(self, frame: pd.DataFrame, explain: bool | str = False, own: bool = False) -> pd.DataFrame:
         scores = self.anomaly_score(frame)
         flags = scores > self.threshold_
         found = {"anomaly_score": scores, "p_value": self.calibration_.p_value(scores), "is_anomaly": flags}
@@ -171,6 +171,19 @@ def test_known_anomalies_are_not_learned_and_set_the_threshold(
     assert (out["is_anomaly"] == (out["bad"] == "yes")).all()
 
 
+def test_a_threshold_of_many_false_alarms(data: Path) -> None:
+    """Of marks that scores know nothing of: nearly all rows are called anomalous, which is told with what to do."""
+    marks = np.where(np.random.default_rng(3).random(400) < 0.4, "yes", "no")
+    result, _ = scored(put(make(400, 0).assign(bad=marks), data), labels="bad")
+    above = (result.scorer.calibration_.scores > result.threshold.value).mean()
+    assert 0.2 < above < 0.995
+    told = " ".join(result.words())
+    assert f"; {100 * above:.0f} % of the held-out normal rows are above it." in told
+    assert "--false-alarms asks for fewer" in told
+    put(make(), data)
+    assert "asks for fewer" not in " ".join(scored(data, labels="bad")[0].words())
+
+
 def test_a_rate_that_is_asked_for_wins_over_f1(data: Path, fits: list[Distance]) -> None:
     result, _ = scored(data, labels="bad", false_alarms=0.1)
     assert fits[0].tuned is None
@@ -224,6 +237,7 @@ def test_a_saved_scorer(data: Path, fits: list[Distance]) -> None:
     assert result.threshold.asked is None
     assert result.n_learned is None
     assert result.drift is not None
+    assert "that of the saved scorer; 30 % of the held-out normal rows" in " ".join(result.words())
     assert (out["is_anomaly"] == (out["anomaly_score"] > saved.threshold_)).mean() > 0.99
     result, out = scored(data, scorer=saved, false_alarms=0.1, labels="bad")
     assert result.threshold.asked == 0.1
@@ -269,6 +283,14 @@ def test_words(data: Path) -> None:
     first, second = result.column_notes()
     assert first == "Not scored: 'id' (an identifier), 'nothing' (has no values)."
     assert "'city'" in second and "100 are pooled." in second
+
+
+def test_words_about_few_rows(data: Path) -> None:
+    """Less than one false alarm is to be expected of them, and nearly all is not all."""
+    result, _ = scored(put(make(40, 0), data.with_name("few.csv")), train=put(make(300, 0), data))
+    assert "so fewer than 1 of as many rows" in " ".join(result.words())
+    assert workflow._percent(0.9986) == "more than 99 %"
+    assert workflow._percent(1.0) == "100 %"
 
 
 def test_rows_are_reported_as_they_pass(data: Path) -> None:
