@@ -47,7 +47,7 @@ def made(n: int = 300, n_remembered: int = 200, name: str = "denoiser") -> tuple
 @pytest.mark.parametrize("name", DETECTORS)
 def test_settled_on_normal_rows_their_measures_are_standardised(name: str) -> None:
     gauge, standard, ranked, fold = made(name=name)
-    abnormality = gauge.settle(standard, ranked, fold)
+    abnormality = gauge.settle(standard, ranked, fold, torch.ones(len(fold), dtype=torch.bool))
     assert abnormality.shape == (300,) and torch.isfinite(abnormality).all()
     assert float(abnormality.mean()) == pytest.approx(0.0, abs=1e-4)
     errors = gauge.detector.errors(standard)
@@ -61,17 +61,19 @@ def test_settled_on_normal_rows_their_measures_are_standardised(name: str) -> No
 
 def test_settling_in_chunks_is_settling_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, standard, ranked, fold = made()
-    expected = whole.settle(standard, ranked, fold)
+    expected = whole.settle(standard, ranked, fold, torch.ones(len(fold), dtype=torch.bool))
     monkeypatch.setattr(module, "CHUNK_ROWS", 7)
     pieces, *_ = made()
-    torch.testing.assert_close(pieces.settle(standard, ranked, fold), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(
+        pieces.settle(standard, ranked, fold, torch.ones(len(fold), dtype=torch.bool)), expected, rtol=1e-4, atol=1e-4
+    )
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(pieces.state_dict()[name], value, rtol=1e-4, atol=1e-4)
 
 
 def test_a_fold_without_rows_is_judged_on_all() -> None:
     gauge, standard, ranked, fold = made()
-    abnormality = gauge.settle(standard, ranked, torch.zeros_like(fold))
+    abnormality = gauge.settle(standard, ranked, torch.zeros_like(fold), torch.ones(len(fold), dtype=torch.bool))
     assert torch.isfinite(abnormality).all()
     errors = gauge.detector.errors(standard)
     torch.testing.assert_close(gauge.usual_error[1], errors[1].mean(1), rtol=1e-3, atol=1e-5)
@@ -79,7 +81,7 @@ def test_a_fold_without_rows_is_judged_on_all() -> None:
 
 def test_odd_rows_are_more_abnormal() -> None:
     gauge, standard, ranked, fold = made()
-    usual = gauge.settle(standard, ranked, fold)
+    usual = gauge.settle(standard, ranked, fold, torch.ones(len(fold), dtype=torch.bool))
     far = pd.DataFrame({"a": [30.0, 2.0, -1e9], "b": [30.0, -2.0, np.nan], "c": ["x", "y", "never"]})
     raw = to_raw(far, infer_schema(table(300, 0)))
     found = gauge(torch.from_numpy(np.array(raw.numbers)), torch.from_numpy(np.array(raw.codes)))
@@ -91,7 +93,7 @@ def test_a_gauge_of_rows_that_are_all_the_same_stays_finite() -> None:
     gauge, standard, ranked, fold = made()
     same = standard[:1].expand(300, -1), ranked[:1].expand(300, -1)
     gauge.remember(same[0][:200], same[1][:200])
-    assert torch.isfinite(gauge.settle(*same, fold)).all()
+    assert torch.isfinite(gauge.settle(*same, fold, torch.ones(len(fold), dtype=torch.bool))).all()
     assert torch.isfinite(gauge.abnormality(standard, ranked)).all()
 
 
@@ -105,7 +107,7 @@ def test_a_score_is_positive_and_keeps_the_order() -> None:
 
 def test_a_saved_gauge_measures_the_same() -> None:
     gauge, standard, ranked, fold = made()
-    gauge.settle(standard, ranked, fold)
+    gauge.settle(standard, ranked, fold, torch.ones(len(fold), dtype=torch.bool))
     again, *_ = made()
     again.load_state_dict(gauge.state_dict())
     assert torch.equal(again.abnormality(standard, ranked), gauge.abnormality(standard, ranked))

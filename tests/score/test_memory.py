@@ -37,7 +37,7 @@ def test_neighbours_are_those_found_by_hand(n: int) -> None:
 def test_a_remembered_row_is_measured_against_the_others(n: int) -> None:
     remembered = rows(n)
     memory = Memory.of(remembered)
-    squared, index, _ = memory.search(remembered - memory.centre)
+    squared, index, _ = memory.search(remembered - memory.centre, torch.ones(n, dtype=torch.bool))
     assert (index != torch.arange(n).unsqueeze(1)).all()
     k = min(NEIGHBOURS, n - 1)
     expected, which = by_hand(remembered, remembered, k + 1)
@@ -49,7 +49,7 @@ def test_a_remembered_row_is_measured_against_the_others(n: int) -> None:
 def test_a_remembered_row_scores_as_if_it_were_forgotten(n: int) -> None:
     """Within what the mean of the others and the row's neighbours' own neighbours change."""
     remembered = rows(n)
-    there = Memory.of(remembered)(remembered[:5])
+    there = Memory.of(remembered)(remembered[:5], torch.ones(5, dtype=torch.bool))
     forgotten = torch.cat([Memory.of(remembered[torch.arange(n) != i])(remembered[i : i + 1]) for i in range(5)])
     torch.testing.assert_close(there[:, 0], forgotten[:, 0], rtol=0, atol=0.1)
     assert (there[:, 1:] - forgotten[:, 1:]).abs().max() < 4 / n**0.5
@@ -69,13 +69,23 @@ def test_rows_that_occur_twice_are_near_each_other() -> None:
     once = rows(40)
     twice = once.repeat_interleave(2, 0)
     memory = Memory.of(twice)
-    squared, index, _ = memory.search(twice - memory.centre)
+    squared, index, _ = memory.search(twice - memory.centre, torch.ones(80, dtype=torch.bool))
     assert (squared[:, 0] < 1e-4).all()
     assert (index[:, 0] // 2 == torch.arange(80) // 2).all()
     # a row that is new, and coincides with none, loses no neighbour
     new = rows(10, seed=3)
     expected, _ = by_hand(twice, new, NEIGHBOURS)
     torch.testing.assert_close(memory.search(new - memory.centre)[0].double(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_fresh_row_that_repeats_a_remembered_one_is_near_it() -> None:
+    """Nothing is left out for it, or false alarms would be too many where rows repeat."""
+    remembered = rows(40)
+    memory = Memory.of(remembered)
+    squared, index, _ = memory.search(remembered[:7] - memory.centre)
+    assert (squared[:, 0] < 1e-4).all() and index[:, 0].tolist() == list(range(7))
+    of_both = memory.search(remembered[:2] - memory.centre, torch.tensor([True, False]))[1]
+    assert of_both[0, 0] != 0 and of_both[1, 0] == 1
 
 
 @pytest.mark.parametrize(
