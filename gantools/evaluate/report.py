@@ -257,7 +257,10 @@ def _distribution(tally: ScoreTally, threshold: float) -> str:
             size = f'width="{x(places[i + 1]) - x(places[i]):.2f}" height="{tall[i]:.1f}"'
             bars += f'<rect{kind} x="{x(places[i]):.1f}" y="{height - tall[i]:.1f}" {size}/>'
     line = f'<line x1="{cut:.1f}" x2="{cut:.1f}" y1="0" y2="{height}"/>' if inside else ""
-    where = f"threshold {threshold:.3g}" if np.isfinite(threshold) else "no threshold: nothing is called anomalous"
+    which = " (red line)" if inside else ""
+    where = (
+        f"threshold {threshold:.3g}{which}" if np.isfinite(threshold) else "no threshold: nothing is called anomalous"
+    )
     about = (
         "Every row's anomaly score: about 0.7 for a usual row, and far out the number of standard deviations. The axis "
         "is logarithmic and a bar's height is the square root of its share of the rows, so that rare rows can be seen."

@@ -270,6 +270,8 @@ def score_table(
         if asked.tail and scorer.calibration_.tail is None:
             notes.append("No tail could be fitted: the held-out rows are too few or too much alike.")
         n_source, is_drawn = source.n_rows, learning.is_drawn
+        if train is not None and train.samefile(data):
+            notes.append("The rows were learned from, so they look too normal; without --train each is held out once.")
         notes += learning.notes
         if false_alarms is None and len(learning.marked):
             f1 = _tune(scorer, learning)

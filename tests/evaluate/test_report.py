@@ -234,7 +234,7 @@ def test_the_page_on_scores_says_everything_and_needs_nothing(shift: float) -> N
     for words in (
         "2,000 rows scored.",
         "And a <note>.",
-        "threshold 3",
+        "threshold 3 (red line)",
         NASTY,
         "amount",
         "stopped early",
@@ -259,4 +259,5 @@ def test_thresholds_outside_the_scores(threshold: float) -> None:
     page = scores_to_html(tally, top, infer_schema(frame), [], threshold=threshold)
     assert page.count('class="odd"') == (page.count("<rect") if threshold < 1 else 0)
     assert "<line" not in page
+    assert "red line" not in page
     words_of(page)

@@ -133,6 +133,13 @@ def test_a_table_of_normal_rows(data: Path, fits: list[Distance]) -> None:
     assert (out["reason"].notna() == out["is_anomaly"]).all()
 
 
+def test_a_table_given_twice(data: Path) -> None:
+    """Its rows are known when they are scored, which is told."""
+    assert "without --train each is held out" in " ".join(scored(data, train=data)[0].words())
+    other = put(make(), data.with_name("other.csv"))
+    assert "without --train" not in " ".join(scored(data, train=other)[0].words())
+
+
 def test_drift_is_told(data: Path) -> None:
     normal = make(300, 0, seed=1).drop(columns="bad")
     normal["b"] += 20
