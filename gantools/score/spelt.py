@@ -14,6 +14,7 @@ from gantools.data.schema import Column, Kind
 
 DIGITS = 4  # of a number whose column has no fixed number of decimals
 MOST_DIGITS = 17  # beyond them two numbers are the same
+LONG_TEXT = 60  # characters of a text that are shown
 LARGE, SMALL = 1e15, 1e-6  # numbers beyond these are written with an exponent
 
 
@@ -53,9 +54,11 @@ def apart(value: float, bound: float, column: Column) -> str:
 
 
 def cell(value: Any) -> str:
-    """A cell of a categorical column: text in quotes, other things plain."""
+    """A cell of a categorical column: text in quotes, without its middle where it is long; other things plain."""
     value = value.item() if isinstance(value, np.generic) else value
-    return repr(value) if isinstance(value, str) else str(value)
+    if not isinstance(value, str):
+        return str(value)
+    return repr(value if len(value) <= LONG_TEXT else f"{value[: LONG_TEXT // 2]}...{value[-LONG_TEXT // 2 + 3 :]}")
 
 
 def _moment(value: float, column: Column) -> str:

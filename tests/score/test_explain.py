@@ -271,3 +271,9 @@ def test_moments_are_spelt_in_their_zone() -> None:
 
 def test_cells() -> None:
     assert [cell(value) for value in ("a", np.int64(3), True, np.str_("b"), 2.5)] == ["'a'", "3", "True", "'b'", "2.5"]
+
+
+def test_long_texts_lose_their_middle() -> None:
+    """What two long texts begin with alone would not tell them apart."""
+    assert cell("x" * 60) == repr("x" * 60)
+    assert cell("x" * 300 + "\n" + "y" * 20) == repr("x" * 30 + "..." + "x" * 6 + "\n" + "y" * 20)
