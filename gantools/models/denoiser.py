@@ -62,7 +62,7 @@ class DenoiserOptions(ModelOptions):
 @register
 class Denoiser(Detector):
     name = "denoiser"
-    summary = "denoising generator and a critic of how abnormal a row is, with a memory of normal rows (scores)"
+    summary = "denoising generator and a critic of how abnormal a row is, beside a memory of normal rows (default)"
     paper = "after Livernoche et al. 2024, 'On Diffusion Modeling for Anomaly Detection'"
     Options = DenoiserOptions
     options: DenoiserOptions
