@@ -444,9 +444,10 @@ def test_disk_full_while_saving(invoke: Invoke, folder: Path, make_table: Table)
 
 # Ctrl-C ---------------------------------------------------------------------------------------------------------------
 
-# The first news of training sends the signal that Ctrl-C sends.
+# The first news of training sends the signal that Ctrl-C sends. A process started in the background may be deaf to it.
 INTERRUPTED = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from gantools_cli import show
 show.TrainingProgress.__call__ = lambda *_: os.kill(os.getpid(), signal.SIGINT)
 from gantools_cli.main import main
