@@ -21,6 +21,7 @@ from .common import (
     parse_kinds,
     parse_settings,
     print_json,
+    refuse_training_options,
     seed_option,
     train_config,
     training_options,
@@ -30,15 +31,6 @@ from .show import TrainingProgress, print_table, training_facts, training_line
 if TYPE_CHECKING:
     from gantools.evaluate.table import Verdict
     from gantools.workflow.augment import AugmentResult
-
-# What has no meaning once the generator is trained already.
-_TRAINING_PARAMETERS = {
-    "model": "--model",
-    "settings": "--set",
-    "steps": "--steps",
-    "budget": "--budget",
-    "kinds": "--kind",
-}
 
 
 @click.command()
@@ -104,7 +96,7 @@ def augment(
     if save is not None and source is not None:
         raise click.UsageError("--save and --from exclude each other", context)
     if source is not None:
-        _refuse_training_options(context)
+        refuse_training_options(context, "generator")
     started = time.monotonic()
     destination = output or beside(data, "balanced")
     check_table_name(destination, source=data)
@@ -161,12 +153,6 @@ def augment(
         print_json(_payload(result, target, destination, save, report, seconds))
     else:
         _show(result, destination, save, report)
-
-
-def _refuse_training_options(context: click.Context) -> None:
-    for name, option in _TRAINING_PARAMETERS.items():
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{option} has no effect on the generator of --from; leave it out", context)
 
 
 def _counts(result: AugmentResult) -> list[dict[str, Any]]:

@@ -242,6 +242,18 @@ def training_options(model: str = "tabular") -> Callable[[F], F]:
     return add
 
 
+def refuse_training_options(context: click.Context, trained: str, **more: str) -> None:
+    """Refuse what has no meaning with --from, once the model is trained.
+
+    trained: what --from names, "generator" or "scorer". more: parameters of the command beside those of
+    `training_options`, and their options. Raises click.UsageError naming the first that was given.
+    """
+    shared = {"model": "--model", "settings": "--set", "steps": "--steps", "budget": "--budget", "kinds": "--kind"}
+    for name, option in {**shared, **more}.items():
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} has no effect on the {trained} of --from; leave it out", context)
+
+
 def train_config(
     *, steps: int | None, budget: float | None, seed: int, device: str, tensorboard: bool = False
 ) -> TrainConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,8 +99,7 @@ def _info_generator(folder: Path, as_json: bool) -> None:
             }
         )
         return
-    options = ", ".join(f"{key}={value}" for key, value in (synthesizer.options or {}).items())
-    click.echo(f"{folder}: model {synthesizer.model}" + (f" with {options}" if options else ""))
+    click.echo(f"{folder}: model {_named_model(synthesizer.model, synthesizer.options)}")
     click.echo(f"Trained on {schema.n_rows} rows for the target {schema.target!r}: {training_line(report)}")
     for line in report.health:
         click.echo(f"Health: {line}")
@@ -129,8 +129,7 @@ def _info_scorer(folder: Path, as_json: bool) -> None:
             }
         )
         return
-    options = ", ".join(f"{key}={value}" for key, value in (scorer.options or {}).items())
-    click.echo(f"{folder}: scorer {scorer.model}" + (f" with {options}" if options else ""))
+    click.echo(f"{folder}: scorer {_named_model(scorer.model, scorer.options)}")
     click.echo(f"Trained on {schema.n_rows} rows: {training_line(report)}")
     click.echo(
         f"Threshold {scorer.threshold_:.4g}, set for {percent(scorer.false_alarms)} false alarms; "
@@ -139,6 +138,11 @@ def _info_scorer(folder: Path, as_json: bool) -> None:
     for line in report.health:
         click.echo(f"Health: {line}")
     _print_schema(schema)
+
+
+def _named_model(model: str, options: Mapping[str, Any] | None) -> str:
+    given = ", ".join(f"{key}={value}" for key, value in (options or {}).items())
+    return f"{model} with {given}" if given else model
 
 
 def _print_schema(schema: Schema) -> None:

@@ -21,6 +21,7 @@ from .common import (
     parse_kinds,
     parse_settings,
     print_json,
+    refuse_training_options,
     seed_option,
     training_options,
 )
@@ -29,16 +30,6 @@ from .show import TrainingProgress, duration, print_table, training_facts, train
 if TYPE_CHECKING:
     from gantools.workflow.score import ScoreResult
 
-# What has no meaning once the scorer is trained already.
-_TRAINING_PARAMETERS = {
-    "model": "--model",
-    "settings": "--set",
-    "steps": "--steps",
-    "budget": "--budget",
-    "kinds": "--kind",
-    "contamination": "--contamination",
-    "tail": "--tail",
-}
 # How many of the most abnormal rows people are shown.
 ROWS_SHOWN = 10
 
@@ -136,7 +127,7 @@ def score(
     if save is not None and source is not None:
         raise click.UsageError("--save and --from exclude each other", context)
     if source is not None:
-        _refuse_training_options(context)
+        refuse_training_options(context, "scorer", contamination="--contamination", tail="--tail")
     started = time.monotonic()
     destination = output or beside(data, "scored")
     check_table_name(destination, source=data)
@@ -203,12 +194,6 @@ def score(
         print_json(_payload(result, destination, source, save, report, seconds))
     else:
         _show(result, destination, source, save, report, seconds)
-
-
-def _refuse_training_options(context: click.Context) -> None:
-    for name, option in _TRAINING_PARAMETERS.items():
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{option} has no effect on the scorer of --from; leave it out", context)
 
 
 def _top(result: ScoreResult) -> list[dict[str, Any]]:

@@ -181,9 +181,9 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             detector = cast(Detector, outcome.model)
             chosen = _some(len(kept), self.memory, config.seed)
             self.gauge_ = Gauge(views.cpu(), detector, len(chosen)).eval().to(device)
-            self._settle(raw.take(kept), standard, ranked, rows.fold.to(device), chosen, config.seed)
+            held_out = self._settle(raw.take(kept), standard, ranked, rows.fold.to(device), chosen, config.seed)
         self.train_score_ = np.empty(len(raw))
-        self.train_score_[kept] = self._held_out
+        self.train_score_[kept] = held_out
         aside = np.setdiff1d(np.arange(len(raw)), kept)
         self.train_score_[aside] = self._scores(raw.take(aside))
         self.drift_ = Reference.fit(raw.take(kept), self.schema_)
@@ -219,8 +219,11 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             kept = np.sort(np.argsort(odd, kind="stable")[:n_kept])
         return kept
 
-    def _settle(self, raw: Raw, standard: Tensor, ranked: Tensor, fold: Tensor, chosen: np.ndarray, seed: int) -> None:
-        """Fill the memory, learn what is usual and calibrate."""
+    def _settle(
+        self, raw: Raw, standard: Tensor, ranked: Tensor, fold: Tensor, chosen: np.ndarray, seed: int
+    ) -> np.ndarray:
+        """Fill the memory, learn what is usual and calibrate. Returns the scores [N] of the rows, as far as possible by
+        nets that did not see them."""
         self._remembered = raw.take(chosen)
         self.gauge_.remember(standard[chosen], ranked[chosen])
         judged = torch.from_numpy(_some(len(raw), CALIBRATION_ROWS, seed + 1)).to(standard.device)
@@ -230,11 +233,11 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             abnormality = self.gauge_.settle(standard[judged], ranked[judged], fold[judged], of_judged)
             held_out = score_of(abnormality).cpu().numpy()
             self.calibration_ = Calibration.fit(held_out, tail=bool(self.tail))
-            if len(judged) == len(raw):
-                self._held_out = held_out
-            else:
-                self._held_out = self._scores(raw, own)
-                self._held_out[judged.cpu().numpy()] = held_out
+        if len(judged) == len(raw):
+            return held_out
+        scores = self._scores(raw, own)
+        scores[judged.cpu().numpy()] = held_out
+        return scores
 
     # -- scoring ---------------------------------------------------------------------------------------------------
 
