@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gantools.models.base import Model
 
 GROUP = "gantools.models"
-_models: dict[str, type[Model]] = {}
+_models: dict[tuple[str, str], type[Model]] = {}  # by modality and name
 Class = TypeVar("Class", bound="type[Model]")
 
 
@@ -37,34 +37,35 @@ class ModelInfo:
 
 
 def register(cls: Class) -> Class:
-    """Class decorator: make a model known under its `name`. A second class of that name is an error."""
-    known = _models.get(cls.name)
+    """Class decorator: make a model known under its `name`. A second class of that name and modality is an error."""
+    known = _models.get((cls.modality, cls.name))
     if known is not None and known.__qualname__ != cls.__qualname__:
         raise ConfigError(
             f"two models are called {cls.name!r}: {known.__module__} and {cls.__module__}", remedy="rename one"
         )
-    _models[cls.name] = cls
+    _models[cls.modality, cls.name] = cls
     return cls
 
 
-def discover() -> dict[str, type[Model]]:
-    """Every registered model by name, sorted. Imports torch."""
+def discover(modality: str = "table") -> dict[str, type[Model]]:
+    """Every registered model for "table" or "image" by name, sorted. Imports torch."""
     package = importlib.import_module(GROUP)
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{GROUP}.{module.name}")
     for entry in entry_points(group=GROUP):
         entry.load()
-    return dict(sorted(_models.items()))
+    return {name: cls for (of, name), cls in sorted(_models.items()) if of == modality}
 
 
-def get(name: str, purpose: str) -> type[Model]:
+def get(name: str, purpose: str, modality: str = "table") -> type[Model]:
     """The class registered as `name`, for "generate" or "score".
 
     Raises ConfigError, with the nearest name, when there is none of that purpose.
     """
-    models = discover()
+    models = discover(modality)
     if name in models and models[name].purpose != purpose:
-        does = {"generate": "makes rows and does not score them", "score": "scores rows and does not make them"}
+        what = {"table": "rows", "image": "images"}[modality]
+        does = {"generate": f"makes {what} and does not score them", "score": f"scores {what} and does not make them"}
         fitting = ", ".join(other for other, cls in models.items() if cls.purpose == purpose)
         raise ConfigError(f"{name!r} {does[models[name].purpose]}", where="--model", remedy=f"choose one of {fitting}")
     models = {other: cls for other, cls in models.items() if cls.purpose == purpose}
@@ -76,9 +77,9 @@ def get(name: str, purpose: str) -> type[Model]:
 
 
 def list_models(modality: str | None = None) -> list[ModelInfo]:
-    """What is on the shelf, optionally of one modality ("table")."""
+    """What is on the shelf, optionally of one modality ("table" or "image")."""
     return [
         ModelInfo(cls.name, cls.purpose, cls.modality, cls.summary, cls.paper, dataclasses.asdict(cls.Options()))
-        for cls in discover().values()
-        if modality in (None, cls.modality)
+        for of in (("table", "image") if modality is None else (modality,))
+        for cls in discover(of).values()
     ]

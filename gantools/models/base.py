@@ -10,23 +10,26 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from gantools.config import check
+from gantools.encode.images import ImageLayout
 from gantools.encode.table import Layout
+
+AnyLayout = TypeVar("AnyLayout", Layout, ImageLayout)
 
 
 @dataclass(frozen=True)
-class DataSpec:
+class DataSpec(Generic[AnyLayout]):
     """What a model must know of the data to build its nets.
 
-    layout: how an encoded row is laid out. class_counts: real rows of each class, in the order of the labels.
+    layout: how an encoded row or image is laid out. class_counts: real ones of each class, in the order of the labels.
     """
 
-    layout: Layout
+    layout: AnyLayout
     class_counts: tuple[int, ...]
 
     @property
@@ -34,12 +37,16 @@ class DataSpec:
         return len(self.class_counts)
 
 
+TableSpec = DataSpec[Layout]
+ImageSpec = DataSpec[ImageLayout]
+
+
 @dataclass(frozen=True)
 class Batch:
     """What a phase's loss is given.
 
-    real: [B, width] encoded rows; for a detector [n_folds, B, width], the rows that each fold learns from. label: [B]
-    int64. rank: [B] int64, place of each row in a fixed random order of its class, so that `rank % n` makes n folds
+    real: [B, width] encoded rows, or [B, C, size, size] images; for a detector [n_folds, B, ...], those that each fold
+    learns from. label: [B] int64. rank: [B] int64, place of each row in a fixed random order of its class, so that `rank % n` makes n folds
     that each hold every class. progress: the share of the training that has
     passed, 0 to 1. random: where noise comes from; use `noise` and `uniform`, nothing else, so that a run is
     repeatable.
@@ -106,21 +113,22 @@ class ModelOptions:
 class Model(nn.Module, ABC):
     """Nets and how they are trained. Subclasses set the class variables and the abstract methods.
 
-    name: what users call it. purpose: "generate" or "score". modality: "table". summary: one line for `gantools
+    name: what users call it. purpose: "generate" or "score". modality: "table" or "image". summary: one line for `gantools
     models`. paper: where it comes from. averaged: names of the nets whose exponential moving average is what is used
-    after training.
+    after training. in_one_thread: whether steps on a CPU are so small that a second thread costs more than it gives.
     """
 
     name: ClassVar[str]
     purpose: ClassVar[str]
     modality: ClassVar[str] = "table"
+    in_one_thread: ClassVar[bool] = True
     summary: ClassVar[str]
     paper: ClassVar[str]
     Options: ClassVar[type[ModelOptions]] = ModelOptions
     averaged: tuple[str, ...] = ("generator",)
     options: ModelOptions
 
-    def __init__(self, spec: DataSpec, options: ModelOptions) -> None:
+    def __init__(self, spec: DataSpec[Any], options: ModelOptions) -> None:
         super().__init__()
         self.spec = spec
         self.options = options
@@ -202,6 +210,35 @@ class Detector(Model):
     @abstractmethod
     def held_out(self, batch: Batch) -> Tensor:
         """What training is judged by, lower is better, on rows that each fold's nets did not learn from."""
+
+
+class ImageDetector(Model):
+    """Nets that find where an image is not normal, one set per fold, so that every training image has one that never
+    saw it.
+
+    n_maps: how many maps are made of an image (errors of restorations, a critic's opinion, ...).
+    """
+
+    purpose = "score"
+    modality = "image"
+    in_one_thread = False
+    n_maps: ClassVar[int]
+
+    @property
+    @abstractmethod
+    def n_folds(self) -> int:
+        """How many sets of nets there are. Each learns from the images outside its fold."""
+
+    @abstractmethod
+    def maps(self, x: Tensor) -> Tensor:
+        """How little each place looks like a normal image: [n_folds, n_maps, N, size, size], higher = less normal.
+
+        x: [N, C, size, size] in [-1, 1].
+        """
+
+    @abstractmethod
+    def held_out(self, batch: Batch) -> Tensor:
+        """What training is judged by, lower is better, on images that each fold's nets did not learn from."""
 
 
 class TableGAN(GAN):

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.config import check
-from gantools.models.base import Batch, DataSpec, Detector, ModelOptions, Phase
+from gantools.models.base import Batch, TableSpec, Detector, ModelOptions, Phase
 from gantools.registry import register
 
 QUIETEST, LOUDEST = 0.05, 3.0  # noise that training draws, in standard deviations of a number, evenly on a log scale
@@ -68,7 +68,7 @@ class Denoiser(Detector):
     options: DenoiserOptions
     n_levels = len(LEVELS)
 
-    def __init__(self, spec: DataSpec, options: DenoiserOptions) -> None:
+    def __init__(self, spec: TableSpec, options: DenoiserOptions) -> None:
         super().__init__(spec, options)
         shape = options.n_folds, options.width, options.n_blocks
         self.generator = FoldedNet(spec.layout.width + 1, spec.layout.width, *shape)

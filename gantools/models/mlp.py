@@ -12,7 +12,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gantools.config import check
 from gantools.losses import gradient_norm_penalty
-from gantools.models.base import Batch, DataSpec, GANOptions, Phase, TableGAN
+from gantools.models.base import Batch, TableSpec, GANOptions, Phase, TableGAN
 from gantools.nn.blocks import MLP, MinibatchDiscrimination
 from gantools.nn.conditioning import with_label
 from gantools.nn.rows import RowHead
@@ -54,7 +54,7 @@ class MLPOptions(GANOptions):
 class MLPGenerator(nn.Module):
     """Noise to an encoded row; with n_classes > 0 the label stands beside the noise."""
 
-    def __init__(self, spec: DataSpec, options: MLPOptions, *, conditional: bool) -> None:
+    def __init__(self, spec: TableSpec, options: MLPOptions, *, conditional: bool) -> None:
         super().__init__()
         self.n_classes = spec.n_classes if conditional else 0
         w = options.width
@@ -69,7 +69,7 @@ class MLPGenerator(nn.Module):
 class MLPDiscriminator(nn.Module):
     """An encoded row to a logit; with conditional the label stands beside the row."""
 
-    def __init__(self, spec: DataSpec, options: MLPOptions, *, conditional: bool) -> None:
+    def __init__(self, spec: TableSpec, options: MLPOptions, *, conditional: bool) -> None:
         super().__init__()
         self.n_classes = spec.n_classes if conditional else 0
         w = options.width
@@ -101,7 +101,7 @@ class MLPGAN(TableGAN):
     replay_rows: Tensor  # [n, width] generated rows of earlier steps
     replay_label: Tensor  # [n] int64, -1 where none is kept yet
 
-    def __init__(self, spec: DataSpec, options: MLPOptions) -> None:
+    def __init__(self, spec: TableSpec, options: MLPOptions) -> None:
         super().__init__(spec, options)
         self.build()
         n = REPLAY_ROWS if options.replay else 0

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from gantools.config import check
 from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
-from gantools.models.base import Batch, DataSpec, GANOptions, Phase, TableGAN
+from gantools.models.base import Batch, TableSpec, GANOptions, Phase, TableGAN
 from gantools.nn.blocks import SLOPE, ResidualBlock
 from gantools.nn.conditioning import Projection
 from gantools.nn.rows import RowHead
@@ -68,7 +68,7 @@ class TabularGAN(TableGAN):
     judges = True
     log_drawn: Tensor  # [n_classes] log share of each class in training batches
 
-    def __init__(self, spec: DataSpec, options: TabularOptions) -> None:
+    def __init__(self, spec: TableSpec, options: TabularOptions) -> None:
         super().__init__(spec, options)
         self.generator = Generator(spec, options)
         self.discriminator = Discriminator(spec, options)
@@ -113,7 +113,7 @@ class TabularGAN(TableGAN):
 class Generator(nn.Module):
     """Noise and a label to an encoded row."""
 
-    def __init__(self, spec: DataSpec, options: TabularOptions) -> None:
+    def __init__(self, spec: TableSpec, options: TabularOptions) -> None:
         super().__init__()
         self.noise = nn.Linear(options.noise_dim, options.width)
         self.label = nn.Embedding(spec.n_classes, options.width)
@@ -127,7 +127,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """An encoded row and its label to a logit."""
 
-    def __init__(self, spec: DataSpec, options: TabularOptions) -> None:
+    def __init__(self, spec: TableSpec, options: TabularOptions) -> None:
         super().__init__()
         self.row = nn.Linear(spec.layout.width, options.width)
         self.blocks = nn.Sequential(*[ResidualBlock(options.width) for _ in range(options.n_blocks)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
-from gantools.models.base import DataSpec
+from gantools.models.base import TableSpec
 from gantools.models.mlp import MLPGAN, MLPDiscriminator, MLPGenerator, MLPOptions
 from gantools.nn.blocks import PerClass
 from gantools.registry import register
@@ -31,7 +31,7 @@ class VanillaGAN(MLPGAN):
 class ClassGenerators(nn.Module):
     """A generator per class."""
 
-    def __init__(self, spec: DataSpec, options: MLPOptions) -> None:
+    def __init__(self, spec: TableSpec, options: MLPOptions) -> None:
         super().__init__()
         self.per_class = PerClass([MLPGenerator(spec, options, conditional=False) for _ in spec.class_counts])
 
@@ -42,7 +42,7 @@ class ClassGenerators(nn.Module):
 class ClassDiscriminators(nn.Module):
     """A discriminator per class."""
 
-    def __init__(self, spec: DataSpec, options: MLPOptions) -> None:
+    def __init__(self, spec: TableSpec, options: MLPOptions) -> None:
         super().__init__()
         self.per_class = PerClass([MLPDiscriminator(spec, options, conditional=False) for _ in spec.class_counts])
 

@@ -1,0 +1,102 @@
+"""Images of any size to tensors that nets see, and back, as a module without parameters that exports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gantools.config import check
+
+Fit = Literal["resize", "crop", "pad"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+SMALLEST, LARGEST = 16, 256
+BASES = (4, 5, 6, 7)  # side of the smallest feature map: every size is one of these times a power of two
+
+
+@dataclass(frozen=True)
+class ImageLayout:
+    """What an encoded image looks like. channels: 1 grey, 3 colour, 4 colour and opacity. size: pixels of each side."""
+
+    channels: int
+    size: int
+
+    @property
+    def base(self) -> int:
+        """Side of the smallest feature map of a net that halves this size: 4 to 7."""
+        return self.size >> self.n_halvings
+
+    @property
+    def n_halvings(self) -> int:
+        """How often the size is halved on the way to `base`."""
+        return next(n for n in range(16) if self.size >> n <= BASES[-1])
+
+
+def allowed_sizes() -> list[int]:
+    """Sizes that nets can be built for, ascending."""
+    sizes = {base << n for base in BASES for n in range(8)}
+    return sorted(size for size in sizes if SMALLEST <= size <= LARGEST)
+
+
+def check_size(size: int) -> None:
+    """Raise ConfigError unless nets can be built for images of this size."""
+    listed = ", ".join(map(str, allowed_sizes()))
+    check(size in allowed_sizes(), "size", f"must be one of {listed}, not {size}")
+
+
+class ImageEncoder(nn.Module):
+    """Brings images to one size and to [-1, 1], and back to bytes.
+
+    fit: what is done with images of another shape. "resize": both sides to `size`, whatever the aspect. "crop": the
+    shorter side to `size`, the middle kept. "pad": the longer side to `size`, the rest filled with the edge's pixels.
+    Bilinear with antialiasing, rounded to bytes as a stored image would be, so that an image that was resized before it
+    was stored and one that is resized here are the same to the nets.
+    """
+
+    def __init__(self, layout: ImageLayout, fit: Fit = "resize") -> None:
+        super().__init__()
+        check(fit in FITS, "fit", "must be one of " + ", ".join(FITS))
+        self.layout = layout
+        self.fit = fit
+
+    def resized(self, images: Tensor) -> Tensor:
+        """images: [N, H, W, C] uint8. Returns [N, C, size, size] uint8."""
+        x, size = images.movedim(3, 1), self.layout.size
+        height, width = x.shape[2:]
+        if (height, width) == (size, size):
+            return x.contiguous()
+        wanted = (size, size)
+        if self.fit != "resize":
+            side = min(height, width) if self.fit == "crop" else max(height, width)
+            wanted = (max(1, round(height * size / side)), max(1, round(width * size / side)))
+        x = F.interpolate(x.float(), wanted, mode="bilinear", antialias=True, align_corners=False)
+        if self.fit == "crop":
+            top, left = (wanted[0] - size) // 2, (wanted[1] - size) // 2
+            x = x[:, :, top : top + size, left : left + size]
+        elif self.fit == "pad":
+            top, left = (size - wanted[0]) // 2, (size - wanted[1]) // 2
+            edges = (left, size - wanted[1] - left, top, size - wanted[0] - top)
+            x = F.pad(x, edges, mode="replicate")
+        return x.round().clamp(0, 255).to(torch.uint8)
+
+    def scaled(self, resized: Tensor) -> Tensor:
+        """[N, C, size, size] uint8 to float32 in [-1, 1]."""
+        return resized.float() / 127.5 - 1.0
+
+    def forward(self, images: Tensor) -> Tensor:
+        """images: [N, H, W, C] uint8 of one height and width. Returns [N, C, size, size] float32 in [-1, 1]."""
+        return self.scaled(self.resized(images))
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """x: [N, C, size, size], about [-1, 1]. Returns [N, size, size, C] uint8."""
+        return ((x.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8).movedim(1, 3).contiguous()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"channels": self.layout.channels, "size": self.layout.size, "fit": self.fit}
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> ImageEncoder:
+        return cls(ImageLayout(document["channels"], document["size"]), document["fit"])
