@@ -29,7 +29,7 @@ from .common import (
 from .show import TrainingProgress, print_table, training_facts, training_line
 
 if TYPE_CHECKING:
-    from gantools.evaluate.table import Verdict
+    from gantools.evaluate.verdict import Verdict
     from gantools.workflow.augment import AugmentResult
 
 

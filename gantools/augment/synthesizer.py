@@ -242,15 +242,8 @@ class Synthesizer:
         for module, prefix in ((maker.encoder_, "encoder."), (maker.gan_, "gan."), (maker._small, "small.")):
             load_weights(module, checkpoint.weights, prefix, str(folder))
         maker._metrics = checkpoint.metrics
-        if "report" in config:
-            maker.report_ = TrainingReport.from_json(config["report"])
-        else:  # killed in training: the best weights so far can be sampled from
-            c = checkpoint.counters
-            best_step, noticed = c["best_step"] or c["step"], c["health"]["noticed"]
-            maker.report_ = TrainingReport.from_json(
-                {"steps": c["step"], "seconds": c["seconds"], "stopped": "interrupted", "health": noticed,
-                 "best_step": best_step, "criterion": c["criterion"]}
-            )  # fmt: skip
+        # One killed in training has the best weights so far, which can be sampled from.
+        maker.report_ = TrainingReport.of(config.get("report"), checkpoint.counters)
         return maker.to(device)
 
     def _weights(self, gan: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.config import check
+
+if TYPE_CHECKING:
+    from gantools.data.images import ImageSchema, ImageSource
 
 Fit = Literal["resize", "crop", "pad"]
 FITS: tuple[Fit, ...] = get_args(Fit)
@@ -100,3 +108,68 @@ class ImageEncoder(nn.Module):
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> ImageEncoder:
         return cls(ImageLayout(document["channels"], document["size"]), document["fit"])
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images at one size, with what they are.
+
+    schema: of the images as they were. encoder: what brought them to their size. images: [N, C, size, size] uint8.
+    label: [N] int64 codes into `schema.classes`, all 0 where there are none. fingerprint: of the files.
+    """
+
+    schema: ImageSchema
+    encoder: ImageEncoder
+    images: Tensor
+    label: Tensor
+    fingerprint: str
+
+    @classmethod
+    def load(
+        cls, source: ImageSource, encoder: ImageEncoder, on_image: Callable[[int], None] | None = None
+    ) -> ImageSet:
+        """Every image of `source`, at the encoder's size. on_image: called with the number of images done."""
+        label = torch.from_numpy(source.label)
+        return cls(source.schema, encoder, load_images(source, encoder, on_image), label, source.fingerprint())
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def counts(self) -> list[int]:
+        """Images of each class."""
+        return torch.bincount(self.label, minlength=max(1, len(self.schema.classes))).tolist()
+
+
+SPILL_BYTES = 4 << 30  # of images that are kept in memory; more of them lie in a temporary file
+
+
+def load_images(source: ImageSource, encoder: ImageEncoder, on_image: Callable[[int], None] | None = None) -> Tensor:
+    """Every image of `source` at the encoder's size: [N, C, size, size] uint8.
+
+    Each file is decoded once, by all cores, so that training never waits for files. What is over `SPILL_BYTES` is a
+    temporary file mapped into memory, gone with the tensor. on_image: called with the number of images done.
+    """
+    shape = (len(source), encoder.layout.channels, encoder.layout.size, encoder.layout.size)
+    if math.prod(shape) <= SPILL_BYTES:
+        images = torch.empty(shape, dtype=torch.uint8)
+    else:
+        with tempfile.TemporaryFile() as file:
+            images = torch.from_numpy(np.memmap(file, np.uint8, "w+", shape=shape))
+
+    def put(index: int) -> None:
+        pixels = torch.from_numpy(np.ascontiguousarray(source.read(index)))
+        images[index] = encoder.resized(pixels.unsqueeze(0))[0]
+
+    workers = torch.get_num_threads()
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for done, _ in enumerate(pool.map(put, range(len(source))), 1):
+            if on_image is not None and (done % 256 == 0 or done == len(source)):
+                on_image(done)
+    return images
+
+
+def fitting_size(schema: ImageSchema, most: int) -> int:
+    """The largest size, at most `most`, that the images' median shorter side fills; the smallest where none does."""
+    side = min(schema.width[1], schema.height[1], most)
+    return max((size for size in allowed_sizes() if size <= side), default=SMALLEST)

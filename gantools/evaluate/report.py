@@ -25,7 +25,7 @@ from gantools.errors import DataError
 if TYPE_CHECKING:
     from gantools.augment.balance import BalanceResult
     from gantools.evaluate.scores import ScoreTally
-    from gantools.evaluate.table import Verdict
+    from gantools.evaluate.verdict import Verdict
     from gantools.score.drift import Drift
     from gantools.train.monitor import TrainingReport
 

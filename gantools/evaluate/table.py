@@ -11,7 +11,7 @@ How it is reached:
    not be paid for with the first. The synthetic rows are compared with the BEST of the other methods by that figure.
 4. The held-back rows are resampled (bootstrap, stratified, the same rows for both methods). Where the 90 % interval of
    the difference lies above zero the rows helped, where it lies below they did not, otherwise there is no clear
-   difference. Nor is there one below `MIN_DIFFERENCE`, which nobody would notice, or with fewer than `MIN_RARE_ROWS`
+   difference. Nor is there one below `MIN_DIFFERENCE`, which nobody would notice, or with fewer than `MIN_RARE`
    held-back rows outside the largest class.
 
 The interval covers the chance of which rows were held back, not that of training the same method again.
@@ -20,9 +20,9 @@ The interval covers the chance of which rows were held back, not that of trainin
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -32,65 +32,26 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from gantools.data.dates import parse
 from gantools.errors import DataError
+from gantools.evaluate.verdict import Floats, Ints, Judged, Verdict, Words, conclude, holdback, holdout_notes, plain
 
 if TYPE_CHECKING:
     from gantools.data.schema import Schema
 
 Balancer = Callable[[pd.DataFrame, int], pd.DataFrame]
-Helped = Literal["yes", "no", "unclear"]
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 JUDGES = ("logistic regression", "histogram gradient boosting")
-FIGURES = ("average_precision", "balanced_accuracy", "macro_f1")
-NAMES = {"none": "no balancing", "repetition": "repetition", "smote": "SMOTE"}
+WORDS = Words({"none": "no balancing", "repetition": "repetition", "smote": "SMOTE"})
 
 MAX_ROWS = 20_000  # real rows a judge trains on, and held-back rows it is judged on
 MAX_CELLS = 2_000_000  # the same for wide tables: rows times columns
 MAX_NEIGHBOUR_ROWS = 5_000  # rows of one class among which SMOTE looks for neighbours
 MAX_LEVELS = 50  # levels of a text column that the judges tell apart; the rarer ones are one level
-MIN_RARE_ROWS = 10  # held-back rows outside the largest class below which no difference is called clear
-MIN_DIFFERENCE = 0.005  # of the ruling figure, below which no difference is called clear
-INTERVAL = 0.90
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Figures of every method on held-out real rows, and one sentence on what they mean.
-
-    scores: per method the figures of `FIGURES`, each in [0, 1] and higher is better; None where the method cannot be
-    used on this table (the notes say why). Empty when no verdict could be reached.
-    n_train, n_holdout: real rows the methods worked on, and real rows held back (of one repeat).
-    helped: whether the synthetic rows beat the best other method; "unclear" also when there is no verdict.
-    judged: the method the sentence is about. best_alternative: the best other method by the ruling figure.
-    difference, interval: the ruling figure of `judged` less that of `best_alternative`, and its 90 % interval.
-    notes: what else a reader must know, one sentence each.
-    """
-
-    scores: Mapping[str, Mapping[str, float] | None]
-    n_train: int
-    n_holdout: int
-    sentence: str
-    helped: Helped
-    judged: str = ""
-    best_alternative: str = ""
-    difference: float | None = None
-    interval: tuple[float, float] | None = None
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """The verdict as plain values for `json.dumps`."""
-        values = asdict(self)
-        values["interval"] = None if self.interval is None else list(self.interval)
-        values["notes"] = list(self.notes)
-        return values
 
 
 def verdict(
@@ -129,14 +90,14 @@ def verdict(
         return Verdict({}, len(train), len(held), f"No verdict: {problem}.", "unclear")
 
     judged = "gantools" if "gantools" in balancers else next(iter(balancers), "")
-    notes = _holdout_notes(codes, labels)
-    rounds: list[dict[str, _Judged | None]] = []
+    notes = holdout_notes(codes, labels, WORDS)
+    rounds: list[dict[str, Judged | None]] = []
     for repeat in range(n_repeats):
         if repeat:
             train, held = holdback(codes, holdout=holdout, seed=seed + repeat, max_held=_row_limit(frame.shape[1]))
             features = _Features(frame.iloc[train], target, schema)
         bench = _Bench(frame, target, labels, codes, train, held, features, seed + repeat)
-        methods: dict[str, _Judged | None] = {}
+        methods: dict[str, Judged | None] = {}
         goal: Ints | None = None
         for name in sorted(balancers, key=lambda name: name != judged):
             made = bench.made_by(balancers[name](frame.iloc[train].reset_index(drop=True), seed + repeat), name)
@@ -154,7 +115,7 @@ def verdict(
             }
         )
         notes += bench.notes
-    return _conclude(rounds, judged, len(train), len(held), tuple(dict.fromkeys(notes)), seed)
+    return conclude(rounds, judged, len(train), len(held), tuple(dict.fromkeys(notes)), seed, WORDS)
 
 
 def scores(
@@ -168,23 +129,7 @@ def scores(
     features = _Features(train, target, schema)
     y_train, y_held = _codes(train[target], labels), _codes(held[target], labels)
     predictions = _predict(features, features.matrix(train), y_train, features.matrix(held), len(labels), seed)
-    return _Judged(y_held, predictions, int(np.bincount(y_held).argmax())).figures()
-
-
-def holdback(codes: Ints, *, holdout: float = 0.25, seed: int = 0, max_held: int = MAX_ROWS) -> tuple[Ints, Ints]:
-    """Split row numbers into training and held-back ones, stratified by class.
-
-    codes: [N], the class of each row. Classes with two or more rows are on both sides, single rows only in training.
-    Returns both row numbers ascending; at most about `max_held` are held back, the rest train.
-    """
-    rng = np.random.default_rng(seed)
-    counts = np.bincount(codes)
-    share = min(holdout, max_held / max(len(codes), 1))
-    n_held = np.where(counts > 1, np.clip(np.rint(counts * share).astype(np.int64), 1, np.maximum(counts - 1, 1)), 0)
-    held = np.zeros(len(codes), dtype=bool)
-    for code in np.flatnonzero(n_held):
-        held[rng.choice(np.flatnonzero(codes == code), n_held[code], replace=False)] = True
-    return np.flatnonzero(~held), np.flatnonzero(held)
+    return Judged(y_held, predictions, int(np.bincount(y_held).argmax())).figures()
 
 
 class _Features:
@@ -274,38 +219,6 @@ class _Made:
     replaces: bool = False  # the rows stand for the real ones instead of following them
 
 
-class _Judged:
-    """The judges' predictions for the held-back rows of one method, and the figures that follow from them."""
-
-    def __init__(self, truth: Ints, predictions: Sequence[Floats], largest: int) -> None:
-        self.truth = truth
-        self.predictions = predictions
-        self.largest = largest
-
-    def figures(self) -> dict[str, float]:
-        once = np.ones((1, len(self.truth)))
-        precision, accuracy = self._resampled(once)
-        f1 = [f1_score(self.truth, p.argmax(axis=1), average="macro", zero_division=0) for p in self.predictions]
-        return dict(zip(FIGURES, (float(precision[0]), float(accuracy[0]), float(np.mean(f1))), strict=True))
-
-    def ruling(self, weights: Floats) -> Floats:
-        """[B] mean of average precision and balanced accuracy for each row of weights [B, held-back rows]."""
-        blocks = np.array_split(weights, max(1, weights.size // 1_000_000))
-        return np.concatenate([np.mean(self._resampled(block), axis=0) for block in blocks])
-
-    def _resampled(self, weights: Floats) -> tuple[Floats, Floats]:
-        present = np.unique(self.truth)
-        precisions, accuracies = [], []
-        for predicted in self.predictions:
-            hat = predicted.argmax(axis=1)
-            for code in present:
-                positive = self.truth == code
-                accuracies.append(weights @ (positive & (hat == code)) / (weights @ positive))
-                if code != self.largest:
-                    precisions.append(average_precision(predicted[:, code], positive, weights))
-        return np.mean(precisions, axis=0), np.mean(accuracies, axis=0)
-
-
 class _Bench:
     """One split of a table: makes the built-in methods' rows and judges any method's."""
 
@@ -345,7 +258,7 @@ class _Bench:
             kept.append(self.rng.choice(rows, max(1, round(len(rows) * self.share)), replace=False))
         return np.sort(np.concatenate(kept)) if kept else np.arange(0)
 
-    def judge(self, made: _Made | None) -> _Judged | None:
+    def judge(self, made: _Made | None) -> Judged | None:
         """The judges' predictions after training on the real rows and the made ones."""
         if made is None:
             return None
@@ -358,7 +271,7 @@ class _Bench:
             )
         encoder = self.features.encoder(self.real[self.seen])
         predictions = _predict(self.features, matrix, codes, self.held, len(self.labels), self.seed, encoder)
-        return _Judged(self.y_held, predictions, int(self.counts.argmax()))
+        return Judged(self.y_held, predictions, int(self.counts.argmax()))
 
     def made_by(self, balanced: pd.DataFrame, name: str) -> _Made:
         """The rows that a balancer added to the training rows; all it returned where those do not come first."""
@@ -395,7 +308,7 @@ class _Bench:
             return self.nothing()
         smallest = growing[self.counts[growing].argmin()]
         if self.counts[smallest] < 2:
-            self.notes.append(f"SMOTE cannot be used: class {_plain(self.labels[smallest])} has a single training row.")
+            self.notes.append(f"SMOTE cannot be used: class {plain(self.labels[smallest])} has a single training row.")
             return None
         kept = []
         for code in np.flatnonzero(self.counts):
@@ -420,24 +333,6 @@ class _Bench:
             warnings.simplefilter("ignore")  # a class growing past the largest is meant
             grown, codes = sampler.fit_resample(matrix, y)
         return _Made(np.asarray(grown, dtype=np.float64)[len(rows) :], np.asarray(codes)[len(rows) :], n_to_make)
-
-
-def average_precision(score: Floats, positive: np.ndarray[Any, np.dtype[np.bool_]], weights: Floats) -> Floats:
-    """Average precision under many weightings of the rows at once.
-
-    score: [N], higher means positive; equal scores count as one threshold. positive: [N]. weights: [B, N], >= 0, such
-    as how often each row is in a bootstrap sample. Returns [B]; equals scikit-learn's `average_precision_score` with
-    `sample_weight`.
-    """
-    order = np.argsort(-score, kind="stable")
-    last_of_score = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
-    ordered = weights[:, order]
-    above = np.cumsum(ordered, axis=1)[:, last_of_score]
-    hits = np.cumsum(ordered * positive[order], axis=1)[:, last_of_score]
-    precision = np.divide(hits, above, out=np.zeros_like(hits), where=above > 0)
-    gained = np.diff(hits, axis=1, prepend=0.0)
-    averaged: Floats = (gained * precision).sum(axis=1) / hits[:, -1]
-    return averaged
 
 
 def _predict(
@@ -478,101 +373,6 @@ def _predict(
     return predictions
 
 
-def _conclude(
-    rounds: list[dict[str, _Judged | None]],
-    judged: str,
-    n_train: int,
-    n_holdout: int,
-    notes: tuple[str, ...],
-    seed: int,
-) -> Verdict:
-    """The verdict over all repeats."""
-    usable = [name for name in rounds[0] if all(methods[name] is not None for methods in rounds)]
-    figures: dict[str, dict[str, float] | None] = dict.fromkeys(rounds[0])
-    for name in usable:
-        each = [judgement.figures() for methods in rounds if (judgement := methods[name]) is not None]
-        figures[name] = {figure: float(np.mean([one[figure] for one in each])) for figure in FIGURES}
-    found = {name: one for name, one in figures.items() if one is not None}
-    others = [name for name in NAMES if name in found]
-    if judged not in found:
-        return Verdict(figures, n_train, n_holdout, "No synthetic rows were judged.", "unclear", notes=notes)
-    best = max(others, key=lambda name: _ruling(found[name]))
-    differences = [_differences(methods[judged], methods[best], seed + i) for i, methods in enumerate(rounds)]
-    shortest = min(map(len, differences))
-    pooled = np.mean([one[:shortest] for one in differences], axis=0)
-    low, high = (float(q) for q in np.quantile(pooled, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]))
-    one = next(judgement for judgement in rounds[0].values() if judgement is not None)
-    n_rare = int((one.truth != one.largest).sum()) * len(rounds)
-    difference = _ruling(found[judged]) - _ruling(found[best])
-    helped: Helped = "unclear"
-    if n_rare < MIN_RARE_ROWS:
-        notes = (*notes, f"Only {n_rare} held-out rows are outside the largest class: too few to tell methods apart.")
-    elif low > 0 and difference >= MIN_DIFFERENCE:
-        helped = "yes"
-    elif high < 0 and difference <= -MIN_DIFFERENCE:
-        helped = "no"
-    return Verdict(
-        figures,
-        n_train,
-        n_holdout,
-        _sentence(found, judged, best, helped, n_holdout),
-        helped,
-        judged,
-        best,
-        difference,
-        (low, high),
-        notes,
-    )
-
-
-def _differences(judged: _Judged | None, best: _Judged | None, seed: int) -> Floats:
-    """[B] paired bootstrap of the ruling figure: the judged method less the best other one."""
-    assert judged is not None
-    assert best is not None
-    rng = np.random.default_rng(seed)
-    truth = judged.truth
-    n_classes = len(np.unique(truth))
-    n_draws = int(np.clip(4e7 / (len(truth) * n_classes), 100, 1000))
-    weights = np.zeros((n_draws, len(truth)))
-    for code in np.unique(truth):
-        rows = np.flatnonzero(truth == code)
-        drawn = rng.integers(0, len(rows), (n_draws, len(rows))) + np.arange(n_draws)[:, None] * len(rows)
-        weights[:, rows] = np.bincount(drawn.ravel(), minlength=n_draws * len(rows)).reshape(n_draws, len(rows))
-    return judged.ruling(weights) - best.ruling(weights)
-
-
-def _ruling(figures: Mapping[str, float]) -> float:
-    return (figures["average_precision"] + figures["balanced_accuracy"]) / 2
-
-
-def _sentence(found: Mapping[str, Mapping[str, float]], judged: str, best: str, helped: Helped, n_holdout: int) -> str:
-    """One sentence with the figures of the synthetic rows and, per figure, of the best alternative."""
-    parts: list[str] = []
-    behind = False
-    for figure, words in (("average_precision", "average precision"), ("balanced_accuracy", "balanced accuracy")):
-        rival = max((name for name in NAMES if name in found), key=lambda name: found[name][figure])
-        ours, theirs = found[judged][figure], found[rival][figure]
-        behind |= ours < theirs
-        phrase = "" if parts else " for the best alternative"
-        parts.append(f"{words} {_short(ours)} against {_short(theirs)}{phrase} ({NAMES[rival]})")
-    on = f"on {n_holdout:,} held-out rows"
-    if helped == "yes":
-        opening = "The synthetic rows helped on the whole" if behind else "The synthetic rows helped"
-        return f"{opening}: {', '.join(parts)}, {on}."
-    if helped == "no":
-        instead = "leave the table as it is" if best == "none" else f"use {NAMES[best]} instead"
-        return f"The synthetic rows did not help: {', '.join(parts)}, {on}; {instead}."
-    return f"No clear difference: {', '.join(parts)}, {on}."
-
-
-def _short(figure: float) -> str:
-    return f"{figure:.3f}".removeprefix("0")
-
-
-def _plain(label: object) -> str:
-    return repr(label.item() if isinstance(label, np.generic) else label)
-
-
 def _row_limit(n_columns: int) -> int:
     return int(np.clip(MAX_CELLS // max(n_columns, 1), 2_000, MAX_ROWS))
 
@@ -586,14 +386,6 @@ def _problem(codes: Ints, held: Ints, features: _Features) -> str:
     if len(np.unique(codes[held])) < 2:
         return "fewer than two classes have the two rows that are needed to hold one back"
     return ""
-
-
-def _holdout_notes(codes: Ints, labels: list[Any]) -> list[str]:
-    alone = np.flatnonzero(np.bincount(codes, minlength=len(labels)) == 1)
-    if not len(alone):
-        return []
-    named = ", ".join(_plain(labels[code]) for code in alone[:5]) + (", ..." if len(alone) > 5 else "")
-    return [f"{len(alone)} class(es) have a single row, which stays with the training rows and is not judged: {named}."]
 
 
 def _codes(labels: pd.Series[Any], known: list[Any]) -> Ints:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import torch
@@ -26,7 +26,7 @@ AnyLayout = TypeVar("AnyLayout", Layout, ImageLayout)
 class DataSpec(Generic[AnyLayout]):
     """What a model must know of the data to build its nets.
 
-    layout: how an encoded row or image is laid out. class_counts: real ones of each class, in the order of the labels.
+    layout: how an encoded row or image is laid out. class_counts: real ones of each class, in the order of labels.
     """
 
     layout: AnyLayout
@@ -46,10 +46,9 @@ class Batch:
     """What a phase's loss is given.
 
     real: [B, width] encoded rows, or [B, C, size, size] images; for a detector [n_folds, B, ...], those that each fold
-    learns from. label: [B] int64. rank: [B] int64, place of each row in a fixed random order of its class, so that `rank % n` makes n folds
-    that each hold every class. progress: the share of the training that has
-    passed, 0 to 1. random: where noise comes from; use `noise` and `uniform`, nothing else, so that a run is
-    repeatable.
+    learns from. label: [B] int64. rank: [B] int64, place of each in a fixed random order of its class, so that
+    `rank % n` makes n folds that each hold every class. progress: the share of the training that has passed, 0 to 1.
+    random: where noise comes from; use `noise` and `uniform`, nothing else, so that a run is repeatable.
     """
 
     real: Tensor
@@ -57,6 +56,10 @@ class Batch:
     rank: Tensor
     progress: float
     random: torch.Generator
+
+    def part(self, places: slice) -> Batch:
+        """The rows at these places, with the same source of noise."""
+        return replace(self, real=self.real[places], label=self.label[places], rank=self.rank[places])
 
     def noise(self, *shape: int) -> Tensor:
         """Standard normal, on the batch's device."""
@@ -73,8 +76,8 @@ class Phase:
 
     nets: the names of the nets it updates. loss: what it minimises. every: run at each n-th step of the loop. repeats:
     how often in a row, each time on a fresh batch. lr, betas, weight_decay: of its Adam. optimizer: "adam" or
-    "rmsprop". decay: the learning rate falls linearly to nothing. after: called when the step is done, for instance to
-    clip weights.
+    "rmsprop". decay: how the learning rate falls to nothing: "linear", "cosine" or "none" (it does not). after: called
+    when the step is done, for instance to clip weights.
     """
 
     name: str
@@ -86,7 +89,7 @@ class Phase:
     betas: tuple[float, float] = (0.0, 0.99)
     weight_decay: float = 0.0
     optimizer: str = "adam"
-    decay: bool = True
+    decay: str = "linear"
     after: Callable[[], None] | None = None
 
 
@@ -113,9 +116,10 @@ class ModelOptions:
 class Model(nn.Module, ABC):
     """Nets and how they are trained. Subclasses set the class variables and the abstract methods.
 
-    name: what users call it. purpose: "generate" or "score". modality: "table" or "image". summary: one line for `gantools
-    models`. paper: where it comes from. averaged: names of the nets whose exponential moving average is what is used
-    after training. in_one_thread: whether steps on a CPU are so small that a second thread costs more than it gives.
+    name: what users call it. purpose: "generate" or "score". modality: "table" or "image". summary: one line for
+    `gantools models`. paper: where it comes from. averaged: names of the nets whose exponential moving average is what
+    is used after training. in_one_thread: whether steps on a CPU are so small that a second thread costs more than it
+    gives.
     """
 
     name: ClassVar[str]

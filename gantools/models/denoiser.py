@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.config import check
-from gantools.models.base import Batch, TableSpec, Detector, ModelOptions, Phase
+from gantools.models.base import Batch, Detector, ModelOptions, Phase, TableSpec
 from gantools.registry import register
 
 QUIETEST, LOUDEST = 0.05, 3.0  # noise that training draws, in standard deviations of a number, evenly on a log scale

@@ -12,7 +12,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gantools.config import check
 from gantools.losses import gradient_norm_penalty
-from gantools.models.base import Batch, TableSpec, GANOptions, Phase, TableGAN
+from gantools.models.base import Batch, GANOptions, Phase, TableGAN, TableSpec
 from gantools.nn.blocks import MLP, MinibatchDiscrimination
 from gantools.nn.conditioning import with_label
 from gantools.nn.rows import RowHead
@@ -123,7 +123,8 @@ class MLPGAN(TableGAN):
 
     def phases(self) -> Sequence[Phase]:
         o = self.options
-        common: dict[str, Any] = {"betas": self.betas, "optimizer": self.optimizer, "decay": o.lr_decay}
+        decay = "linear" if o.lr_decay else "none"
+        common: dict[str, Any] = {"betas": self.betas, "optimizer": self.optimizer, "decay": decay}
         return (
             Phase("discriminator", ("discriminator",), self.train_discriminator, repeats=o.n_critic,
                   lr=o.lr * o.lr_ratio, after=self.after_discriminator, **common),

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from gantools.config import check
 from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
-from gantools.models.base import Batch, TableSpec, GANOptions, Phase, TableGAN
+from gantools.models.base import Batch, GANOptions, Phase, TableGAN, TableSpec
 from gantools.nn.blocks import SLOPE, ResidualBlock
 from gantools.nn.conditioning import Projection
 from gantools.nn.rows import RowHead

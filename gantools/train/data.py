@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self, cast
 
@@ -46,6 +46,51 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True)
+class ClassSplit:
+    """Which rows train, how often each is drawn, and which rows of each class a model is judged by.
+
+    rows: [N] int64, those that train. rank: [N] int64, place of each in a random order of its class, for folds that
+    hold every class. cumulative: [N] running sum of their chances of being drawn. judged_by: per class, rows held out,
+    or of a small class some that train.
+    """
+
+    rows: Tensor
+    rank: Tensor
+    cumulative: Tensor
+    judged_by: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, label: Tensor, n_classes: int, class_balance: float, held_out: float, seed: int) -> ClassSplit:
+        """Hold rows back and give every other row its chance of being drawn.
+
+        label: [M] int64. class_balance: share of each batch drawn with all classes equally likely. held_out: share of
+        the rows of each class that is large enough.
+        """
+        random = torch.Generator().manual_seed(seed)
+        kept, judged_by = [], []
+        for k in range(n_classes):
+            rows = torch.nonzero(label.cpu() == k).squeeze(1)
+            rows = rows[torch.randperm(len(rows), generator=random)]
+            n_held = int(len(rows) * held_out) if len(rows) >= HELD_OUT_MIN_ROWS else 0
+            kept.append(rows[n_held:])
+            judged_by.append((rows[:n_held] if n_held else rows)[:REFERENCE_ROWS].to(label.device))
+        rank = torch.cat([torch.arange(len(rows)) for rows in kept])
+        order = torch.cat(kept)
+        back = torch.argsort(order)
+        rows, rank = order[back].to(label.device), rank[back].to(label.device)
+        count = torch.bincount(label[rows], minlength=n_classes).double()
+        present = (count > 0).sum()
+        chance = class_balance / (present * count[label[rows]]) + (1 - class_balance) / len(rows)
+        return cls(rows, rank, (chance / chance.sum()).cumsum(0), tuple(judged_by))
+
+
+def drawn_places(cumulative: Tensor, size: int, random: torch.Generator) -> Tensor:
+    """Places [size] drawn with replacement, each as often as the running sum of chances [N] says."""
+    uniform = torch.rand(size, device=cumulative.device, generator=random, dtype=torch.float64)
+    return torch.searchsorted(cumulative, uniform).clamp(max=len(cumulative) - 1)
+
+
+@dataclass(frozen=True)
 class TrainingRows:
     """Encoded rows with their labels.
 
@@ -69,28 +114,13 @@ class TrainingRows:
 
         class_balance: share of each batch drawn with all classes equally likely.
         """
-        random = torch.Generator().manual_seed(seed)
         drawn = torch.Generator(label.device).manual_seed(seed)
-        kept, references = [], []
-        for k in range(n_classes):
-            rows = torch.nonzero(label.cpu() == k).squeeze(1)
-            rows = rows[torch.randperm(len(rows), generator=random)]
-            n_held = int(len(rows) * HELD_OUT_SHARE) if len(rows) >= HELD_OUT_MIN_ROWS else 0
-            kept.append(rows[n_held:])
-            judged_by = (rows[:n_held] if n_held else rows)[:REFERENCE_ROWS]
-            # Numbers drawn from their intervals, as generated ones are: the middles would ask spikes to be points.
-            references.append(encoder.draw(table, judged_by.to(label.device), drawn))
-        rank = torch.cat([torch.arange(len(rows)) for rows in kept])
-        order = torch.cat(kept)
-        back = torch.argsort(order)
-        rows, rank = order[back].to(label.device), rank[back].to(label.device)
-        label = label[rows]
-        count = torch.bincount(label, minlength=n_classes).double()
-        present = (count > 0).sum()
-        chance = class_balance / (present * count[label]) + (1 - class_balance) / len(label)
-        cumulative = (chance / chance.sum()).cumsum(0)
+        split = ClassSplit.of(label, n_classes, class_balance, HELD_OUT_SHARE, seed)
+        # Numbers drawn from their intervals, as generated ones are: the middles would ask spikes to be points.
+        references = [encoder.draw(table, rows, drawn) for rows in split.judged_by]
+        rows = split.rows
         part = EncodedTable(table.lower[rows], table.upper[rows], table.position[rows])
-        return cls(encoder, part, label, rank, cumulative, tuple(references))
+        return cls(encoder, part, label[rows], split.rank, split.cumulative, tuple(references))
 
     def to(self, device: torch.device) -> TrainingRows:
         return TrainingRows(
@@ -100,25 +130,39 @@ class TrainingRows:
 
     def batch(self, size: int, progress: float, random: torch.Generator) -> Batch:
         """`size` rows drawn with replacement, numbers drawn from their intervals."""
-        uniform = torch.rand(size, device=self.label.device, generator=random, dtype=torch.float64)
-        rows = torch.searchsorted(self.cumulative, uniform).clamp(max=len(self.label) - 1)
+        rows = drawn_places(self.cumulative, size, random)
         real = self.encoder.draw(self.table, rows, random)
         return Batch(real, self.label[rows], self.rank[rows], progress, random)
 
     def judge(self, model: Model, classes: Sequence[str], seed: int) -> Judgement:
         """Mean energy distance, over classes, between generated rows and real ones."""
-        gan = cast(GAN, model)
-        device = self.label.device
-        counts = gan.spec.class_counts
-        several = [k for k, n in enumerate(counts) if n >= 2] or [k for k, n in enumerate(counts) if n]
-        watched = sorted(several, key=lambda k: counts[k])[:LOOK_CLASSES]
-        label = torch.repeat_interleave(torch.tensor(watched, device=device), LOOK_ROWS)
-        generated = gan.sample(label, torch.Generator(device).manual_seed(seed))
-        parts = zip(torch.split(generated, LOOK_ROWS), watched, strict=True)
-        measured = [energy_distance(part, self.reference[k]) for part, k in parts]
-        criterion = float(torch.stack([distance for distance, _ in measured]).mean())
-        spread = torch.stack([spread for _, spread in measured]).tolist()
-        return Judgement("energy_distance", criterion, tuple(spread), tuple(classes[k] for k in watched))
+        return judge_by_class(cast(GAN, model), self.reference, classes, LOOK_ROWS, seed)
+
+
+def judge_by_class(
+    gan: GAN,
+    reference: Sequence[Tensor],
+    classes: Sequence[str],
+    n_each: int,
+    seed: int,
+    measured_by: Callable[[Tensor], Tensor] = lambda x: x,
+) -> Judgement:
+    """Mean energy distance, over the rarest classes, between generated samples and real ones.
+
+    reference: per class, real samples as `measured_by` turns generated ones into rows [N, width]. n_each: samples of
+    each class.
+    """
+    device = reference[0].device
+    counts = gan.spec.class_counts
+    several = [k for k, n in enumerate(counts) if n >= 2] or [k for k, n in enumerate(counts) if n]
+    watched = sorted(several, key=lambda k: counts[k])[:LOOK_CLASSES]
+    label = torch.repeat_interleave(torch.tensor(watched, device=device), n_each)
+    generated = measured_by(gan.sample(label, torch.Generator(device).manual_seed(seed)))
+    parts = zip(torch.split(generated, n_each), watched, strict=True)
+    measured = [energy_distance(part, reference[k]) for part, k in parts]
+    criterion = float(torch.stack([distance for distance, _ in measured]).mean())
+    spread = torch.stack([spread for _, spread in measured]).tolist()
+    return Judgement("energy_distance", criterion, tuple(spread), tuple(classes[k] for k in watched))
 
 
 @dataclass(frozen=True)

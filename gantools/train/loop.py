@@ -13,6 +13,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +36,19 @@ from gantools.train.monitor import HealthMonitor, MetricsLog, Progress, Training
 
 OnProgress = Callable[[Progress], None]
 OnCheckpoint = Callable[["Snapshot"], None]
+OnLook = Callable[[int, Model], None]
 Value = TypeVar("Value")
+
+# A batch of a model whose steps are large is dealt to so many threads on a CPU. They meet once a step, where threads
+# within an operation would meet at each, and the result is the same on any number of cores.
+SHARDS = 2
+
+# What is left of a phase's learning rate when a share `progress` of the training has passed.
+DECAYS: dict[str, Callable[[float], float]] = {
+    "linear": lambda progress: 1 - progress,
+    "cosine": lambda progress: (1 + math.cos(math.pi * progress)) / 2,
+    "none": lambda _: 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -69,24 +82,26 @@ def train(
     resume: Snapshot | None = None,
     on_progress: OnProgress | None = None,
     on_checkpoint: OnCheckpoint | None = None,
+    on_look: OnLook | None = None,
     tensorboard: str | None = None,
 ) -> Outcome:
     """Train a model.
 
     classes: names of the classes, for messages. resume: where to go on. on_progress: called at each line of the log.
-    on_checkpoint: called about every `config.checkpoint_every_s`. tensorboard: folder for its events.
+    on_checkpoint: called about every `config.checkpoint_every_s`. on_look: called with the step and the averaged model
+    each time it is judged. tensorboard: folder for its events.
 
     With `config.devices` > 1 each device has a process of its own, which draws its own batches; gradients are averaged.
-    Then nobody reports progress, `on_checkpoint` runs in the first process and must be picklable, the script that
-    calls needs the guard `if __name__ == "__main__":`, an interrupt is raised rather than reported, and a resumed run
-    goes on well but not to the bit, for only the first process's state is kept.
+    Then nobody reports progress, `on_checkpoint` and `on_look` run in the first process and must be picklable, the
+    script that calls needs the guard `if __name__ == "__main__":`, an interrupt is raised rather than reported, and a
+    resumed run goes on well but not to the bit, for only the first process's state is kept.
 
     Raises ConfigError for a device that is not there, CheckpointError when `resume` does not fit, TrainingError when
     nothing usable came out, and what the callbacks raise.
     """
     fabric = make_fabric(config)
     job = partial(_train, model=model, rows=rows, classes=tuple(classes), config=config, resume=resume,
-                  on_checkpoint=on_checkpoint, tensorboard=tensorboard)  # fmt: skip
+                  on_checkpoint=on_checkpoint, on_look=on_look, tensorboard=tensorboard)  # fmt: skip
     if config.devices > 1:
         return _in_processes(fabric, job, model)
     with one_thread():
@@ -185,7 +200,12 @@ class Run:
         self.model = model.to(device)
         self.average = copy.deepcopy(model).requires_grad_(False).eval()
         self.best = copy.deepcopy(self.average)
+        self.shards = SHARDS if device.type == "cpu" and not model.in_one_thread else 1
         self.phases = tuple(model.phases())
+        # Twins share the parameters and have buffers of their own, which nobody reads: the first shard's are kept.
+        twins = [copy.deepcopy(model, {id(p): p for p in model.parameters()}) for _ in range(1, self.shards)]
+        self.twins = tuple(tuple(twin.train().phases()) for twin in twins)
+        self.threads = ThreadPoolExecutor(self.shards, initializer=torch.set_num_threads, initargs=(1,))
         self.parameters = [
             [p for net in phase.nets for p in getattr(model, net).parameters() if p.requires_grad]
             for phase in self.phases
@@ -257,6 +277,7 @@ def _train(
     resume: Snapshot | None,
     on_progress: OnProgress | None = None,
     on_checkpoint: OnCheckpoint | None,
+    on_look: OnLook | None,
     tensorboard: str | None,
 ) -> Outcome:
     rows = rows.to(fabric.device)
@@ -302,6 +323,8 @@ def _train(
             if looking or not all(map(math.isfinite, losses.values())):
                 look = _look(run, rows, classes, config.seed, progress)
                 losses[look.judged.name], words = look.judged.criterion, look.words
+                if on_look is not None and chief:
+                    on_look(run.step, run.average)
                 if look.hopeless:
                     stopped = "unhealthy"
                 elif config.patience and run.looks_since_best >= config.patience:
@@ -339,20 +362,32 @@ def _train(
 def _update(fabric: Fabric, run: Run, index: int, rows: Rows, batch_size: int, progress: float) -> Tensor:
     """One optimisation step of a phase. Returns its loss, detached, on the device."""
     phase, optimizer, parameters = run.phases[index], run.optimizers[index], run.parameters[index]
-    batch = rows.batch(batch_size, progress, run.random)
-    with fabric.autocast():
-        loss = phase.loss(batch)
-    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+
+    def part(phase: Phase, random: torch.Generator) -> tuple[Tensor, tuple[Tensor | None, ...]]:
+        batch = rows.batch(batch_size // run.shards, progress, random)
+        with fabric.autocast():
+            loss = phase.loss(batch)
+        return loss.detach(), torch.autograd.grad(loss, parameters, allow_unused=True)
+
+    if run.shards == 1:
+        loss, gradients = part(phase, run.random)
+    else:
+        shards = [phase, *(twin[index] for twin in run.twins)]
+        seeds = torch.randint(2**62, (run.shards,), generator=run.random).tolist()
+        done = run.threads.map(part, shards, [torch.Generator().manual_seed(seed) for seed in seeds])
+        losses, parts = zip(*done, strict=True)
+        loss = torch.stack(losses).mean()
+        gradients = tuple(None if g[0] is None else sum(g) / run.shards for g in zip(*parts, strict=True))
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
     if fabric.world_size > 1:
         _share_gradients(fabric, parameters)
     for group in optimizer.param_groups:
-        group["lr"] = phase.lr * (1 - progress) if phase.decay else phase.lr
+        group["lr"] = phase.lr * DECAYS[phase.decay](progress)
     optimizer.step()
     if phase.after is not None:
         phase.after()
-    return loss.detach()
+    return loss
 
 
 def _share_gradients(fabric: Fabric, parameters: Sequence[Tensor]) -> None:

@@ -23,10 +23,9 @@ PATIENT_SHARE = 0.3  # of the run, before which nothing is hopeless: many runs s
 REMEDIES = {
     "divergence": "losses or weights became infinite: lower the learning rate (--set lr=...) or raise the gradient "
     "penalty",
-    "collapse": "mode collapse, the rows of {where} are nearly all alike: train longer, use --model tabular, "
-    "or --set minibatch_discrimination=true",
-    "vanishing": "the generator's gradients have vanished, the discriminator wins too easily: use --model tabular or "
-    "wgan-gp, or --set spectral_norm=true",
+    "collapse": "mode collapse, what is made for {where} is nearly all alike: train longer, or use the default --model",
+    "vanishing": "the generator's gradients have vanished, the discriminator wins too easily: use the default "
+    "--model, or --model wgan-gp",
 }
 
 
@@ -65,6 +64,20 @@ class TrainingReport:
     def from_json(cls, document: Mapping[str, Any]) -> TrainingReport:
         criterion = math.inf if document["criterion"] is None else document["criterion"]
         return cls(**{**document, "health": tuple(document["health"]), "criterion": criterion})
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any] | None, counters: Mapping[str, Any]) -> TrainingReport:
+        """The report that a checkpoint holds; from its counters where the run was killed before there was one."""
+        if document is None:
+            return cls(
+                steps=counters["step"],
+                seconds=counters["seconds"],
+                stopped="interrupted",
+                health=tuple(counters["health"]["noticed"]),
+                best_step=counters["best_step"] or counters["step"],
+                criterion=math.inf if counters["criterion"] is None else counters["criterion"],
+            )
+        return cls.from_json(document)
 
 
 def energy_distance(generated: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:

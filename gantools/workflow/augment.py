@@ -16,7 +16,8 @@ from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.data.schema import Kind, Schema, infer_schema
 from gantools.errors import ConfigError, DataError, TrainingError
-from gantools.evaluate.table import Verdict, verdict
+from gantools.evaluate.table import verdict
+from gantools.evaluate.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ from gantools.data.schema import Schema, infer_schema
 from gantools.errors import DataError
 from gantools.evaluate.report import _cumulative_gap, _quantiles, scores_to_html, to_html, write_html
 from gantools.evaluate.scores import ScoreTally
-from gantools.evaluate.table import Verdict
+from gantools.evaluate.verdict import Verdict
 from gantools.score.drift import Drift, DriftMonitor, Reference
 
 NASTY = '<script>alert("x")</script> & {brace}'

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_iris, make_classification
-from sklearn.metrics import average_precision_score
 
 from gantools.data.schema import infer_schema
 from gantools.errors import DataError
-from gantools.evaluate.table import FIGURES, average_precision, holdback, scores, verdict
+from gantools.evaluate.table import scores, verdict
+from gantools.evaluate.verdict import FIGURES
 
 
 def rare(n: int = 600, share: float = 0.08, seed: int = 0, **options) -> pd.DataFrame:
@@ -102,7 +102,7 @@ def test_repetition_against_itself_is_no_clear_difference() -> None:
 
 
 def test_a_difference_nobody_would_notice_is_not_called_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gantools.evaluate.table.MIN_DIFFERENCE", 0.9)
+    monkeypatch.setattr("gantools.evaluate.verdict.MIN_DIFFERENCE", 0.9)
     assert verdict(rare(2_000, share=0.1), "label", {"gantools": mirrored}).helped == "unclear"
 
 
@@ -253,24 +253,6 @@ def test_identifiers_of_the_schema_are_kept_from_the_judges() -> None:
     schema = infer_schema(frame, "label")
     with_schema = verdict(frame, "label", {"gantools": fresh_ids}, schema=schema)
     assert with_schema.scores == verdict(frame.drop(columns="customer_id"), "label", {"gantools": repeat}).scores
-
-
-def test_holdback_keeps_every_class_on_both_sides() -> None:
-    codes = np.repeat([0, 1, 2, 3], [1000, 40, 2, 1])
-    train, held = holdback(codes, holdout=0.25, seed=0)
-    assert sorted([*train, *held]) == list(range(len(codes)))
-    assert list(np.bincount(codes[held], minlength=4)) == [250, 10, 1, 0]
-    assert len(holdback(codes, max_held=100)[1]) == pytest.approx(100, abs=3)
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_average_precision_is_that_of_scikit_learn(ties: bool) -> None:
-    rng = np.random.default_rng(0)
-    positive = rng.random(300) < 0.2
-    score = np.round(rng.random(300) + 0.3 * positive, 1 if ties else 9)
-    weights = rng.integers(0, 4, (5, 300)).astype(float)
-    expected = [average_precision_score(positive, score, sample_weight=row) for row in weights]
-    np.testing.assert_allclose(average_precision(score, positive, weights), expected, rtol=1e-12)
 
 
 def test_scores_of_real_rows_are_high_and_of_shuffled_labels_low() -> None:

@@ -1,0 +1,34 @@
+"""The first GAN that made images reliably: convolutions and a few rules."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
+from gantools.models.base import Batch
+from gantools.models.image import ImageGAN
+from gantools.nn.convolutional import ConvDiscriminator, ConvGenerator
+from gantools.registry import register
+
+
+@register
+class DCGAN(ImageGAN):
+    """The paper's five guidelines: strides instead of pooling, batch normalisation in both nets, no hidden layers that
+    are fully connected, ReLU and tanh in the generator, leaky ReLU in the discriminator.
+    """
+
+    name = "dcgan"
+    summary = "strided convolutions with batch normalisation, conditional by projection"
+    paper = "Radford et al. 2016, 'Unsupervised Representation Learning with Deep Convolutional GANs'"
+
+    def build(self) -> None:
+        layout, o, n_classes = self.spec.layout, self.options, self.spec.n_classes
+        self.generator = ConvGenerator(layout, o.noise_dim, n_classes, o.width)
+        self.discriminator = ConvDiscriminator(layout, n_classes, o.width, batch_norm=True)
+
+    def train_discriminator(self, batch: Batch) -> Tensor:
+        real, fake, penalty = self.judged(batch, of_fake=False)
+        return discriminator_nonsaturating(real, fake) + penalty
+
+    def train_generator(self, batch: Batch) -> Tensor:
+        return generator_nonsaturating(self.logits(self.fake(batch), batch))
