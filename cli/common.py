@@ -12,6 +12,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -112,6 +113,35 @@ def _debugging(ctx: click.Context) -> bool:
 def _trace(ctx: click.Context) -> None:
     if _debugging(ctx):
         traceback.print_exc()
+
+
+# Tables and images --------------------------------------------------------------------------------------------------
+
+
+def require_target(context: click.Context, target: str | None) -> str:
+    """The target of a table. Raises click.MissingParameter where none was given."""
+    if target is None:
+        raise click.MissingParameter(ctx=context, param_hint="'--target'", param_type="option")
+    return target
+
+
+def check_image_target(data: Path, target: str | None) -> None:
+    """Refuse a target of images that is not 'folder'. Raises ConfigError."""
+    if target not in (None, "folder"):
+        problem = f"the classes of {data} are its sub-folders (the labels of an .npz file), not {target!r}"
+        raise ConfigError(problem, where="--target", remedy="write --target folder, or leave it out")
+
+
+def refuse_for_images(context: click.Context) -> None:
+    """Refuse the options that tables alone have. Raises click.UsageError."""
+    refuse_given(context, "has no meaning for images", kinds="--kind", refine="--refine")
+
+
+def refuse_for_tables(context: click.Context) -> None:
+    """Refuse the options that images alone have. Raises click.UsageError."""
+    refuse_given(
+        context, "has no meaning for tables", size="--size", fit="--fit", features="--features", grids="--grids"
+    )
 
 
 # Values of options --------------------------------------------------------------------------------------------------
@@ -216,15 +246,39 @@ kind_option = click.option(
 )
 
 
-def training_options(model: str = "tabular") -> Callable[[F], F]:
-    """The options of every command that trains: model (that is the default), its settings, steps, budget, kinds."""
+def image_options(function: F) -> F:
+    """The options of training that images alone have."""
+    options = [
+        click.option("--size", type=int, metavar="N", help="Images: pixels of each side.  [default: up to 64]"),
+        click.option(
+            "--fit",
+            type=click.Choice(["resize", "crop", "pad"]),
+            default="resize",
+            show_default=True,
+            help="Images: what is done with those that are not square.",
+        ),
+        click.option(
+            "--grids",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="Images: put pictures of what the generator makes into DIR while it trains.",
+        ),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def training_options(of_tables: str, of_images: str) -> Callable[[F], F]:
+    """The options of every command that trains: model, its settings, steps, budget, kinds.
+
+    of_tables, of_images: names of the models that are taken where none is given, which the command sees to.
+    """
     options = [
         click.option(
             "--model",
-            default=model,
-            show_default=True,
             metavar="NAME",
-            help="See 'gantools models' for the choices.",
+            help=f"See 'gantools models' for the choices.  [default: {of_tables} for tables, {of_images} for images]",
         ),
         click.option(
             "--set", "settings", multiple=True, metavar="KEY=VALUE", help="An option of the model (repeatable)."
@@ -249,21 +303,25 @@ def refuse_training_options(context: click.Context, trained: str, **more: str) -
     `training_options`, and their options. Raises click.UsageError naming the first that was given.
     """
     shared = {"model": "--model", "settings": "--set", "steps": "--steps", "budget": "--budget", "kinds": "--kind"}
-    for name, option in {**shared, **more}.items():
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{option} has no effect on the {trained} of --from; leave it out", context)
+    refuse_given(context, f"has no effect on the {trained} of --from", **shared, **more)
 
 
 def train_config(
-    *, steps: int | None, budget: float | None, seed: int, device: str, tensorboard: bool = False
+    *,
+    steps: int | None,
+    budget: float | None,
+    seed: int,
+    device: str,
+    tensorboard: bool = False,
+    like: TrainConfig | None = None,
 ) -> TrainConfig:
-    """The training configuration of the shared options; what is not given keeps the library's default."""
+    """The training configuration of the shared options; what is not given is as in `like`, or the library's default."""
     from gantools.config import TrainConfig
 
     given: dict[str, Any] = {"seed": seed, "device": device, "budget_s": budget, "tensorboard": tensorboard}
     if steps is not None:
         given["steps"] = steps
-    return TrainConfig(**given)
+    return replace(like or TrainConfig(), **given)
 
 
 # Where output goes --------------------------------------------------------------------------------------------------
@@ -277,6 +335,54 @@ def beside(data: Path, word: str) -> Path:
     suffix = "".join(data.suffixes[-2:]) if compressed and len(data.suffixes) > 1 else data.suffix
     stem = data.name[: len(data.name) - len(suffix)] if suffix else data.name
     return data.with_name(f"{stem}.{word}{suffix}")
+
+
+def folder_beside(data: Path, word: str) -> Path:
+    """`photos` or `photos.npz` -> `photos.<word>`, a folder in the same place."""
+    named = data if data.name not in ("", "..") else data.resolve()
+    stem = named.name if named.is_dir() else named.stem
+    return named.with_name(f"{stem}.{word}")
+
+
+def check_apart(path: Path, other: Path, *, option: str) -> None:
+    """Refuse to write to `path` where that is the folder `other`, lies in it or around it. Raises ConfigError."""
+    one, another = Path(os.path.realpath(path)), Path(os.path.realpath(other))
+    if one == another:
+        raise ConfigError(f"{path} is {other} itself", where=option, remedy="give another place")
+    if another in one.parents:
+        raise ConfigError(f"{path} lies in {other}", where=option, remedy="give a place outside it")
+    if one in another.parents:
+        raise ConfigError(f"{path} has {other} inside it", where=option, remedy="give a place beside it")
+
+
+def checkpoint_kind(folder: Path) -> str:
+    """What `config.json` says that a checkpoint is, without loading it; "" where it cannot be read."""
+    try:
+        document = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(document.get("kind", "")) if isinstance(document, dict) else ""
+
+
+def refuse_given(context: click.Context, reason: str, **options: str) -> None:
+    """Refuse options that have no meaning here. options: parameters of the command and their options.
+
+    Raises click.UsageError naming the first that was given.
+    """
+    for name, option in options.items():
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option} {reason}; leave it out", context)
+
+
+def check_grids(folder: Path | None) -> None:
+    """Refuse a folder for pictures that holds anything else. Raises ConfigError."""
+    if folder is None:
+        return
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file", where="--grids", remedy="give the name of a folder")
+    if folder.is_dir() and any(not path.match("step_*.png") for path in folder.iterdir()):
+        raise ConfigError(f"{folder} holds other files", where="--grids", remedy="give the name of a new folder")
+    check_output_place(folder, option="--grids")
 
 
 def check_output_file(path: Path, *, option: str, force: bool, source: Path | None = None) -> None:
@@ -293,7 +399,7 @@ def check_output_file(path: Path, *, option: str, force: bool, source: Path | No
         raise ConfigError(
             f"{path} exists already", where=option, remedy="give another name, or --force to overwrite it"
         )
-    _check_parent(path, option)
+    check_output_place(path, option=option)
 
 
 def check_table_name(path: Path, *, source: Path | None = None) -> None:
@@ -324,10 +430,11 @@ def check_output_folder(path: Path, *, option: str, force: bool, resume: bool = 
         if not (path / "config.json").is_file():
             # --force replaces what gantools wrote, never a folder of something else.
             raise ConfigError(f"{path} holds files that are not a checkpoint", where=option, remedy="give another name")
-    _check_parent(path, option)
+    check_output_place(path, option=option)
 
 
-def _check_parent(path: Path, option: str) -> None:
+def check_output_place(path: Path, *, option: str) -> None:
+    """Refuse a path whose folder does not exist or cannot be written into. Raises ConfigError."""
     import tempfile
 
     folder = path.absolute().parent

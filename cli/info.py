@@ -1,4 +1,4 @@
-"""`gantools info`: what the columns of a table are, or what a saved generator or scorer was trained on."""
+"""`gantools info`: what a table or a folder of images holds, or what a saved generator or scorer was trained on."""
 
 from __future__ import annotations
 
@@ -10,11 +10,23 @@ import click
 
 from gantools.errors import ConfigError
 
-from .common import about, debug_option, json_option, kind_option, parse_kinds, print_json
-from .show import percent, print_table, training_facts, training_line
+from .common import (
+    about,
+    check_image_target,
+    checkpoint_kind,
+    debug_option,
+    json_option,
+    kind_option,
+    parse_kinds,
+    print_json,
+    refuse_for_images,
+)
+from .show import TrainingProgress, percent, print_table, training_facts, training_line
 
 if TYPE_CHECKING:
+    from gantools.data.image_schema import ImageSchema
     from gantools.data.schema import Column, Schema
+    from gantools.train.monitor import TrainingReport
 
 # How many levels of a column the table names.
 LEVELS_SHOWN = 4
@@ -26,24 +38,31 @@ LEVELS_SHOWN = 4
 @kind_option
 @json_option
 @debug_option
-def info(*, data: Path, target: str | None, kinds: tuple[str, ...], as_json: bool) -> None:
-    """Show what the columns of the table DATA are taken for.
+@click.pass_context
+def info(context: click.Context, *, data: Path, target: str | None, kinds: tuple[str, ...], as_json: bool) -> None:
+    """Show what the columns of the table DATA are taken for, or what images the folder or .npz file DATA holds.
 
     DATA may also be the folder of a saved generator or scorer: then what it was trained on is shown.
     """
-    if data.is_dir():
+    from gantools.data.images import is_images
+
+    if is_images(data):
+        refuse_for_images(context)
+        check_image_target(data, target)
+        _info_images(data, as_json)
+    elif data.is_dir():
         if target is not None or kinds:
             raise ConfigError(
                 "describes a table, and this is a folder",
                 where="--target" if target is not None else "--kind",
                 remedy="leave it out",
             )
-        from gantools.train.checkpoint import load_checkpoint
-
-        if load_checkpoint(data).config.get("kind") == "table-scorer":
-            _info_scorer(data, as_json)
-        else:
-            _info_generator(data, as_json)
+        of_kind = {
+            "table-scorer": _info_scorer,
+            "image-generator": _info_image_generator,
+            "image-scorer": _info_image_scorer,
+        }
+        of_kind.get(checkpoint_kind(data), _info_generator)(data, as_json)
     else:
         _info_table(data, target, kinds, as_json)
 
@@ -138,6 +157,117 @@ def _info_scorer(folder: Path, as_json: bool) -> None:
     for line in report.health:
         click.echo(f"Health: {line}")
     _print_schema(schema)
+
+
+def _info_images(data: Path, as_json: bool) -> None:
+    from gantools.data.images import open_images
+
+    with TrainingProgress() as progress:
+        schema = open_images(data, on_read=lambda done: progress.images("Checking the images", done, None)).schema
+    if as_json:
+        print_json({"data": data, "n_images": schema.n_images, **_image_facts(schema)})
+        return
+    formats = ", ".join(f"{n} {name}" for name, n in schema.formats.items())
+    click.echo(f"{data}: {schema.n_images} images ({formats})")
+    _print_image_schema(schema)
+
+
+def _info_image_generator(folder: Path, as_json: bool) -> None:
+    from gantools.augment.images import ImageSynthesizer
+
+    synthesizer = ImageSynthesizer.load(folder, device="cpu")
+    schema, report, encoder = synthesizer.schema_, synthesizer.report_, synthesizer.encoder_
+    if as_json:
+        print_json(
+            {
+                "folder": folder,
+                "model": synthesizer.model,
+                "options": synthesizer.options,
+                "target": "folder",
+                "size": encoder.layout.size,
+                "fit": encoder.fit,
+                "n_images": schema.n_images,
+                "training": training_facts(report),
+                **_image_facts(schema),
+            }
+        )
+        return
+    click.echo(f"{folder}: model {_named_model(synthesizer.model, synthesizer.options)}")
+    click.echo(f"Makes images of {_size(encoder.layout.size)}")
+    _print_image_training(schema, report)
+
+
+def _info_image_scorer(folder: Path, as_json: bool) -> None:
+    from gantools.score.images import ImageScorer
+
+    scorer = ImageScorer.load(folder, device="cpu")
+    schema, report, calibration = scorer.schema_, scorer.report_, scorer.calibration_
+    if as_json:
+        print_json(
+            {
+                "folder": folder,
+                "model": scorer.model,
+                "options": scorer.options or {},
+                "size": scorer.encoder_.layout.size,
+                "fit": scorer.encoder_.fit,
+                "features": scorer.features,
+                "n_images": schema.n_images,
+                "n_held_out": len(calibration.scores),
+                "threshold": scorer.threshold_,
+                "pixel_threshold": scorer.pixel_threshold_,
+                "false_alarms": scorer.false_alarms,
+                "finest_false_alarms": calibration.finest,
+                "contamination": scorer.contamination,
+                "training": training_facts(report),
+                **_image_facts(schema),
+            }
+        )
+        return
+    click.echo(f"{folder}: scorer {_named_model(scorer.model, scorer.options)}, features: {scorer.features}")
+    click.echo(f"Sees images at {_size(scorer.encoder_.layout.size)}")
+    click.echo(
+        f"Threshold {scorer.threshold_:.4g}, set for {percent(scorer.false_alarms)} false alarms; "
+        f"{len(calibration.scores)} held-out images can tell rates down to {calibration.finest:.2g}"
+    )
+    _print_image_training(schema, report)
+
+
+def _print_image_training(schema: ImageSchema, report: TrainingReport) -> None:
+    click.echo(f"Trained on {schema.n_images} images: {training_line(report)}")
+    for line in report.health:
+        click.echo(f"Health: {line}")
+    _print_image_schema(schema)
+
+
+def _print_image_schema(schema: ImageSchema) -> None:
+    what = {1: "grey", 3: "colour", 4: "colour and opacity"}[schema.channels]
+    width, height = (
+        str(low) if low == high else f"{low} to {high} (median {median})"
+        for low, median, high in (schema.width, schema.height)
+    )
+    click.echo(f"{what.capitalize()}, {width} pixels wide, {height} high")
+    if schema.classes:
+        counts = zip(schema.classes, schema.counts, strict=True)
+        print_table(
+            ["folder", "images", "share"],
+            [(name, n, percent(n / schema.n_images)) for name, n in counts],
+            right=(1, 2),
+        )
+    for note in schema.notes():
+        click.echo(f"Note: {note}")
+
+
+def _image_facts(schema: ImageSchema) -> dict[str, Any]:
+    counts = zip(schema.classes, schema.counts, strict=True)
+    return {
+        "schema": schema.to_json(),
+        "classes": [{"label": name, "images": n} for name, n in counts],
+        "notes": schema.notes(),
+    }
+
+
+def _size(side: int) -> str:
+    return f"{side} x {side} pixels"
 
 
 def _named_model(model: str, options: Mapping[str, Any] | None) -> str:

@@ -18,12 +18,13 @@ from .train import train
 @debug_option
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Balance a table with synthetic rows, or find the rows that do not belong in it.
+    """Balance a table or a folder of images with synthetic ones, or find what does not belong in it.
 
     \b
     Start with:
       gantools info customers.csv                      what the columns are
       gantools augment customers.csv --target churned  the table back, balanced
+      gantools augment photos --target folder          the folder back, its classes balanced
       gantools score customers.csv --explain           the table back, with what is odd in it
     """
     if context.invoked_subcommand is None:

@@ -37,6 +37,7 @@ def models(*, as_json: bool) -> None:
     for model in found:
         options = " ".join(f"{key}={value}" for key, value in model.options.items())
         does = {"generate": "makes", "score": "scores"}[model.purpose]
-        click.echo(f"{model.name} ({does} {model.modality}s): {model.summary}")
+        what = {"table": "tables", "image": "images"}[model.modality]
+        click.echo(f"{model.name} ({does} {what}): {model.summary}")
         click.echo(click.wrap_text(f"paper: {model.paper}", width=WIDTH, initial_indent="  ", subsequent_indent="    "))
         click.echo(click.wrap_text(f"--set {options}", width=WIDTH, initial_indent="  ", subsequent_indent="    "))

@@ -101,18 +101,22 @@ class TrainingProgress:
         detail = _detail(progress, self._bars.console.width - taken)
         self._bars.update(self._tasks[stage], completed=progress.step, total=progress.steps, detail=detail)
 
-    def rows(self, stage: str, done: int, total: int | None) -> None:
-        """Show how many rows `stage` has done, of how many: None where that is not known yet."""
+    def rows(self, stage: str, done: int, total: int | None, what: str = "rows") -> None:
+        """Show how many rows `stage` has done, of how many: None where that is not known yet. what: if not rows."""
         if self._bars is None:
             return
         if total is not None:
             self._end_reading()
         if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=total, detail="rows")
+            self._tasks[stage] = self._bars.add_task(stage, total=total, detail=what)
             self._started = time.monotonic()
         left = (time.monotonic() - self._started) * ((total or done) - done) / max(1, done)
-        detail = f"rows {duration(left)} left" if total is not None else "rows"
+        detail = f"{what} {duration(left)} left" if total is not None else what
         self._bars.update(self._tasks[stage], completed=done, total=total, detail=detail)
+
+    def images(self, stage: str, done: int, total: int | None) -> None:
+        """The same for images."""
+        self.rows(stage, done, total, "images")
 
     def _end_reading(self) -> None:
         """Stop the bars of stages whose length was not known: another stage has begun, so they are done."""

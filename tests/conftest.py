@@ -13,6 +13,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import pandas as pd
 
@@ -58,3 +59,22 @@ def _make_table(n_rows: int = 120, n_rare: int = 24, seed: int = 0) -> pd.DataFr
             "churned": np.where(rare, "yes", "no"),
         }
     )
+
+
+@pytest.fixture(scope="session")
+def make_digits() -> Callable[[Path, dict[int, int]], Path]:
+    """A function (folder, digit -> number) -> the folder, with so many PNGs of 16 pixels in a folder for each digit."""
+    return _make_digits
+
+
+def _make_digits(folder: Path, counts: dict[int, int]) -> Path:
+    from PIL import Image
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    for digit, n in counts.items():
+        (folder / str(digit)).mkdir(parents=True)
+        for place, pixels in enumerate(digits.images[digits.target == digit][:n]):
+            grey = np.minimum(16 * pixels, 255).astype(np.uint8).repeat(2, 0).repeat(2, 1)
+            Image.fromarray(grey).save(folder / str(digit) / f"{place:03d}.png")
+    return folder

@@ -22,7 +22,7 @@ from gantools.nn.augment import flip_symmetric
 from gantools.train.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
 from gantools.train.grid import GridWriter
 from gantools.train.images import TrainingImages
-from gantools.train.loop import Snapshot, resolve_device, train
+from gantools.train.loop import OnLook, Snapshot, resolve_device, train
 from gantools.train.monitor import Progress, TrainingReport
 from gantools.train.resume import resumable, versions
 
@@ -64,14 +64,16 @@ class ImageSynthesizer:
         folder: Path | str | None = None,
         resume: bool = False,
         grids: Path | str | None = None,
+        on_look: OnLook | None = None,
         progress: Callable[[Progress], None] | None = None,
     ) -> ImageSynthesizer:
         """Learn what images of each class look like.
 
         folder: write checkpoints there while training and the finished model at the end. resume: go on from the
         folder's last checkpoint. grids: a folder for a picture of generated images now and then, a row for each class,
-        from the same noise each time. progress: called now and then. Ctrl-C ends the training, and what has been
-        learned is kept.
+        from the same noise each time. on_look: called with the step and the averaged model each time it is judged,
+        where there are no grids. progress: called now and then. Ctrl-C ends the training, and what has been learned is
+        kept.
 
         Raises DataError for images that cannot be learned from, ConfigError for options, CheckpointError for the
         folder, TrainingError when nothing usable came out.
@@ -97,6 +99,8 @@ class ImageSynthesizer:
         if resume and folder is not None:
             start = resumable(folder, self._config(data.fingerprint), "gan.")
         events = f"{folder.resolve()}.tensorboard" if self.train.tensorboard and folder is not None else None
+        if grids is not None:
+            on_look = GridWriter(Path(grids), self.encoder_, len(counts), self.train.seed, events)
         outcome = train(
             self.gan_,
             rows,
@@ -105,9 +109,7 @@ class ImageSynthesizer:
             resume=start,
             on_progress=progress,
             on_checkpoint=partial(self._keep, folder, data.fingerprint) if folder is not None else None,
-            on_look=None
-            if grids is None
-            else GridWriter(Path(grids), self.encoder_, len(counts), self.train.seed, events),
+            on_look=on_look,
             tensorboard=events,
         )
         self.gan_ = cast(GAN, outcome.model).eval()

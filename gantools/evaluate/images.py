@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from gantools.errors import DataError
-from gantools.evaluate.judge import Lesson, probabilities, steps_for, train_classifiers
+from gantools.train.judge import Lesson, probabilities, steps_for, train_classifiers
 from gantools.evaluate.verdict import Ints, Judged, Verdict, Words, conclude, holdback, holdout_notes
 from gantools.nn.augment import augmented, flip_symmetric
 

@@ -8,11 +8,8 @@ weighted to the synthetic rows' classes, so that a difference is never just one 
 
 from __future__ import annotations
 
-import html
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +17,8 @@ import pandas as pd
 
 from gantools.data.raw import Raw, to_raw
 from gantools.data.schema import Column, Kind, Schema
-from gantools.errors import DataError
+from gantools.evaluate import page
+from gantools.evaluate.page import write_html as write_html
 
 if TYPE_CHECKING:
     from gantools.augment.balance import BalanceResult
@@ -34,26 +32,14 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 MAX_ROWS = 50_000  # real and synthetic rows each that the columns are compared on, drawn at random
 MAX_COLUMNS = 200  # columns that are compared
 MAX_LEVELS = 8  # levels of a column that are shown one by one
-MAX_CLASSES = 50
 N_BINS = 30
 N_SCORE_BINS = 90
 MAX_CELLS = 12  # columns whose cells are shown beside an abnormal row's reason
 MAX_DRIFTS = 30  # columns whose drift is shown
 NOTICEABLE = 0.1  # difference from which a column is named among those that differ
 
-FIGURES = {
-    "average_precision": "average precision",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-}
+JUDGES = "Two judges, logistic regression and gradient boosting, were"
 METHODS = {"none": "no balancing", "repetition": "random repetition", "smote": "SMOTE"}
-STOPPED = {
-    "finished": "ran to its end",
-    "early": "stopped early, the rows no longer got better",
-    "budget": "stopped when its time was up",
-    "unhealthy": "stopped because it went wrong; the last good weights were kept",
-    "interrupted": "was interrupted; the last good weights were kept",
-}
 SCORER_STOPPED = {"early": "stopped early, held-out rows were no longer told better"}
 
 
@@ -72,13 +58,13 @@ def to_html(
     """
     sections = [
         _opening(title, verdict, balance),
-        _verdict(verdict),
-        _classes(balance),
-        _training(training),
+        page.verdict_section(verdict, METHODS, JUDGES),
+        page.classes_section(balance),
+        page.training_section(training),
         _comparison(balance.frame, schema),
         _schema(schema),
     ]
-    return _PAGE.format(title=_text(title), style=_STYLE, body="\n".join(filter(None, sections)))
+    return page.whole(title, sections)
 
 
 def scores_to_html(
@@ -99,7 +85,9 @@ def scores_to_html(
     threshold: rows that score above it are anomalies. drift, training: None where there is none to tell of.
     """
     first, *rest = [*words, ""]
-    opening = f'<h1>{_text(title)}</h1>\n<p class="verdict">{_text(first)}</p>\n{_notes(filter(None, rest))}'
+    opening = (
+        f'<h1>{page.text(title)}</h1>\n<p class="verdict">{page.text(first)}</p>\n{page.notes(filter(None, rest))}'
+    )
     sections = [
         opening,
         _distribution(tally, threshold),
@@ -108,23 +96,32 @@ def scores_to_html(
         _scorer_training(training),
         _schema(schema),
     ]
-    return _PAGE.format(title=_text(title), style=_STYLE, body="\n".join(filter(None, sections)))
+    return page.whole(title, sections)
 
 
-def write_html(page: str, path: Path) -> None:
-    """Write a page beside its place and rename it, so that a failure leaves nothing behind.
+def image_scores_to_html(
+    tally: ScoreTally,
+    top: pd.DataFrame,
+    pictures: Sequence[np.ndarray[Any, np.dtype[np.uint8]]],
+    words: Iterable[str],
+    *,
+    threshold: float,
+    training: TrainingReport | None = None,
+    title: str = "Scored images",
+) -> str:
+    """The report on scored images as one HTML page.
 
-    Raises DataError where the folder does not exist or cannot be written to.
+    top: the most abnormal images: `file`, `anomaly_score`, `p_value`, `is_anomaly` and `reason`. pictures: of each of
+    them [h, w, 3]. The rest as in `scores_to_html`.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        aside.write_text(page, encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        problem = f"cannot be written ({error.strerror or error})"
-        raise DataError(problem, where=str(path), remedy="choose another place for the report") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    first, *rest = [*words, ""]
+    sections = [
+        f'<h1>{page.text(title)}</h1>\n<p class="verdict">{page.text(first)}</p>\n{page.notes(filter(None, rest))}',
+        _distribution(tally, threshold, "image"),
+        _most_abnormal_images(top, pictures),
+        _scorer_training(training),
+    ]
+    return page.whole(title, sections)
 
 
 # Sections -----------------------------------------------------------------------------------------------------------
@@ -135,76 +132,9 @@ def _opening(title: str, verdict: Verdict | None, balance: BalanceResult) -> str
     n_real = len(balance.frame) - n_synthetic
     copies = f"{balance.n_copies_redrawn:,} were drawn again because they were exact copies of real rows"
     copies += f", {balance.n_copies_left:,} copies are left." if balance.n_copies_left else ", none is left."
-    word = f'<p class="verdict {verdict.helped}">{_text(verdict.sentence)}</p>' if verdict else ""
+    word = f'<p class="verdict {verdict.helped}">{page.text(verdict.sentence)}</p>' if verdict else ""
     facts = f"{n_real:,} real rows and {n_synthetic:,} synthetic ones, of which {copies}"
-    return f"<h1>{_text(title)}</h1>\n{word}\n<p>{facts}</p>\n{_notes(balance.notes)}"
-
-
-def _verdict(verdict: Verdict | None) -> str:
-    if verdict is None:
-        return "<h2>Do the synthetic rows help?</h2>\n<p>No verdict was reached: no real rows were held back.</p>"
-    found = {method: figures for method, figures in verdict.scores.items() if figures is not None}
-    best = {figure: max((figures[figure] for figures in found.values()), default=0.0) for figure in FIGURES}
-    rows = []
-    for method, figures in verdict.scores.items():
-        cells = [_text(METHODS.get(method, method))]
-        for figure in FIGURES:
-            if figures is None:
-                cells.append('<span class="faint">not available</span>')
-                continue
-            value = figures[figure]
-            shown = f"<b>{value:.3f}</b>" if value == best[figure] else f"{value:.3f}"
-            cells.append(f"{_bar(value)}{shown}")
-        rows.append(cells)
-    about = (
-        f"Two judges, logistic regression and gradient boosting, were trained on {verdict.n_train:,} real rows, "
-        f"balanced by each method, and judged on {verdict.n_holdout:,} real rows that no method saw. Higher is better."
-    )
-    table = _table(["balanced by", *FIGURES.values()], rows, n_text=1) if rows else ""
-    return (
-        f"<h2>Do the synthetic rows help?</h2>\n<p>{about}</p>\n{table}\n{_interval(verdict)}\n{_notes(verdict.notes)}"
-    )
-
-
-def _interval(verdict: Verdict) -> str:
-    if verdict.interval is None or verdict.difference is None:
-        return ""
-    low, high = verdict.interval
-    rival = METHODS.get(verdict.best_alternative, verdict.best_alternative)
-    return (
-        '<p class="faint">The mean of average precision and balanced accuracy differs from that of the best '
-        f"alternative, {_text(rival)}, by {verdict.difference:+.3f} "
-        f"(90 % interval {low:+.3f} to {high:+.3f}).</p>"
-    )
-
-
-def _classes(balance: BalanceResult) -> str:
-    largest = max([1, *balance.counts_after.values()])
-    rows = []
-    for label, after in list(balance.counts_after.items())[:MAX_CLASSES]:
-        before = balance.counts_before.get(label, 0)
-        real, made = 100 * before / largest, 100 * max(after - before, 0) / largest
-        bars = f'<i style="width:{real:.1f}%"></i><i class="made" style="width:{made:.1f}%"></i>'
-        rows.append(
-            [_text(label), f"{before:,}", f"{after - before:,}", f"{after:,}", f'<span class="stack">{bars}</span>']
-        )
-    table = _table(["class", "real", "synthetic", "after", ""], rows, n_text=1)
-    more = len(balance.counts_after) - len(rows)
-    return f"<h2>Classes</h2>\n{_legend()}\n{table}" + (
-        f"\n<p>{more:,} more classes are not shown.</p>" if more else ""
-    )
-
-
-def _training(training: TrainingReport | None) -> str:
-    if training is None:
-        return ""
-    how = STOPPED.get(training.stopped, training.stopped)
-    facts = f"Training {_text(how)}: {training.steps:,} steps in {training.seconds:,.0f} s, weights of step "
-    facts += f"{training.best_step:,}."
-    if np.isfinite(training.criterion):
-        facts += f" Distance of the synthetic rows from held-out real ones: {training.criterion:.4f} (0 is best)."
-    health = _notes(training.health) or "<p>Nothing went wrong that the monitor could see.</p>"
-    return f"<h2>Training</h2>\n<p>{facts}</p>\n{health}"
+    return f"<h1>{page.text(title)}</h1>\n{word}\n<p>{facts}</p>\n{page.notes(balance.notes)}"
 
 
 def _schema(schema: Schema) -> str:
@@ -214,17 +144,17 @@ def _schema(schema: Schema) -> str:
         notes = [column.note] if column.note else []
         rows.append(
             [
-                _text(column.name),
+                page.text(column.name),
                 what,
-                _text(column.dtype),
-                _text(_contents(column)),
-                _text(" ".join(notes)),
+                page.text(column.dtype),
+                page.text(_contents(column)),
+                page.text(" ".join(notes)),
                 f"{column.missing:.1%}" if column.missing else "none",
                 f"{column.n_distinct:,}",
             ]
         )
     head = ["column", "kind", "dtype", "values", "remark", "missing", "distinct"]
-    return f"<h2>Columns</h2>\n{_table(head, rows, n_text=5)}"
+    return f"<h2>Columns</h2>\n{page.table(head, rows, n_text=5)}"
 
 
 def _contents(column: Column) -> str:
@@ -237,8 +167,8 @@ def _contents(column: Column) -> str:
 # Scores ---------------------------------------------------------------------------------------------------------------
 
 
-def _distribution(tally: ScoreTally, threshold: float) -> str:
-    """How many rows have which score, as an SVG with a logarithmic axis; those above the threshold in colour."""
+def _distribution(tally: ScoreTally, threshold: float, what: str = "row") -> str:
+    """How many rows, or `what`, have which score, as an SVG with a logarithmic axis; anomalies in colour."""
     edges, shares = tally.histogram(N_SCORE_BINS)
     places = np.log(edges)
     low, high = places[0], places[-1]
@@ -262,16 +192,17 @@ def _distribution(tally: ScoreTally, threshold: float) -> str:
         f"threshold {threshold:.3g}{which}" if np.isfinite(threshold) else "no threshold: nothing is called anomalous"
     )
     about = (
-        "Every row's anomaly score: about 0.7 for a usual row, and far out the number of standard deviations. The axis "
-        "is logarithmic and a bar's height is the square root of its share of the rows, so that rare rows can be seen."
+        f"Every {what}'s anomaly score: about 0.7 for a usual {what}, and far out the number of standard deviations. "
+        f"The axis is logarithmic and a bar's height is the square root of its share of the {what}s, so that rare "
+        f"{what}s can be seen."
     )
-    n_normal = tally.n_rows - tally.n_anomalous
+    n_normal = tally.n_rows - tally.n_unscored - tally.n_anomalous
     return (
         f"<h2>Scores</h2>\n<p>{about}</p>\n"
         f'<svg class="scores" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" '
         f'aria-label="Histogram of anomaly scores">{bars}{line}</svg>'
         f'<div class="ends"><span>{edges[0]:.3g}</span><span>{where}</span><span>{edges[-1]:.3g}</span></div>\n'
-        f'<p class="legend"><i></i> {n_normal:,} rows called normal '
+        f'<p class="legend"><i></i> {n_normal:,} {what}s called normal '
         f'<i class="made"></i> {tally.n_anomalous:,} called anomalous</p>'
     )
 
@@ -287,7 +218,7 @@ def _most_abnormal(top: pd.DataFrame) -> str:
             f"{score:.3g}",
             f"{p_value:.2g}",
             "yes" if is_anomaly else "no",
-            f'<div class="reason">{_text(reason)}</div>',
+            f'<div class="reason">{page.text(reason)}</div>',
             *(_cell(value) for value in values),
         ]
         for row, score, p_value, is_anomaly, reason, *values in zip(
@@ -297,17 +228,40 @@ def _most_abnormal(top: pd.DataFrame) -> str:
             strict=True,
         )
     ]
-    head = ["row", "score", "p-value", "anomaly", "reason", *(_text(_cut(str(name))) for name in cells[:MAX_CELLS])]
+    head = [
+        "row",
+        "score",
+        "p-value",
+        "anomaly",
+        "reason",
+        *(page.text(page.cut(str(name))) for name in cells[:MAX_CELLS]),
+    ]
     more = len(cells) - MAX_CELLS
     rest = f"\n<p>{more:,} more columns are not shown.</p>" if more > 0 else ""
     about = "Rows are counted from 1. The p-value is the share of normal rows that are at least as far from normal."
-    return f"<h2>The most abnormal rows</h2>\n<p>{about}</p>\n{_table(head, rows, n_text=len(head))}{rest}"
+    return f"<h2>The most abnormal rows</h2>\n<p>{about}</p>\n{page.table(head, rows, n_text=len(head))}{rest}"
+
+
+def _most_abnormal_images(top: pd.DataFrame, pictures: Sequence[np.ndarray[Any, np.dtype[np.uint8]]]) -> str:
+    told = (top[name].tolist() for name in ("file", "anomaly_score", "p_value", "is_anomaly", "reason"))
+    blocks = [
+        f'<div class="column"><h3>{page.text(file)}</h3><img src="{page.data_uri(picture)}" alt="{page.text(file)}">'
+        f"<p>Score {score:.3g}, p-value {p_value:.2g}, {'anomalous' if is_anomaly else 'called normal'}: "
+        f"{page.text(reason)}.</p></div>"
+        for file, score, p_value, is_anomaly, reason, picture in zip(*told, pictures, strict=True)
+    ]
+    about = (
+        "Colour is where an image is odd: yellow from half of the pixel threshold, red from twice of it; the line goes "
+        "round what is above it. The p-value is the share of normal images that are at least as far from normal."
+    )
+    grid = "\n".join(blocks)
+    return f'<h2>The most abnormal images</h2>\n<p>{about}</p>\n<div class="grid">\n{grid}\n</div>'
 
 
 def _cell(value: Any) -> str:
     if pd.isna(value):
         return ""
-    return _text(_cut(f"{value:.10g}" if isinstance(value, float) else str(value)))
+    return page.text(page.cut(f"{value:.10g}" if isinstance(value, float) else str(value)))
 
 
 def _drift(drift: Drift | None) -> str:
@@ -321,8 +275,8 @@ def _drift(drift: Drift | None) -> str:
     largest = sorted(drift.columns, key=lambda column: (-column.drifted, -column.index))[:MAX_DRIFTS]
     rows = [
         [
-            _text(_cut(column.name)),
-            _text(column.words.removeprefix(f"{column.name}: ")),
+            page.text(page.cut(column.name)),
+            page.text(column.words.removeprefix(f"{column.name}: ")),
             f'<span class="{"far" if column.drifted else "near"}">{column.index:.3f}</span>',
             f"{column.p_value:.2g}",
         ]
@@ -332,16 +286,16 @@ def _drift(drift: Drift | None) -> str:
         "The index is the population stability index: 0 is the same distribution, above 0.1 a difference to look at. "
         "A column has drifted where the index is that large and the p-value says that it is not chance."
     )
-    table = _table(["column", "largest difference", "index", "p-value"], rows, n_text=2)
-    return f'<h2>Drift</h2>\n<p>{word} {odd}</p>\n{_notes(drift.words)}\n<p class="faint">{about}</p>\n{table}'
+    table = page.table(["column", "largest difference", "index", "p-value"], rows, n_text=2)
+    return f'<h2>Drift</h2>\n<p>{word} {odd}</p>\n{page.notes(drift.words)}\n<p class="faint">{about}</p>\n{table}'
 
 
 def _scorer_training(training: TrainingReport | None) -> str:
     if training is None:
         return ""
-    how = SCORER_STOPPED.get(training.stopped, STOPPED.get(training.stopped, training.stopped))
-    facts = f"Training {_text(how)}: {training.steps:,} steps in {training.seconds:,.0f} s, weights of step "
-    health = _notes(training.health) or "<p>Nothing went wrong that the monitor could see.</p>"
+    how = SCORER_STOPPED.get(training.stopped, page.STOPPED.get(training.stopped, training.stopped))
+    facts = f"Training {page.text(how)}: {training.steps:,} steps in {training.seconds:,.0f} s, weights of step "
+    health = page.notes(training.health) or "<p>Nothing went wrong that the monitor could see.</p>"
     return f"<h2>Training</h2>\n<p>{facts}{training.best_step:,}.</p>\n{health}"
 
 
@@ -373,7 +327,7 @@ def _comparison(frame: pd.DataFrame, schema: Schema) -> str:
     compared = [_compare(schema, name, real, weights, synthetic) for name in names[:MAX_COLUMNS]]
     apart = sorted((one for one in compared if one.stands_out), key=lambda one: -one.difference)
     if apart:
-        listed = ", ".join(f"{_text(one.name)} ({one.difference:.2f})" for one in apart[:8])
+        listed = ", ".join(f"{page.text(one.name)} ({one.difference:.2f})" for one in apart[:8])
         summary = f"Columns that differ most: {listed}{', ...' if len(apart) > 8 else ''}."
     else:
         summary = f"No column differs by {NOTICEABLE} more than chance explains."
@@ -386,7 +340,7 @@ def _comparison(frame: pd.DataFrame, schema: Schema) -> str:
     rest = f"\n<p>{more:,} more columns are not shown.</p>" if more else ""
     blocks = "\n".join(one.block for one in compared)
     return (
-        f"<h2>Real and synthetic values</h2>\n<p>{about}</p>\n<p>{summary}</p>\n{_legend()}\n"
+        f"<h2>Real and synthetic values</h2>\n<p>{about}</p>\n<p>{summary}</p>\n{page.legend()}\n"
         f'<div class="grid">\n{blocks}\n</div>{rest}'
     )
 
@@ -437,7 +391,7 @@ def _compare_numbers(column: Column, real: Floats, weights: Floats, synthetic: F
         numbers = [mean, *_quantiles(values, shares, (0.05, 0.5, 0.95))]
         shown = [_number(number, column) for number in numbers]
         rows.append([who, shown[0], _spread(sd, column), *shown[1:], f"{missing:.1%}"])
-    table = _table(["", "mean", "sd", "5 %", "median", "95 %", "missing"], rows, n_text=1)
+    table = page.table(["", "mean", "sd", "5 %", "median", "95 %", "missing"], rows, n_text=1)
     drawing = _histogram(column, real, weights, synthetic, even)
     return _compared(column, difference, chance, drawing, table)
 
@@ -451,7 +405,12 @@ def _compare_levels(column: Column, real: Any, weights: Floats, synthetic: Any) 
     names = [*map(str, column.levels), "(rarer levels)", "(unseen)", "(missing)"]
     order = [i for i in np.argsort(-np.maximum(share_real, share_made), kind="stable") if share_real[i] + share_made[i]]
     rows = [
-        [_text(_cut(names[i])), f"{share_real[i]:.1%}", f"{share_made[i]:.1%}", _pair(share_real[i], share_made[i])]
+        [
+            page.text(page.cut(names[i])),
+            f"{share_real[i]:.1%}",
+            f"{share_made[i]:.1%}",
+            _pair(share_real[i], share_made[i]),
+        ]
         for i in order[:MAX_LEVELS]
     ]
     if rest := order[MAX_LEVELS:]:
@@ -460,7 +419,7 @@ def _compare_levels(column: Column, real: Any, weights: Floats, synthetic: Any) 
     # The mean of half the sum of absolute deviations of normal shares.
     variance = share_real * (1 - share_real) * ((weights**2).sum() + 1 / max(len(synthetic), 1))
     chance = np.sqrt(2 / np.pi * variance).sum() / 2
-    return _compared(column, difference, chance, "", _table(["", "real", "synthetic", ""], rows, n_text=1))
+    return _compared(column, difference, chance, "", page.table(["", "real", "synthetic", ""], rows, n_text=1))
 
 
 def _cumulative_gap(one: Floats, one_weights: Floats, other: Floats, other_weights: Floats) -> float:
@@ -500,10 +459,9 @@ def _histogram(column: Column, real: Floats, weights: Floats, synthetic: Floats,
     for i, share in enumerate(second):
         y = height * (1 - share / top)
         points += [f"{i * step:.1f},{y:.1f}", f"{(i + 1) * step:.1f},{y:.1f}"]
-    label = f"Histogram of {_text(column.name)}, real and synthetic"
-    marks = (
-        f'<div class="ends"><span>{_text(_number(low, column))}</span><span>{_text(_number(high, column))}</span></div>'
-    )
+    label = f"Histogram of {page.text(column.name)}, real and synthetic"
+    numbers = (page.text(_number(end, column)) for end in (low, high))
+    marks = f'<div class="ends">{"".join(f"<span>{number}</span>" for number in numbers)}</div>'
     return (
         f'<svg viewBox="0 -2 {width} {height + 4}" preserveAspectRatio="none" role="img" aria-label="{label}">'
         f'{bars}<polyline points="{" ".join(points)}"/></svg>{marks}'
@@ -516,45 +474,13 @@ def _histogram(column: Column, real: Floats, weights: Floats, synthetic: Floats,
 def _compared(column: Column, difference: float, chance: float, drawing: str, table: str) -> _Compared:
     stands_out = bool(difference - chance >= NOTICEABLE)
     word = "far" if stands_out else "near"
-    head = f'<h3>{_text(_cut(column.name, 60))} <span class="{word}">difference {difference:.2f}</span></h3>'
+    head = f'<h3>{page.text(page.cut(column.name, 60))} <span class="{word}">difference {difference:.2f}</span></h3>'
     return _Compared(column.name, difference, stands_out, f'<div class="column">{head}{drawing}{table}</div>')
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, n_text: int) -> str:
-    """A table of ready HTML cells; the first n_text columns are text, the others numbers."""
-
-    def line(tag: str, cells: Sequence[str]) -> str:
-        written = (f"<{tag}{'' if i < n_text else ' class=n'}>{cell}</{tag}>" for i, cell in enumerate(cells))
-        return f"<tr>{''.join(written)}</tr>"
-
-    body = "".join(line("td", cells) for cells in rows)
-    return f'<div class="wide"><table><thead>{line("th", head)}</thead><tbody>{body}</tbody></table></div>'
-
-
-def _notes(notes: Iterable[str]) -> str:
-    items = "".join(f"<li>{_text(note)}</li>" for note in notes)
-    return f"<ul>{items}</ul>" if items else ""
-
-
-def _legend() -> str:
-    return '<p class="legend"><i></i> real <i class="made"></i> synthetic</p>'
-
-
-def _bar(share: float) -> str:
-    return f'<span class="bar"><i style="width:{100 * min(max(share, 0), 1):.1f}%"></i></span>'
 
 
 def _pair(real: float, made: float) -> str:
     one, other = (f"{100 * min(max(share, 0), 1):.1f}%" for share in (real, made))
     return f'<span class="pair"><i style="width:{one}"></i><i class="made" style="width:{other}"></i></span>'
-
-
-def _text(value: object) -> str:
-    return html.escape(str(value), quote=True)
-
-
-def _cut(text: str, length: int = 40) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def _number(value: float, column: Column) -> str:
@@ -572,59 +498,3 @@ def _spread(sd: float, column: Column) -> str:
     if column.kind is Kind.DATETIME or column.dtype.startswith(("timedelta", "duration")):
         return f"{sd / 86_400e6:,.1f} days"
     return f"{sd:,.4g}" if sd < 1e4 or sd >= 1e9 else f"{sd:,.0f}"
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-{body}
-</body>
-</html>
-"""
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1c2733; background: #fff; max-width: 1080px; margin: 2rem auto;
-  padding: 0 1rem; }
-h1 { font-size: 1.6rem; margin: 0 0 .8rem; }
-h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; padding-top: .8rem; border-top: 1px solid #dfe4ea; }
-h3 { font-size: .95rem; margin: 0 0 .4rem; overflow-wrap: anywhere; }
-.verdict { padding: .7rem 1rem; border-left: 5px solid #8a94a0; background: #f3f5f7; font-weight: 600; }
-.verdict.yes { border-color: #2b7a4b; background: #eef7f1; }
-.verdict.no { border-color: #b23b3b; background: #fbf0f0; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #eceff2; vertical-align: top; }
-th { color: #5b6774; font-weight: 600; font-size: .85rem; white-space: nowrap; }
-.reason { min-width: 24em; }
-.n { text-align: right; white-space: nowrap; }
-.faint { color: #5b6774; }
-.bar, .stack, .pair { display: inline-block; vertical-align: middle; }
-.bar { width: 90px; height: .6rem; background: #eceff2; margin-right: .6rem; text-align: left; }
-.bar i { display: block; height: 100%; background: #7fa3c7; }
-.stack { width: 260px; height: .8rem; text-align: left; white-space: nowrap; font-size: 0; }
-.stack i { display: inline-block; height: .8rem; background: #aeb8c2; }
-.pair { width: 110px; text-align: left; }
-.pair i { display: block; height: .35rem; background: #aeb8c2; margin: 1px 0; }
-i.made, .stack i.made, .pair i.made { background: #d1782f; }
-.legend { color: #5b6774; font-size: .85rem; }
-.legend i { display: inline-block; width: .8rem; height: .8rem; background: #aeb8c2; vertical-align: -1px; }
-.legend i.made { background: #d1782f; margin-left: .8rem; }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(440px, 1fr)); gap: 1rem; }
-.column { border: 1px solid #dfe4ea; border-radius: 6px; padding: .7rem .9rem; font-size: .85rem; min-width: 0; }
-.near, .far { font-weight: 400; font-size: .8rem; color: #5b6774; margin-left: .4rem; }
-.far { color: #b23b3b; font-weight: 600; }
-svg { display: block; width: 100%; height: 70px; }
-svg rect { fill: #c3cbd3; }
-svg polyline { fill: none; stroke: #d1782f; stroke-width: 2; vector-effect: non-scaling-stroke; }
-svg.scores { height: 170px; }
-svg.scores rect.odd { fill: #d1782f; }
-svg.scores line { stroke: #b23b3b; stroke-width: 2; vector-effect: non-scaling-stroke; }
-.ends { display: flex; justify-content: space-between; color: #5b6774; font-size: .75rem; margin-bottom: .4rem; }
-@media (max-width: 560px) { .grid { grid-template-columns: 1fr; } }
-"""

@@ -28,7 +28,7 @@ class ImageGANOptions(GANOptions):
 
     width: int = 32
     noise_dim: int = 64
-    steps: int = 20_000
+    steps: int = 10_000
     lr: float = 2e-4
     lr_ratio: float = 1.0
     n_critic: int = 1

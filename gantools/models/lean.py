@@ -21,7 +21,8 @@ from gantools.registry import register
 @dataclass(frozen=True)
 class LeanOptions(ImageGANOptions):
     lr: float = 5e-4
-    gamma: float = 1.0
+    lr_ratio: float = 2.0
+    gamma: float = 0.3
 
 
 @register

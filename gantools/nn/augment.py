@@ -28,6 +28,8 @@ def augmented(images: Tensor, random: torch.Generator, flip: Tensor | bool = Fal
     for each whether it may be. Returns uint8 of the same shape.
     """
     n = len(images)
+    if not n:
+        return images
     x = images.float()
 
     def spread(limit: float) -> Tensor:

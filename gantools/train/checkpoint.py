@@ -30,6 +30,8 @@ FORMAT = 1
 KINDS = {
     "table-generator": ("a generator", "use it with `gantools augment --from` or `gantools generate`"),
     "table-scorer": ("a scorer", "use it with `gantools score --from`"),
+    "image-generator": ("a generator of images", "use it with `gantools augment --from` or `gantools generate`"),
+    "image-scorer": ("a scorer of images", "use it with `gantools score --from`"),
 }
 
 

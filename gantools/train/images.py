@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.models.base import GAN, Batch, Model
+from gantools.nn.augment import augmented, flip_symmetric
 from gantools.train.data import ClassSplit, Judgement, drawn_places, judge_by_class
 
 LOOK_IMAGES = 128  # generated per class at each look
+RARE = 500  # images of a class, half of whose real ones are varied before they are learned from
 
 
 def as_input(images: Tensor) -> Tensor:
@@ -26,13 +28,16 @@ class TrainingImages:
     """Images of one size with their labels.
 
     images: [N, C, S, S] uint8. label, rank: [N] int64. cumulative: [N] running sum of the images' chances of being
-    drawn. look: turns images into what they are compared by. reference: per class, real images so turned.
+    drawn. vary: [n_classes], chance that a real image is varied by `nn.augment.augmented` before it is learned from.
+    flip: [n_classes] bool, whether that may mirror it. look: turns images into what they are compared by. reference: per class, real images so turned.
     """
 
     images: Tensor
     label: Tensor
     rank: Tensor
     cumulative: Tensor
+    vary: Tensor
+    flip: Tensor
     look: RandomFeatures
     reference: tuple[Tensor, ...]
 
@@ -40,25 +45,32 @@ class TrainingImages:
     def of(cls, images: Tensor, label: Tensor, n_classes: int, class_balance: float, seed: int) -> TrainingImages:
         """images: [N, C, S, S] uint8. class_balance: share of each batch drawn with all classes equally likely.
 
-        All images train: a generator needs each of a rare class, and looks compare distributions.
+        All images train: a generator needs each of a rare class, and looks compare distributions. Those of rare classes
+        are varied, so that a generator learns the ways in which images may differ and not fifty images by heart.
         """
         split = ClassSplit.of(label, n_classes, class_balance, 0.0, seed)
         look = RandomFeatures(images.shape[1])
         look.fit(as_input(images[torch.cat(split.judged_by)]))
         reference = tuple(look(as_input(images[rows])) for rows in split.judged_by)
-        return cls(images, label, split.rank, split.cumulative, look, reference)
+        count = torch.bincount(label, minlength=n_classes)
+        vary, flip = 1 / (1 + (count / RARE) ** 2), flip_symmetric(images, label, n_classes)
+        return cls(images, label, split.rank, split.cumulative, vary, flip, look, reference)
 
     def to(self, device: torch.device) -> TrainingImages:
         return replace(
             self, images=self.images.to(device), label=self.label.to(device), rank=self.rank.to(device),
-            cumulative=self.cumulative.to(device), look=self.look.to(device),
+            cumulative=self.cumulative.to(device), vary=self.vary.to(device), flip=self.flip.to(device),
+            look=self.look.to(device),
             reference=tuple(rows.to(device) for rows in self.reference),
         )  # fmt: skip
 
     def batch(self, size: int, progress: float, random: torch.Generator) -> Batch:
         """`size` images drawn with replacement."""
         place = drawn_places(self.cumulative, size, random)
-        return Batch(as_input(self.images[place]), self.label[place], self.rank[place], progress, random)
+        images, label = self.images[place], self.label[place]
+        varied = torch.rand(size, device=label.device, generator=random) < self.vary[label]
+        images = torch.where(varied.reshape(-1, 1, 1, 1), augmented(images, random, self.flip[label]), images)
+        return Batch(as_input(images), label, self.rank[place], progress, random)
 
     def judge(self, model: Model, classes: Sequence[str], seed: int) -> Judgement:
         """Mean energy distance, over classes, between generated images and real ones in random features."""

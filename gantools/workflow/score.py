@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ from gantools.errors import ConfigError, DataError
 from gantools.evaluate.scores import Detection, ScoreTally
 from gantools.score.drift import Drift, DriftMonitor
 from gantools.score.scorer import AnomalyScorer
+from gantools.score.threshold import Calibration
 
 if TYPE_CHECKING:
     from gantools.train.monitor import Progress
@@ -46,7 +48,7 @@ STAGE_TRAIN = "Learning what is normal"
 STAGE_SCORE = "Scoring"
 
 _ANOMALOUS = ("1", "true", "t", "yes", "y", "anomaly", "anomalous", "abnormal", "outlier")
-_NORMAL = ("0", "false", "f", "no", "n", "normal", "inlier")
+NORMAL = ("0", "false", "f", "no", "n", "normal", "inlier", "good", "ok", "free")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,32 @@ class Threshold:
     def can_be_resolved(self) -> bool:
         """Whether the held-out rows are enough for the rate that was asked for."""
         return self.asked is None or self.asked >= self.finest
+
+    def words(self, calibration: Calibration, n_scored: int, what: str = "rows") -> list[str]:
+        """In sentences where it is drawn, and what to expect of it when so many rows, or `what`, are scored."""
+        n_held_out = len(calibration.scores)
+        if self.asked is None:
+            source = "where F1 is best" if self.f1 is not None else "that of the saved scorer"
+            reached = f", {self.f1:.3f} on marked {what} that were not learned from" if self.f1 else ""
+            above = float((calibration.scores > self.value).mean())
+            said = [f"The threshold is {source}{reached}; {percent(above)} of the held-out normal {what} are above it."]
+            if self.f1 is not None and above > MANY_ALARMS:
+                said.append("With so many false alarms verdicts mean little; --false-alarms asks for fewer.")
+            return said
+        if self.can_be_resolved:
+            expected = self.asked * n_scored
+            number = f"about {round(expected):,}" if expected >= 1 else "fewer than 1"
+            extrapolated = ", extrapolated by a tail" if calibration.tail is not None else ""
+            may = f"{percent(self.asked)} of normal {what} may be called anomalous by mistake"
+            told = (
+                f"The {n_held_out:,} held-out normal {what} can tell rates down to {percent(self.finest)}{extrapolated}"
+            )
+            return [f"Asked for: {may}, so {number} of as many {what} if all were normal. {told}."]
+        limit = f"the {n_held_out:,} held-out normal {what} can tell no rate of false alarms below"
+        limit += f" {percent(self.finest)}, and {percent(self.asked)} was asked for"
+        if math.isinf(self.value):
+            return [f"Nothing is called anomalous: {limit}. Ask for more, or learn from more {what} or with --tail."]
+        return [f"Only what is odder than all of these is called anomalous: {limit}. Ask for more, or learn from more."]
 
 
 @dataclass(frozen=True)
@@ -117,45 +145,16 @@ class ScoreResult:
         """All of it in plain sentences, the drift apart."""
         tally, threshold = self.tally, self.threshold
         flagged = f"{tally.n_anomalous:,} are anomalous" if tally.n_anomalous != 1 else "1 is anomalous"
-        said = [f"{tally.n_rows:,} rows scored: {flagged} ({_percent(tally.n_anomalous / tally.n_rows)})."]
-        n_held_out = len(self.scorer.calibration_.scores)
-        extrapolated = ", extrapolated by a tail" if self.scorer.calibration_.tail is not None else ""
-        if threshold.asked is None:
-            source = "where F1 is best" if threshold.f1 is not None else "that of the saved scorer"
-            reached = f", {threshold.f1:.3f} on marked rows that were not learned from" if threshold.f1 else ""
-            above = float((self.scorer.calibration_.scores > threshold.value).mean())
-            said.append(
-                f"The threshold is {source}{reached}; {_percent(above)} of the held-out normal rows are above it."
-            )
-            if threshold.f1 is not None and above > MANY_ALARMS:
-                said.append("With so many false alarms verdicts mean little; --false-alarms asks for fewer.")
-        elif threshold.can_be_resolved:
-            expected = threshold.asked * tally.n_rows
-            number = f"about {round(expected):,}" if expected >= 1 else "fewer than 1"
-            said.append(
-                f"Asked for: {_percent(threshold.asked)} of normal rows may be called anomalous by mistake, so "
-                f"{number} of as many rows if all were normal. The {n_held_out:,} held-out normal rows can tell "
-                f"rates down to {_percent(threshold.finest)}{extrapolated}."
-            )
-        else:
-            said.append(
-                f"Nothing is called anomalous: the {n_held_out:,} held-out normal rows can tell no rate of false "
-                f"alarms below {_percent(threshold.finest)}, and {_percent(threshold.asked)} was asked for. Ask for "
-                "more, or learn from more rows or with --tail."
-            )
+        said = [f"{tally.n_rows:,} rows scored: {flagged} ({percent(tally.n_anomalous / tally.n_rows)})."]
+        said += threshold.words(self.scorer.calibration_, tally.n_rows)
         if self.n_learned is not None:
             left_out = f"; {self.n_marked:,} known anomalies left out" if self.n_marked else ""
-            allowed = f"; {_percent(self.contamination)} of them taken for anomalies" if self.contamination else ""
+            allowed = f"; {percent(self.contamination)} of them taken for anomalies" if self.contamination else ""
             drawn = f", drawn at random from {self.n_source:,}" if self.is_drawn else ""
             said.append(f"Learned from {self.n_learned:,} rows{drawn}{left_out}{allowed}.")
         found = self.detection
         if found is not None:
-            verdicts = "" if found.precision is None else f"precision {found.precision:.3f}, "
-            said.append(
-                f"On {found.n_anomalous:,} known anomalies and {found.n_normal:,} known normal rows: ROC AUC "
-                f"{found.roc_auc:.3f}, average precision {found.average_precision:.3f}; of the verdicts {verdicts}"
-                f"recall {found.recall:.3f}."
-            )
+            said.append(detection_words(found))
             if self.n_learned is not None and self.drift is None:
                 said.append("The normal rows among them were learned from, so on other rows it may be less.")
         return [*said, *self.notes]
@@ -211,12 +210,12 @@ def score_table(
     added: dict[str, Added] = {"anomaly_score": "number", "p_value": "number", "is_anomaly": "truth"}
     if explain:
         added["reason"] = "text"
-    _check_rate("--false-alarms", false_alarms, 1)
-    _check_rate("--contamination", asked.contamination or None, MOST_CONTAMINATION)
+    check_rate("--false-alarms", false_alarms, 1)
+    check_rate("--contamination", asked.contamination or None, MOST_CONTAMINATION)
     reader = _open(data, added, on_rows)
     head = next(iter(reader))
     if labels in head:
-        with _about(data):
+        with about(data):
             read_marks(head[labels])
     notes: list[str] = []
     f1: float | None = None
@@ -225,7 +224,7 @@ def score_table(
     is_drawn = False
     n_marked = 0
     if scorer is not None:
-        with _about(data):
+        with about(data):
             if labels is not None and labels in scorer.schema_.names:
                 problem = "the scorer has learned from it, so it marks nothing"
                 raise DataError(problem, where=f"column '{labels}'", remedy="leave --labels out or train anew")
@@ -237,7 +236,7 @@ def score_table(
             scorer.threshold_ = scorer.calibration_.threshold(false_alarms)
     else:
         source = reader if train is None else _open(train, added, on_rows)
-        with _about(source.path):
+        with about(source.path):
             _check_labels(labels, source.columns, reader.columns)
             learning = _learning_rows(source, labels, asked, has_train=train is not None, seed=seed)
             schema = infer_schema(learning.rows, None, asked.kinds)
@@ -245,9 +244,9 @@ def score_table(
                 remedy = "every one is constant or an identifier; see `gantools info`"
                 raise DataError("no column is left to learn from", remedy=remedy)
         if train is not None:
-            with _about(data):
+            with about(data):
                 _check_alike(head, schema, train)
-        with _about(source.path):
+        with about(source.path):
             scorer = AnomalyScorer(
                 model=asked.model,
                 options=dict(asked.options or {}),
@@ -303,11 +302,22 @@ def score_table(
     )
 
 
-def _percent(share: float) -> str:
-    percent = 100 * share
-    if 99.5 <= percent < 100:
+def detection_words(found: Detection, what: str = "rows") -> str:
+    """How well marked anomalies are found among rows, or `what`, as a sentence."""
+    verdicts = "" if found.precision is None else f"precision {found.precision:.3f}, "
+    return (
+        f"On {found.n_anomalous:,} known anomalies and {found.n_normal:,} known normal {what}: ROC AUC "
+        f"{found.roc_auc:.3f}, average precision {found.average_precision:.3f}; of the verdicts {verdicts}"
+        f"recall {found.recall:.3f}."
+    )
+
+
+def percent(share: float) -> str:
+    """0.0123 -> '1.2 %'."""
+    hundredths = 100 * share
+    if 99.5 <= hundredths < 100:
         return "more than 99 %"
-    return "0 %" if not percent else f"{percent:.2g} %" if percent < 10 else f"{percent:.0f} %"
+    return "0 %" if not hundredths else f"{hundredths:.2g} %" if hundredths < 10 else f"{hundredths:.0f} %"
 
 
 def _open(path: Path, added: Mapping[str, Added], on_rows: Rows | None) -> TableReader:
@@ -322,7 +332,7 @@ def _open(path: Path, added: Mapping[str, Added], on_rows: Rows | None) -> Table
 
 
 @contextlib.contextmanager
-def _about(path: Path) -> Any:
+def about(path: Path) -> Iterator[None]:
     """Let a DataError raised inside the block name the file: there may be two."""
     try:
         yield
@@ -333,7 +343,8 @@ def _about(path: Path) -> Any:
         raise DataError(error.problem, where=where, remedy=error.remedy) from error
 
 
-def _check_rate(option: str, rate: float | None, most: float) -> None:
+def check_rate(option: str, rate: float | None, most: float) -> None:
+    """Raise ConfigError where a rate is given that does not lie between 0 and `most`."""
     if rate is not None and not 0 < rate < most:
         raise ConfigError(f"must lie between 0 and {most:g}, not {rate:g}", where=option, remedy="0.01 is 1 row in 100")
 
@@ -388,11 +399,7 @@ def _learning_rows(source: TableReader, labels: str | None, asked: Options, *, h
     is_marked = marks == 1
     if is_marked.all():
         raise DataError("every row is marked as an anomaly", remedy="give normal rows to learn from")
-    known_normal = np.flatnonzero(marks == 0)
-    held: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
-    if is_marked.any() and len(known_normal) > 1:
-        n_held = max(1, min(MAX_HELD_BACK, round(HELD_BACK * len(known_normal))))
-        held = np.sort(np.random.default_rng(seed).choice(known_normal, n_held, replace=False))
+    held, weight = held_back(marks, seed)
     is_learned = ~is_marked
     is_learned[held] = False
     contamination = asked.contamination
@@ -403,11 +410,25 @@ def _learning_rows(source: TableReader, labels: str | None, asked: Options, *, h
         rows=frame[is_learned].reset_index(drop=True),
         marked=frame[is_marked],
         held_back=frame.iloc[held],
-        weight=max(1, round(len(known_normal) / max(1, len(held)))),
+        weight=weight,
         contamination=contamination,
         is_drawn=len(frame) < source.n_rows,
         notes=tuple(notes),
     )
+
+
+def held_back(marks: npt.NDArray[np.float64], seed: int) -> tuple[npt.NDArray[np.int64], int]:
+    """Which normal rows to keep from learning, so that a threshold can be sought on them and the marked anomalies.
+
+    marks: [N] as `read_marks` gives. Returns their numbers, ascending, none where no anomaly is marked; and how many
+    normal rows each of them stands for.
+    """
+    normal = np.flatnonzero(marks == 0)
+    if not (marks == 1).any() or len(normal) < 2:
+        return np.empty(0, dtype=np.int64), 1
+    n_held = max(1, min(MAX_HELD_BACK, round(HELD_BACK * len(normal))))
+    held = np.sort(np.random.default_rng(seed).choice(normal, n_held, replace=False))
+    return held, max(1, round(len(normal) / n_held))
 
 
 def read_marks(cells: pd.Series) -> npt.NDArray[np.float64]:
@@ -427,7 +448,7 @@ def _mark(value: Any, name: str) -> float:
         text = str(int(value))
     if text in _ANOMALOUS:
         return 1.0
-    if text in _NORMAL:
+    if text in NORMAL:
         return 0.0
     problem = f"has {value!r}, which marks neither an anomaly nor a normal row"
     raise DataError(problem, where=f"column '{name}'", remedy="write 1 for known anomalies and 0 for normal rows")
@@ -466,7 +487,7 @@ def _score(
     with TableWriter(output, reader, added) as writer:
         for chunk in reader.chunks():
             frame = chunk.frame
-            with _about(reader.path):
+            with about(reader.path):
                 marks = read_marks(frame[labels]) if labels is not None and labels in frame else None
                 if not tally.n_rows:
                     scorer.check_fits(frame)

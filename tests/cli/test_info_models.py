@@ -63,10 +63,12 @@ def test_info_options_do_not_fit_a_generator(invoke: Invoke, generator: Path) ->
 
 
 def test_models_lists_the_shelf(invoke: Invoke) -> None:
-    listed = {model["name"]: model for model in the_json(invoke("models", "--json"))["models"]}
-    assert {"tabular", "vanilla", "cgan", "wgan", "wgan-gp"} <= set(listed)
-    for model in listed.values():
-        assert model["summary"]
-        assert model["modality"] == "table"
-    result = invoke("models")
-    assert all(name in result.stdout for name in listed)
+    listed = the_json(invoke("models", "--json"))["models"]
+    names = {(model["modality"], model["name"]) for model in listed}
+    assert {("table", name) for name in ("tabular", "vanilla", "cgan", "wgan", "wgan-gp", "denoiser")} <= names
+    assert {("image", name) for name in ("lean", "dcgan", "r3gan", "wgan-gp", "restorer")} <= names
+    assert all(model["summary"] for model in listed)
+    lines = invoke("models").stdout.splitlines()
+    for model in listed:
+        does = {"generate": "makes", "score": "scores"}[model["purpose"]]
+        assert f"{model['name']} ({does} {model['modality']}s): {model['summary']}" in lines

@@ -13,7 +13,7 @@ from torch import Tensor
 from gantools.errors import DataError
 from gantools.evaluate import images as module
 from gantools.evaluate.images import NAMES, image_verdict
-from gantools.evaluate.judge import classifier_features, probabilities, steps_for, train_classifier
+from gantools.train.judge import classifier_features, probabilities, steps_for, train_classifier
 from gantools.nn.features import features_of
 
 

@@ -296,8 +296,8 @@ def test_words_about_few_rows(data: Path) -> None:
     """Less than one false alarm is to be expected of them, and nearly all is not all."""
     result, _ = scored(put(make(40, 0), data.with_name("few.csv")), train=put(make(300, 0), data))
     assert "so fewer than 1 of as many rows" in " ".join(result.words())
-    assert workflow._percent(0.9986) == "more than 99 %"
-    assert workflow._percent(1.0) == "100 %"
+    assert workflow.percent(0.9986) == "more than 99 %"
+    assert workflow.percent(1.0) == "100 %"
 
 
 def test_rows_are_reported_as_they_pass(data: Path) -> None:

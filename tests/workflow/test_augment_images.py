@@ -1,0 +1,276 @@
+"""All of `gantools augment` for images as a function: who sees which images, what is written, what is left alone."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gantools.augment.images import ImageSynthesizer, default_train
+from gantools.data.images import open_images
+from gantools.encode.images import FITS, ImageSet
+from gantools.errors import ConfigError, DataError
+from gantools.evaluate import image_quality
+from gantools.train import judge
+from gantools.workflow import augment_images as workflow
+from gantools.workflow.augment_images import augment_images, generate_images, proportional
+
+COUNTS = {0: 14, 1: 10, 7: 11}
+QUICK: dict[str, Any] = {"options": {"width": 4}, "train": default_train(steps=4, device="cpu")}
+
+
+@pytest.fixture
+def digits(tmp_path: Path, make_digits: Callable[..., Path]) -> Path:
+    """The folder `digits` alone in a new folder: 14 zeros, 10 ones and 11 sevens."""
+    return make_digits(tmp_path / "data" / "digits", COUNTS)
+
+
+@pytest.fixture(scope="module")
+def maker(tmp_path_factory: pytest.TempPathFactory, make_digits: Callable[..., Path]) -> ImageSynthesizer:
+    """A generator of these digits, trained for a moment; tests only sample from it."""
+    source = workflow.open_source(make_digits(tmp_path_factory.mktemp("maker") / "digits", COUNTS))
+    return ImageSynthesizer("lean", **QUICK).fit(workflow.load_set(source, None, "resize"))
+
+
+@pytest.fixture(autouse=True)
+def judges_of_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge, "MIN_STEPS", 2)
+    monkeypatch.setattr(judge, "MAX_STEPS", 2)
+    monkeypatch.setattr(image_quality, "N_SUBSETS", 2)
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What each training was given: its images and configuration."""
+    seen: list[dict[str, Any]] = []
+    original = ImageSynthesizer.fit
+
+    def spy(self: ImageSynthesizer, data: ImageSet, **options: Any) -> ImageSynthesizer:
+        seen.append({"data": data, "config": self.train, **options})
+        return original(self, data, **options)
+
+    monkeypatch.setattr(ImageSynthesizer, "fit", spy)
+    return seen
+
+
+def manifest(folder: Path) -> list[dict[str, str]]:
+    with (folder / "manifest.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def files(folder: Path) -> list[str]:
+    """All images below a folder."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.png"))
+
+
+# Who sees what --------------------------------------------------------------------------------------------------------
+
+
+def test_the_verdict_is_reached_without_the_images_held_back(digits: Path, fits: list[dict[str, Any]]) -> None:
+    """The first generator knows only the kept images, its schema included; the final one is trained on all."""
+    train = default_train(steps=4, device="cpu", budget_s=1000)
+    result = augment_images(digits, digits.with_name("out"), options={"width": 4}, train=train)
+    judged, final = fits
+    assert result.verdict is not None
+    assert set(result.verdict.scores) == {"none", "repetition", "classical", "gantools"}
+    assert len(judged["data"]) == judged["data"].schema.n_images == result.verdict.n_train
+    assert result.verdict.n_train + result.verdict.n_holdout == len(final["data"]) == 35
+    assert sum(judged["data"].schema.counts) == result.verdict.n_train
+    assert [fit["config"].budget_s for fit in fits] == [450, 450]
+    assert result.quality is not None and "classifier" in result.quality.features
+    assert list(result.quality.by_class) == ["1", "7"]
+    assert result.copies is not None and result.copies.n_synthetic == int(result.balance.is_generated.sum()) > 0
+
+
+def test_nothing_is_trained_for_a_loaded_generator(
+    digits: Path, maker: ImageSynthesizer, fits: list[dict[str, Any]]
+) -> None:
+    result = augment_images(digits, digits.with_name("out"), synthesizer=maker)
+    assert not fits
+    assert result.verdict is None
+    assert "No verdict" in " ".join(result.notes)
+
+
+def test_copies_are_counted_and_named(digits: Path, maker: ImageSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generator that gives training images back is found out, file by file."""
+    source = open_images(digits)
+    ones = torch.stack([torch.from_numpy(source.read(i)).movedim(2, 0) for i in range(14, 24)])
+
+    def sample(self: object, counts: dict[str, int], *, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+        return ones[torch.arange(sum(counts.values())) % 10], torch.ones(sum(counts.values()), dtype=torch.int64)
+
+    monkeypatch.setattr(ImageSynthesizer, "sample", sample)
+    out = digits.with_name("out")
+    result = augment_images(digits, out, strategy={"1": 14}, synthesizer=maker)
+    n = int(result.balance.is_generated.sum())
+    assert result.copies is not None
+    assert f"{n} are exact copies" in result.copies.sentence
+    assert len(result.repeats) == n
+    for made, real in result.repeats:
+        assert np.array_equal(np.asarray(Image.open(out / made)), np.asarray(Image.open(digits / real)))
+
+
+# What is written ------------------------------------------------------------------------------------------------------
+
+
+def test_the_folder_holds_originals_and_exactly_what_lacks(digits: Path, maker: ImageSynthesizer) -> None:
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in digits.rglob("*.png")}
+    out = digits.with_name("out")
+    result = augment_images(digits, out, synthesizer=maker, seed=5)
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in digits.rglob("*.png")} == before
+    rows = manifest(out)
+    assert [row["file"] for row in rows[:35]] == files(digits)
+    assert sorted(row["file"] for row in rows) == files(out)
+    assert result.n_written == len(rows) == 42
+    assert {label: sum(row["label"] == label for row in rows) for label in "017"} == {"0": 14, "1": 14, "7": 14}
+    made = [row for row in rows if row["is_synthetic"] == "True"]
+    assert {row["seed"] for row in made} == {"5"} and {row["seed"] for row in rows[:35]} == {""}
+    assert made[0]["file"] == "1/synthetic_000001.png"
+    assert np.asarray(Image.open(out / made[0]["file"])).shape == (16, 16)
+    assert all((out / name).samefile(digits / name) for name in files(digits))
+    assert [path.name for path in digits.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_files_are_copied_where_they_cannot_be_linked(
+    digits: Path, maker: ImageSynthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    augment_images(digits, digits.with_name("out"), synthesizer=maker)
+    one = digits.with_name("out") / "0" / "000.png"
+    assert not one.samefile(digits / "0" / "000.png")
+    assert one.read_bytes() == (digits / "0" / "000.png").read_bytes()
+
+
+def test_names_of_originals_are_not_taken(digits: Path, maker: ImageSynthesizer) -> None:
+    """An original that is called like a synthetic image keeps its name, in whichever case; so do those deeper down."""
+    (digits / "1" / "000.png").rename(digits / "1" / "Synthetic_000001.PNG")
+    (digits / "1" / "deep").mkdir()
+    (digits / "1" / "001.png").rename(digits / "1" / "deep" / "001.png")
+    original = (digits / "1" / "Synthetic_000001.PNG").read_bytes()
+    out = digits.with_name("out")
+    augment_images(digits, out, synthesizer=maker)
+    assert (out / "1" / "Synthetic_000001.PNG").read_bytes() == original
+    assert (out / "1" / "deep" / "001.png").is_file()
+    assert next(row["file"] for row in manifest(out) if row["is_synthetic"] == "True") == "1/synthetic_000002.png"
+
+
+def test_arrays_become_a_folder(digits: Path, maker: ImageSynthesizer, tmp_path: Path) -> None:
+    """Images of an .npz are written as PNG files, to the bit."""
+    source = open_images(digits)
+    x = np.stack([source.read(i)[:, :, 0] for i in range(len(source))])
+    np.savez(tmp_path / "digits.npz", x=x, y=np.array([0, 1, 7])[source.label])
+    out = tmp_path / "out"
+    augment_images(tmp_path / "digits.npz", out, synthesizer=maker)
+    assert [row["is_synthetic"] for row in manifest(out)] == ["False"] * 35 + ["True"] * 7
+    assert np.array_equal(np.asarray(Image.open(out / "1" / "image_000001.png")), x[14])
+
+
+def test_labels_that_name_no_folder(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((4, 16, 16), np.uint8), y=np.array(["../b", "../b", "c", "c"]))
+    with pytest.raises(DataError, match=r"'\.\./b' cannot be the name of a folder"):
+        augment_images(tmp_path / "a.npz", tmp_path / "out", **QUICK)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_a_failure_while_writing_leaves_nothing(
+    digits: Path, maker: ImageSynthesizer, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """And an older folder stays as it was."""
+    out = digits.with_name("out")
+    augment_images(digits, out, synthesizer=maker)
+    before = files(out)
+
+    def fail(image: object, path: Path) -> None:
+        if path.name == "synthetic_000003.png":
+            raise error
+        shutil.copy(digits / "0" / "000.png", path)
+
+    monkeypatch.setattr("gantools.data.image_folder.write_png", fail)
+    with pytest.raises((KeyboardInterrupt, DataError)):
+        augment_images(digits, out, strategy={"1": 20}, synthesizer=maker)
+    assert files(out) == before
+    assert sorted(path.name for path in digits.parent.iterdir()) == ["digits", "out"]
+
+
+def test_one_seed_one_result(digits: Path) -> None:
+    def made(name: str, seed: int) -> dict[str, bytes]:
+        out = digits.with_name(name)
+        train = default_train(steps=4, device="cpu", seed=seed)
+        augment_images(digits, out, options={"width": 4}, train=train, with_verdict=False, seed=seed)
+        return {file: (out / file).read_bytes() for file in files(out)}
+
+    assert made("a", 1) == made("b", 1)
+    assert made("c", 2) != made("b", 1)
+
+
+def test_generated_images_go_into_class_folders(maker: ImageSynthesizer, tmp_path: Path) -> None:
+    generate_images(maker, {"7": 3, "0": 1}, tmp_path / "out", seed=2)
+    assert [(row["file"], row["seed"]) for row in manifest(tmp_path / "out")] == [
+        *((f"7/synthetic_{k:06d}.png", "2") for k in (1, 2, 3)),
+        ("0/synthetic_000001.png", "2"),
+    ]
+
+
+@pytest.mark.parametrize(("n", "split"), [(7, [3, 2, 2]), (1, [1, 0, 0]), (29, [12, 8, 9]), (58, [24, 16, 18])])
+def test_proportional(n: int, split: list[int]) -> None:
+    assert proportional(n, [12, 8, 9]) == split
+
+
+# What is refused ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"strategy": {"8": 20}}, "no class '8'"),
+        ({"strategy": {"1": 3}}, "fewer"),
+        ({"strategy": {"1": 10}}, "as many images as asked for"),
+        ({"strategy": 0.5}, "two classes"),
+        ({"model": "leen"}, "'lean'"),
+        ({"model": "restorer"}, "scores images"),
+        ({"options": {"widht": 4}}, "'width'"),
+        ({"size": 17}, "must be one of"),
+        ({"features": "pixels"}, "classifier"),
+        ({"fit": "stretch"}, "resize"),
+    ],
+)
+def test_options_are_refused_before_training(
+    digits: Path, fits: list[dict[str, Any]], options: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigError, match=named):
+        augment_images(digits, digits.with_name("out"), **{**QUICK, **options})
+    assert not fits
+    assert not digits.with_name("out").exists()
+
+
+def test_a_folder_with_synthetic_images_is_not_balanced(digits: Path, maker: ImageSynthesizer) -> None:
+    augment_images(digits, digits.with_name("out"), synthesizer=maker)
+    with pytest.raises(DataError, match="synthetic images are in it"):
+        augment_images(digits.with_name("out"), digits.with_name("twice"), synthesizer=maker)
+
+
+def test_a_generator_of_other_classes(
+    maker: ImageSynthesizer, tmp_path: Path, make_digits: Callable[..., Path]
+) -> None:
+    other = make_digits(tmp_path / "other", {0: 3, 2: 2})
+    with pytest.raises(DataError, match="its classes are 0, 2, the generator's 0, 1, 7"):
+        augment_images(other, tmp_path / "out", synthesizer=maker)
+
+
+def test_the_command_lines_choices_are_the_librarys() -> None:
+    from gantools_cli.main import main
+
+    choices = {option.name: getattr(option.type, "choices", ()) for option in main.commands["augment"].params}
+    assert tuple(choices["fit"]) == FITS
+    assert tuple(choices["features"]) == workflow.FEATURES
