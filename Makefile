@@ -9,7 +9,7 @@ DEMO := demo-output
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    balance a real table, find what is odd in another, show where the results are"
+	@echo "make demo    balance a table and a folder of images, find what is odd, show where the results are"
 	@echo "make test    the default tests"
 	@echo "make check   format, lint, types and tests: what must pass before a commit"
 	@echo "make format  rewrite the code in the house format"
@@ -35,9 +35,17 @@ demo: $(INSTALLED)
 	$(BIN)/gantools score $(DEMO)/screening.csv --labels malignant --false-alarms 0.05 --explain --seed 0 --force \
 	    -o $(DEMO)/screening.scored.csv --save $(DEMO)/scorer --report $(DEMO)/scores.html
 	@echo
+	$(BIN)/python examples/make_demo_images.py $(DEMO)
+	$(BIN)/gantools augment $(DEMO)/digits --size 32 --seed 0 --budget 90s --force -o $(DEMO)/digits.balanced --report $(DEMO)/digits.html
+	@echo
+	$(BIN)/gantools score $(DEMO)/fours/new --train $(DEMO)/fours/normal --explain --false-alarms 0.05 --seed 0 --budget 40s --force \
+	    -o $(DEMO)/fours.scored.csv --report $(DEMO)/fours.html
+	@echo
 	@echo "Results: $(DEMO)/tumours.balanced.csv (the balanced table), $(DEMO)/report.html (open it in a browser),"
 	@echo "         $(DEMO)/generator (make more rows: $(BIN)/gantools generate $(DEMO)/generator -n 100)"
 	@echo "         $(DEMO)/screening.scored.csv (scores, verdicts and reasons), $(DEMO)/scores.html, $(DEMO)/scorer"
+	@echo "         $(DEMO)/digits.balanced (the balanced folder of images), $(DEMO)/digits.html"
+	@echo "         $(DEMO)/fours.scored.csv, $(DEMO)/fours.scored.maps (where images are odd), $(DEMO)/fours.html"
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
@@ -58,6 +66,12 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/oneclass.py
 	$(BIN)/python benchmarks/anomaly.py
+	$(BIN)/python benchmarks/images/generation.py longtail
+	$(BIN)/python benchmarks/images/generation.py conditional --seconds 1800
+	$(BIN)/python benchmarks/images/generation.py modes --seconds 3600
+	$(BIN)/python benchmarks/images/generation.py speed
+	$(BIN)/python benchmarks/images/oneclass.py mnist
+	$(BIN)/python benchmarks/images/oneclass.py tiles
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(DEMO)

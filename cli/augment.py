@@ -23,6 +23,7 @@ from .common import (
     device_option,
     folder_beside,
     force_option,
+    holds_images,
     image_options,
     json_option,
     parse_kinds,
@@ -133,20 +134,18 @@ def augment(
     each class: the images of DATA, untouched (hard links where there can be, and PNG files of an .npz), the synthetic
     ones as synthetic_000001.png and so on, and manifest.csv, which tells them apart.
     """
-    from gantools.data.images import is_images
-
     asked = _Asked(**shared, started=time.monotonic())
     if asked.save is not None and asked.source is not None:
         raise click.UsageError("--save and --from exclude each other", context)
     if asked.source is not None:
         refuse_training_options(context, "generator", size="--size", fit="--fit", grids="--grids")
-    if is_images(asked.data):
+    if holds_images(asked.data):
         refuse_for_images(context)
         check_image_target(asked.data, target)
         _augment_images(asked, size, fit, features, grids)
     else:
         refuse_for_tables(context)
-        _augment_table(asked, require_target(context, target), kinds)
+        _augment_table(asked, require_target(context, asked.data, target), kinds)
 
 
 def _check_outputs(asked: _Asked, destination: Path) -> None:

@@ -118,9 +118,21 @@ def _trace(ctx: click.Context) -> None:
 # Tables and images --------------------------------------------------------------------------------------------------
 
 
-def require_target(context: click.Context, target: str | None) -> str:
-    """The target of a table. Raises click.MissingParameter where none was given."""
+def holds_images(data: Path) -> bool:
+    """Whether what is to be learned from is images, else it is a table. Raises ConfigError for a saved model."""
+    from gantools.data.images import is_images
+
+    found = is_images(data)
+    if data.is_dir() and not found:
+        raise ConfigError("is a saved model", where=str(data), remedy="give a table or images; models go with --from")
+    return found
+
+
+def require_target(context: click.Context, data: Path, target: str | None) -> str:
+    """The target of a table. Raises click.MissingParameter where none was given, ConfigError for a missing file."""
     if target is None:
+        if not data.exists():
+            raise ConfigError("does not exist", where=str(data), remedy="check the path; a table needs --target, too")
         raise click.MissingParameter(ctx=context, param_hint="'--target'", param_type="option")
     return target
 

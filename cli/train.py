@@ -17,6 +17,7 @@ from .common import (
     debug_option,
     device_option,
     force_option,
+    holds_images,
     image_options,
     json_option,
     on_interrupt,
@@ -94,16 +95,14 @@ def train(
     from the last one. 'gantools generate DIR' makes rows or images, 'gantools augment --from DIR' balances with them.
     Pictures of what a generator of images makes go to DIR.grids, where --grids says nothing else.
     """
-    from gantools.data.images import is_images
-
     asked = _Asked(**shared)
-    if is_images(asked.data):
+    if holds_images(asked.data):
         refuse_for_images(context)
         check_image_target(asked.data, target)
         _train_images(asked, size, fit, grids)
     else:
         refuse_for_tables(context)
-        _train_table(asked, require_target(context, target), kinds)
+        _train_table(asked, require_target(context, asked.data, target), kinds)
 
 
 def _train_table(asked: _Asked, target: str, kinds: tuple[str, ...]) -> None:

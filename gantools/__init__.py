@@ -1,4 +1,4 @@
-"""gantools: balance tables with conditional GANs, and find what does not belong. Names are imported when first used."""
+"""gantools: balance tables and images with conditional GANs, and find what does not belong. Names import lazily."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "AnomalyScorer": "gantools.score.scorer",
     "GANOverSampler": "gantools.augment.sampler",
+    "ImageScorer": "gantools.score.images",
+    "ImageSynthesizer": "gantools.augment.images",
     "Synthesizer": "gantools.augment.synthesizer",
     "balance": "gantools.augment.balance",
     "verdict": "gantools.evaluate.table",
@@ -27,6 +29,7 @@ __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:
     from gantools.augment.balance import balance
+    from gantools.augment.images import ImageSynthesizer
     from gantools.augment.sampler import GANOverSampler
     from gantools.augment.synthesizer import Synthesizer
     from gantools.config import TrainConfig
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from gantools.errors import GantoolsError
     from gantools.evaluate.table import verdict
     from gantools.registry import list_models, register
+    from gantools.score.images import ImageScorer
     from gantools.score.scorer import AnomalyScorer
 
 

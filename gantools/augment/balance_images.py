@@ -66,7 +66,7 @@ def balance_images(
         label += [torch.full((n,), code)]
         is_generated += [torch.arange(n) < n_generated]
     small = [f"{name} ({before[name]})" for name in to_make if before[name] < MIN_IMAGES]
-    notes = ()
+    notes: tuple[str, ...] = ()
     if small:
         notes = (f"Too few images to learn from: {', '.join(small)}. Theirs are real ones, varied.",)
     return ImageBalance(torch.cat(images), torch.cat(label), torch.cat(is_generated), before, after, notes)

@@ -1,1 +1,1 @@
-"""Raw table <-> tensors, fitted once and invertible. May import data."""
+"""Raw tables and images <-> tensors, fitted once and invertible. May import data."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gantools.config import check
-from gantools.losses import gradient_norm_penalty
+from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
 from gantools.models.base import GAN, Batch, GANOptions, ImageSpec, Phase
 from gantools.nn.diffaug import diff_augment
 
@@ -127,3 +127,18 @@ class ImageGAN(GAN):
     def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
         noise = torch.randn((len(label), self.options.noise_dim), device=label.device, generator=random)
         return cast(Tensor, self.generator(noise, label))
+
+
+class RelativisticImageGAN(ImageGAN):
+    """One that plays the relativistic pairing game with R1 and R2."""
+
+    betas = (0.0, 0.99)
+
+    def train_discriminator(self, batch: Batch) -> Tensor:
+        real, fake, penalty = self.judged(batch, of_fake=True)
+        return discriminator_relativistic(real, fake) + penalty
+
+    def train_generator(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            real = self.logits(batch.real, batch)
+        return generator_relativistic(real, self.logits(self.fake(batch), batch))

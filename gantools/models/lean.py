@@ -8,12 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from gantools.losses import discriminator_relativistic, generator_relativistic
-from gantools.models.base import Batch
-from gantools.models.image import ImageGAN, ImageGANOptions
+from gantools.models.image import ImageGANOptions, RelativisticImageGAN
 from gantools.nn.convolutional import ConvDiscriminator, ConvGenerator
 from gantools.registry import register
 
@@ -26,24 +21,14 @@ class LeanOptions(ImageGANOptions):
 
 
 @register
-class LeanGAN(ImageGAN):
+class LeanGAN(RelativisticImageGAN):
     name = "lean"
     summary = "DCGAN's nets, relativistic pairing with R1 and R2: few images, small machines (default)"
     paper = "after Radford et al. 2016 and Huang et al. 2024, 'The GAN is dead; long live the GAN!'"
     Options = LeanOptions
     options: LeanOptions
-    betas = (0.0, 0.99)
 
     def build(self) -> None:
         layout, o, n_classes = self.spec.layout, self.options, self.spec.n_classes
         self.generator = ConvGenerator(layout, o.noise_dim, n_classes, o.width)
         self.discriminator = ConvDiscriminator(layout, n_classes, o.width, batch_norm=False)
-
-    def train_discriminator(self, batch: Batch) -> Tensor:
-        real, fake, penalty = self.judged(batch, of_fake=True)
-        return discriminator_relativistic(real, fake) + penalty
-
-    def train_generator(self, batch: Batch) -> Tensor:
-        with torch.no_grad():
-            real = self.logits(batch.real, batch)
-        return generator_relativistic(real, self.logits(self.fake(batch), batch))

@@ -11,9 +11,7 @@ from torch import Tensor, nn
 
 from gantools.config import check
 from gantools.encode.images import ImageLayout
-from gantools.losses import discriminator_relativistic, generator_relativistic
-from gantools.models.base import Batch
-from gantools.models.image import ImageGAN, ImageGANOptions
+from gantools.models.image import ImageGANOptions, RelativisticImageGAN
 from gantools.nn.blocks import SLOPE
 from gantools.nn.conditioning import Projection
 from gantools.nn.convolutional import CLASS_SIZE, widths
@@ -38,13 +36,12 @@ class R3GANOptions(ImageGANOptions):
 
 
 @register
-class R3GAN(ImageGAN):
+class R3GAN(RelativisticImageGAN):
     name = "r3gan"
     summary = "relativistic pairing, R1 and R2, grouped residual blocks without normalisation"
     paper = "Huang et al. 2024, 'The GAN is dead; long live the GAN! A Modern GAN Baseline'"
     Options = R3GANOptions
     options: R3GANOptions
-    betas = (0.0, 0.99)
     decay = "cosine"
 
     def build(self) -> None:
@@ -53,15 +50,6 @@ class R3GAN(ImageGAN):
 
     def penalty_weight(self, progress: float) -> float:
         return self.options.gamma * (0.1 + 0.9 * (1 + math.cos(math.pi * progress)) / 2)
-
-    def train_discriminator(self, batch: Batch) -> Tensor:
-        real, fake, penalty = self.judged(batch, of_fake=True)
-        return discriminator_relativistic(real, fake) + penalty
-
-    def train_generator(self, batch: Batch) -> Tensor:
-        with torch.no_grad():
-            real = self.logits(batch.real, batch)
-        return generator_relativistic(real, self.logits(self.fake(batch), batch))
 
 
 class ResidualGenerator(nn.Module):

@@ -21,6 +21,7 @@ SCALES = 3  # of the patch features: pixels, and those twice and four times as l
 WHOLE_SIDE = 32  # pixels at most that a whole image is looked at with
 WHOLE_BLUR, WHOLE_STRIDE = 2.0, 3  # pixels of these
 NEIGHBOURS = 3  # that a whole image is compared with
+WIDE, AROUND = 32, 9  # patches along the side of a large image, and of the surroundings that one is compared with there
 FAR = 1e30  # squared distance of what may not be compared
 FARTHEST = 1e6  # squared distance at most, where nothing may be compared
 TINY = 1e-4
@@ -66,9 +67,10 @@ class WholeFeatures(nn.Module):
 
 
 class EdgeFeatures(nn.Module):
-    """Patches as energies of oriented edges, of light and dark spots, and their tone, at several scales.
+    """Patches as energies of oriented edges, of light and dark spots, as logarithms, and their tone, at several scales.
 
-    stride: pixels from one patch to the next. Each channel is compared with what is usual around it, as a logarithm.
+    stride: pixels from one patch to the next. Of large images what is usual around each patch is taken away, so that
+    light and coarse structure do not matter.
     """
 
     def __init__(self, stride: int) -> None:
@@ -87,8 +89,8 @@ class EdgeFeatures(nn.Module):
             pooled = _box(_resized(energies, side), 3)
             found.append((pooled + 0.003).log())
             grey = F.avg_pool2d(grey, 2)
-        tone = _resized(x, side)
-        return torch.cat([*found, tone - _box(tone, 9)], 1)
+        looks = torch.cat([*found, _resized(x, side)], 1)
+        return looks - _box(looks, AROUND) if side >= WIDE else looks
 
 
 class NetFeatures(nn.Module):
