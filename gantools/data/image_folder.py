@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from gantools.data.folders import new_folder
 from gantools.data.images import Bytes, ImageSource, write_png
 from gantools.errors import ConfigError, DataError
 
@@ -74,28 +75,10 @@ def new_image_folder(path: Path) -> Iterator[ImageFolderWriter]:
 
     A folder that stands there is replaced: ask `check_image_folder` first. Raises DataError when it cannot be written.
     """
-    path = path.resolve()
-    aside, old = (path.with_name(f".{path.name}.{os.getpid()}.{word}") for word in ("part", "old"))
-    try:
-        aside.mkdir()
-        writer = ImageFolderWriter(aside)
+    with new_folder(path) as folder:
+        writer = ImageFolderWriter(folder)
         yield writer
         writer.manifest()
-        if path.exists():
-            path.replace(old)
-        aside.replace(path)
-    except OSError as error:
-        if old.exists() and not path.exists():
-            old.replace(path)
-        problem = f"cannot be written ({error.strerror or error})"
-        raise DataError(problem, where=str(path), remedy="choose another place") from error
-    except DataError as error:
-        where = error.where.replace(str(aside), str(path))
-        raise DataError(error.problem, where=where, remedy=error.remedy) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
 
 
 def has_manifest(folder: Path) -> bool:

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from gantools.errors import DataError
-from gantools.train.judge import Lesson, probabilities, steps_for, train_classifiers
 from gantools.evaluate.verdict import Ints, Judged, Verdict, Words, conclude, holdback, holdout_notes
 from gantools.nn.augment import augmented, flip_symmetric
+from gantools.train.judge import Lesson, probabilities, steps_for, train_classifiers
 
 Balancer = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
 _Set = tuple[Tensor, Tensor]

@@ -6,8 +6,6 @@ A heat map [H, W] lies in the image's own size, and 1 is the pixel threshold.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
+from gantools.data.folders import new_folder
 from gantools.errors import DataError
 
 Bytes = npt.NDArray[np.uint8]
@@ -115,22 +114,8 @@ def map_folder(path: Path) -> Iterator[Path]:
     whole = path.resolve()
     if whole.exists() and not is_map_folder(whole) and not (whole.is_dir() and not any(whole.iterdir())):
         raise DataError("holds something else", where=str(path), remedy="give another place for the maps")
-    part, old = (whole.with_name(f".{whole.name}.{os.getpid()}.{word}") for word in ("part", "old"))
-    try:
-        part.mkdir()
+    with new_folder(whole) as part:
         yield part
         heat = f"16-bit grey; {THRESHOLD_VALUE} is the pixel threshold, and what is above it is anomalous"
         about = {"kind": KIND, "NAME.overlay.png": "heat over the image", "NAME.heat.png": heat}
         (part / ABOUT).write_text(json.dumps(about, indent=1), encoding="utf-8")
-        if whole.exists():
-            whole.rename(old)
-        part.rename(whole)
-    except OSError as error:
-        if old.exists() and not whole.exists():
-            old.rename(whole)
-        problem = f"cannot be written ({error.strerror or error})"
-        raise DataError(problem, where=str(path), remedy="give another place for the maps") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        if whole.exists():
-            shutil.rmtree(old, ignore_errors=True)

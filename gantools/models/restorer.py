@@ -1,21 +1,22 @@
 """The default image detector: a generator that restores damaged images and a critic that points at damage.
 
-Images are damaged (`nn/image_damage.py`) and the *generator* restores them. The *critic* tells for every pixel how far
-it is from the truth, on damaged images and on the generator's restorations (a critic with an answer per pixel: Schönfeld
-et al. 2020, 'A U-Net Based Discriminator for Generative Adversarial Networks'). The generator is in turn pressed to make
-restorations that the critic takes for undamaged. So the critic learns the ways of being abnormal that the generator
-still has, beside the plain ones. What the generator changes of an image, and where the critic finds it odd, are two
-maps of what is not normal (Zavrtanik et al. 2021, 'DRAEM').
+Images are damaged (`nn/image_damage.py`) and the *generator* restores them. The *critic* tells for every pixel whether
+it is damaged, and of the generator's restorations what is left of the damage (a critic with an answer per pixel:
+Schönfeld et al. 2020, 'A U-Net Based Discriminator for Generative Adversarial Networks'). The generator is in turn
+pressed to make restorations that the critic takes for undamaged. So the critic learns the ways of being abnormal that
+the generator still has, beside the plain ones. What the generator changes of an image, and where the critic finds it
+odd, are two maps of what is not normal (Zavrtanik et al. 2021, 'DRAEM').
 
-The nets see pieces of an image while they learn, so that they look for what is odd nearby. All of it exists once per
-fold.
+The nets see pieces of an image while they learn: many small ones teach more than few large ones. All of it exists once
+per fold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -168,7 +169,7 @@ class UNet(nn.Module):
         widths = [width * min(4, 2**level) for level in range(depth)]
         self.first = nn.Conv2d(4 * before, width, 3, padding=1)
         self.down = nn.ModuleList(Block(wide, wider) for wide, wider in zip([width, *widths[:-1]], widths, strict=True))
-        self.up = nn.ModuleList(Block(wider + wide, wide) for wide, wider in zip(widths[:-1], widths[1:], strict=True))
+        self.up = nn.ModuleList(Block(wider + wide, wide) for wide, wider in pairwise(widths))
         self.last = nn.Conv2d(width, 4 * after, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -180,7 +181,7 @@ class UNet(nn.Module):
             passed.append(h)
         for block, beside in zip(reversed(list(self.up)), reversed(passed[:-1]), strict=True):
             h = block(torch.cat([F.interpolate(h, scale_factor=2.0, mode="nearest"), beside], 1))
-        return cast(Tensor, F.pixel_shuffle(self.last(h), 2))
+        return F.pixel_shuffle(self.last(h), 2)
 
 
 class Block(nn.Sequential):

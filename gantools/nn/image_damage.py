@@ -89,7 +89,7 @@ def noise(x: Tensor, channels: int, fineness: float, random: torch.Generator) ->
 
 
 def _filling(x: Tensor, rough: Tensor, random: torch.Generator) -> Tensor:
-    """What to put in the damaged places: another tone, a plain one, other noise, other blur or a piece of another image."""
+    """What to put in the damaged places: another tone, a plain one, noise, blur or a piece of another image."""
     tone = rough * _between(FAINTEST, STRONGEST, x, random) * torch.sign(_uniform(x, random) - 0.5)
     tone = tone * (1 + 0.3 * torch.randn((*x.shape[:2], 1, 1), device=x.device, generator=random))
     plain = smoothed(x)

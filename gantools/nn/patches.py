@@ -133,7 +133,7 @@ class Memory(nn.Module):
         memory.owner.copy_(owner)
         scaled = (rows - scale[0]) / scale[1]
         memory.keys.copy_(torch.cat([-2 * scaled.T, scaled.square().sum(1).unsqueeze(0)]))
-        parts = zip(rows.split(ROWS_AT_ONCE), owner.split(ROWS_AT_ONCE), strict=True)
+        parts = zip(torch.split(rows, ROWS_AT_ONCE), torch.split(owner, ROWS_AT_ONCE), strict=True)
         memory.usual.copy_(torch.cat([memory(*part, k) for part in parts]))  # while `usual` is still nothing
         return memory
 

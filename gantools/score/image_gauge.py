@@ -1,17 +1,17 @@
 """From images to one number and a map each: nets, memories and what is usual of each of them, as one module.
 
-Three kinds of evidence tell for every place of an image how far from normal it is, each as a map that is standardised by
-what is usual at that place of normal images that were held out:
+Three kinds of evidence tell for every place of an image how far from normal it is, each as a map that is standardised
+by what is usual at that place of normal images that were held out:
 
     restored    what the generator changes of the image
     critic      where the critic finds it odd
     remembered  how far the patch is from the remembered ones
 
 and a fourth for the image as a whole, where things lie at the same place in all images: how far it is from remembered
-images. Of a map its mean is taken away (as far as such a mean is usual), for what stands out from the rest of its image; then
-an image is as odd as its oddest places. *Learned* is the mean of restored and critic. The abnormality is a smooth
-maximum of learned, remembered and, where it counts, whole, each standardised over held-out images: what one of them
-sees clearly is enough.
+images. Of a map its mean is taken away, as far as such a mean is usual: what stands out from the rest of its image
+counts. An image is as odd as its oddest places. *Learned* is the mean of restored and critic. The abnormality is a
+smooth maximum of learned, remembered and, where it counts, whole, each standardised over held-out images: what one of
+them sees clearly is enough.
 """
 
 from __future__ import annotations
@@ -173,7 +173,8 @@ class ImageGauge(nn.Module):
     def _total(self, evidence: Tensor) -> Tensor:
         evidence = (evidence - self.evidence_scale[0]) / self.evidence_scale[1]
         groups = torch.stack([evidence[:, :-2].mean(1), evidence[:, -2], evidence[:, -1]], 1)
-        return (SHARPNESS * groups + self.group_weight.log()).logsumexp(1) / SHARPNESS
+        smooth: Tensor = torch.logsumexp(SHARPNESS * groups + self.group_weight.log(), 1)
+        return smooth / SHARPNESS
 
     def _map(self, maps: Tensor) -> Tensor:
         """maps: [N, n_maps + 1, grid, grid], standardised. Returns [N, grid, grid]."""
@@ -193,8 +194,8 @@ def _standing_out(maps: Tensor, limit: Tensor) -> Tensor:
 
 def _limit(maps: Tensor) -> Tensor:
     """How large the mean of a map [N, K, H, W] is in usual images, at most: [K]."""
-    mean, deviation = _scale(maps.mean((2, 3)))
-    return mean + 2 * deviation
+    scale = _scale(maps.mean((2, 3)))
+    return scale[0] + 2 * scale[1]
 
 
 def _usual(maps: Tensor) -> Tensor:

@@ -9,11 +9,12 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,7 @@ PIXELS_AT_ONCE = 2**19  # of images that are measured at a time
 MAP_BYTES = 2**28  # of maps of held-out images; more images than these hold are not calibrated on
 EXAMPLES = 256  # images that are asked whether they all show the same thing at the same place
 READ_AHEAD = 2  # portions of images that are decoded while nets compute
-MAX_IMAGES = 50_000  # images that are learned from
+IMAGE_BYTES = 2**30  # of images that are learned from, in the size that nets see
 
 
 class Images(Protocol):
@@ -65,7 +66,8 @@ class Images(Protocol):
     def fingerprint(self) -> str: ...
 
 
-class Assessed(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Assessed:
     """What is found of one image. heat: [H, W] float32 in its own size, above 0; 1 is the pixel threshold."""
 
     index: int
@@ -170,8 +172,8 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         from the folder's last checkpoint. progress: called now and then. Ctrl-C ends the training, and what has been
         learned is kept.
 
-        Raises DataError for images that cannot be learned from, ConfigError for options, CheckpointError for the folder,
-        TrainingError when nothing usable came out.
+        Raises DataError for images that cannot be learned from, ConfigError for options, CheckpointError for the
+        folder, TrainingError when nothing usable came out.
         """
         self._validate_params()
         cls = cast("type[ImageDetector]", registry.get(self.model, "score", "image"))
@@ -184,11 +186,12 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         net = load_efficientnet() if self.features == "perceptual" else None
         self.schema_ = source.schema
         self.encoder_ = ImageEncoder(ImageLayout(source.schema.channels, self._size(source.schema)), self.shape)
-        chosen = _some(len(source), MAX_IMAGES, config.seed)
+        layout = self.encoder_.layout
+        chosen = _some(len(source), IMAGE_BYTES // (layout.channels * layout.size**2), config.seed)
         images = self._resized(source, chosen)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            detector = cls(DataSpec(self.encoder_.layout, (len(images),)), options)
+            detector = cls(DataSpec(layout, (len(images),)), options)
         kept = self._trimmed(images, self._new_gauge(detector, net, device), config.seed)
         rows = FoldImages.deal(images[kept], detector.n_folds, config.seed)
         described = self._config(config, detector, source.fingerprint())
@@ -235,7 +238,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         n_kept = max(MIN_IMAGES, round(len(images) * (1 - self.contamination)))
         for _ in range(TRIMS if n_kept < len(images) else 0):
             self._remember(gauge, images, kept, seed)
-            parts = torch.arange(len(images)).split(self._at_once)
+            parts = torch.split(torch.arange(len(images)), self._at_once)
             recalled = [gauge.recall(self._seen(images[part]), part.to(self._device)) for part in parts]
             remembered, whole = (torch.cat(each) for each in zip(*recalled, strict=True))
             kept = gauge.oddness(remembered, whole, kept).sort(stable=True).indices[:n_kept].cpu().sort().values
@@ -243,21 +246,21 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     @torch.no_grad()
     def _settle(self, gauge: ImageGauge, rows: FoldImages, seed: int) -> npt.NDArray[np.float64]:
-        """Fill the memories, learn what is usual and calibrate. Returns the scores [N] of the images, as far as possible
-        by nets and memories that did not see them."""
+        """Fill the memories, learn what is usual and calibrate. Returns the scores [N] of the images, as far as
+        possible by nets and memories that did not see them."""
         images, fold = rows.images, rows.fold
         self._remember(gauge, images, torch.arange(len(images)), seed)
         places = gauge.grid**2 * (gauge.detector.n_maps + 1) * 4
         judged = torch.from_numpy(_some(len(images), max(MIN_IMAGES, MAP_BYTES // places), seed + 1))
         learned, remembered, whole = [], [], []
-        for part in judged.split(self._at_once):
+        for part in torch.split(judged, self._at_once):
             measures = gauge.measure(self._seen(images[part]), part.to(self._device))
             place = torch.arange(len(part))
             learned.append(measures.learned[fold[part], :, place].cpu())
             remembered.append(measures.remembered.cpu())
             whole.append(measures.whole.cpu())
-        parts = (torch.cat(each).to(self._device) for each in (learned, remembered, whole))
-        abnormality, peaks = gauge.settle(*parts, fold[judged].to(self._device))
+        of_all = [torch.cat(each).to(self._device) for each in (learned, remembered, whole)]
+        abnormality, peaks = gauge.settle(of_all[0], of_all[1], of_all[2], fold[judged].to(self._device))
         held_out = score_of(abnormality).cpu().numpy()
         self.calibration_ = Calibration.fit(held_out)
         self.threshold_ = _threshold(self.calibration_, self.false_alarms)
@@ -266,8 +269,8 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         scores = np.empty(len(images))
         scores[judged.numpy()] = held_out
         rest = np.setdiff1d(np.arange(len(images)), judged.numpy())
-        for part in np.array_split(rest, max(1, len(rest) // self._at_once)) if len(rest) else ():
-            scores[part] = score_of(gauge(self._seen(images[torch.from_numpy(part)]))[0]).cpu().numpy()
+        for more in torch.split(torch.from_numpy(rest), self._at_once) if len(rest) else ():
+            scores[more.numpy()] = score_of(gauge(self._seen(images[more]))[0]).cpu().numpy()
         return scores
 
     def _remember(self, gauge: ImageGauge, images: Tensor, kept: Tensor, seed: int) -> None:
@@ -275,8 +278,10 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         random = torch.Generator().manual_seed(seed)
         order = kept[torch.randperm(len(kept), generator=random)[: self.memory]]
         each = max(1, int(self.memory) // len(order))
-        patches, wholes, examples = [], [], []
-        for part in order.split(self._at_once):
+        patches: list[Tensor] = []
+        wholes: list[Tensor] = []
+        examples: list[Tensor] = []
+        for part in torch.split(order, self._at_once):
             x = self._seen(images[part])
             found = gauge.patches(x)
             rows = placed(found).flatten(1, 2)  # [n, places, D]
@@ -321,7 +326,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return np.where(self.anomaly_score(X) > self.threshold_, -1, 1)
 
     def fit_predict(self, X: Any, y: Any = None, **options: Any) -> npt.NDArray[np.int64]:
-        """Learn from images X and judge each of them by the others: 1 for normal images, -1 for anomalies, [N] int64."""
+        """Learn from images X and judge each by the others: 1 for normal images, -1 for anomalies, [N] int64."""
         self.fit(X, y, **options)
         return np.where(self.train_score_ > self.threshold_, -1, 1)
 
@@ -466,7 +471,8 @@ class _Arrays:
             raise DataError("has images of different numbers of channels", where="X", remedy="give all the same")
         heights, widths = (sorted(image.shape[k] for image in images) for k in (0, 1))
         spread = [(s[0], s[len(s) // 2], s[-1]) if s else (1, 1, 1) for s in (widths, heights)]
-        self.schema = ImageSchema(channels.pop() if channels else 1, 255, (), (), len(images), *spread, formats={})
+        n_channels = channels.pop() if channels else 1
+        self.schema = ImageSchema(n_channels, 255, (), (), len(images), spread[0], spread[1], formats={})
 
     def __len__(self) -> int:
         return len(self._images)

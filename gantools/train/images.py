@@ -29,7 +29,8 @@ class TrainingImages:
 
     images: [N, C, S, S] uint8. label, rank: [N] int64. cumulative: [N] running sum of the images' chances of being
     drawn. vary: [n_classes], chance that a real image is varied by `nn.augment.augmented` before it is learned from.
-    flip: [n_classes] bool, whether that may mirror it. look: turns images into what they are compared by. reference: per class, real images so turned.
+    flip: [n_classes] bool, whether that may mirror it. look: turns images into what they are compared by. reference:
+    per class, real images so turned.
     """
 
     images: Tensor

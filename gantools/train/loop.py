@@ -341,8 +341,11 @@ def _train(
                 saved_at = time.perf_counter()
     except KeyboardInterrupt:
         stopped = "interrupted"  # perhaps in the middle of a step: the last checkpoint stands, none is written here
-    if stopped == "budget" and _look(run, rows, classes, config.seed, 1.0).hopeless:
-        stopped = "unhealthy"
+    if stopped == "budget":
+        if _look(run, rows, classes, config.seed, 1.0).hopeless:
+            stopped = "unhealthy"
+        if on_look is not None and chief:
+            on_look(run.step, run.average)
     log.close()
     if not run.best_step and stopped == "unhealthy":
         raise TrainingError(

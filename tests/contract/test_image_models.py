@@ -114,10 +114,8 @@ def test_every_phase_moves_its_nets_and_no_other(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_classes_do_not_drown_the_noise(name: str) -> None:
-    """At the start images of one class differ at least as much as means of classes do, or one image a class is learned."""
+    """At the start images of a class differ more than means of classes do, or one image a class is learned."""
     gan = made(name, ImageLayout(1, 16))
-    for phase in gan.phases():  # past layers that start at zero
-        phase.loss(batch(ImageLayout(1, 16)))
     x = gan.sample(torch.arange(3).repeat_interleave(64), torch.Generator().manual_seed(0)).reshape(3, 64, -1)
     within, between = x.var(1).mean(), x.mean(1).var(0).mean()
     assert within > between

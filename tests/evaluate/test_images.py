@@ -13,8 +13,8 @@ from torch import Tensor
 from gantools.errors import DataError
 from gantools.evaluate import images as module
 from gantools.evaluate.images import NAMES, image_verdict
-from gantools.train.judge import classifier_features, probabilities, steps_for, train_classifier
 from gantools.nn.features import features_of
+from gantools.train.judge import classifier_features, probabilities, steps_for, train_classifier
 
 
 def digits() -> tuple[Tensor, Tensor]:
