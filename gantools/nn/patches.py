@@ -148,7 +148,10 @@ class Memory(nn.Module):
         squared = torch.addmm(self.keys[-1:], x, self.keys[:-1])
         if owner is not None:
             squared = squared.masked_fill(owner.unsqueeze(1) == self.owner, FAR)
-        nearest, index = squared.topk(min(k, squared.shape[1]), 1, largest=False)
+        if k == 1:  # several times as fast
+            nearest, index = squared.min(1, keepdim=True)
+        else:
+            nearest, index = squared.topk(min(k, squared.shape[1]), 1, largest=False)
         distance = (nearest + x.square().sum(1, keepdim=True)).clamp(min=0.0, max=FARTHEST).sqrt().mean(1)
         return (distance + TINY).log() - self.usual[index].mean(1) / 2
 

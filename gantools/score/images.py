@@ -95,8 +95,9 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes: `schema_`, `gauge_` (ImageGauge), `encoder_` (ImageEncoder), `calibration_` (Calibration), `threshold_`,
     `offset_`, `pixel_threshold_` (of the maps, before heat maps are scaled by it: of normal images that were held out,
-    a share `false_alarms` has any pixel above it), `report_` (TrainingReport), `train_score_` ([N] scores of the
-    training images by nets and memories without them).
+    a share `false_alarms` has any pixel above it), `report_` (TrainingReport), `n_learned_` (images that were learned
+    from: where there are very many, some of them), `train_score_` ([N] scores of the training images by nets and
+    memories without them).
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -122,6 +123,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     threshold_: float
     pixel_threshold_: float
     report_: TrainingReport
+    n_learned_: int
     train_score_: npt.NDArray[np.float64]
 
     def __init__(
@@ -189,6 +191,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         layout = self.encoder_.layout
         chosen = _some(len(source), IMAGE_BYTES // (layout.channels * layout.size**2), config.seed)
         images = self._resized(source, chosen)
+        self.n_learned_ = len(chosen)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             detector = cls(DataSpec(layout, (len(images),)), options)

@@ -29,7 +29,7 @@ from gantools.evaluate.overlay import map_folder, oddest_place, overlay, write_m
 from gantools.evaluate.scores import Detection, ScoreTally
 from gantools.nn.efficientnet import load_efficientnet
 from gantools.score.image_gauge import Features
-from gantools.score.images import MAX_IMAGES, ImageScorer
+from gantools.score.images import ImageScorer
 from gantools.score.threshold import Calibration, best_f1
 from gantools.workflow.score import (
     CONTAMINATION,
@@ -151,7 +151,7 @@ class ImageScoreResult:
         if self.n_learned is not None:
             left_out = f"; {self.n_marked:,} known anomalies left out" if self.n_marked else ""
             allowed = f"; {percent(self.contamination)} of them taken for anomalies" if self.contamination else ""
-            drawn = f", drawn at random from {self.n_source:,}" if self.n_learned == MAX_IMAGES else ""
+            drawn = f", drawn at random from {self.n_source:,}" if self.n_learned != self.n_source else ""
             said.append(f"Learned from {self.n_learned:,} images{drawn}{left_out}{allowed}.")
             if self.n_learned < FEW:
                 said.append(f"That is few: verdicts mean more from {FEW} normal images on.")
@@ -247,7 +247,7 @@ def score_images(
         pictures=pictures,
         threshold=threshold,
         contamination=float(scorer.contamination),
-        n_learned=None if learning is None else min(len(learning.learned), MAX_IMAGES),
+        n_learned=None if learning is None else scorer.n_learned_,
         n_source=None if learning is None else len(learning.learned),
         n_marked=0 if learning is None else len(learning.marked),
         detection=tally.detection(),

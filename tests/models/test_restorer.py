@@ -19,7 +19,7 @@ def test_damage_is_where_it_is_said_to_be() -> None:
     x = images(64, channels=3)
     y, where = damaged(x, torch.Generator().manual_seed(1))
     assert y.shape == x.shape and where.shape == (64, 1, 48, 48)
-    assert 0 <= where.min() and where.max() <= 1 and y.abs().max() <= 1
+    assert where.min() >= 0 and where.max() <= 1 and y.abs().max() <= 1
     change = (y - x).abs().amax(1, keepdim=True)
     assert change[where < 1e-3].max() < 0.01
     assert 0 < (where.amax((1, 2, 3)) < 0.01).float().mean() < 0.5  # some images are left as they are
