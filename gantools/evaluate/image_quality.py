@@ -229,8 +229,8 @@ def _warnings(
     if few:
         named = ", ".join(few[:5]) + (", ..." if len(few) > 5 else "")
         yield (
-            f"{len(few)} class(es) have fewer than {MIN_PRDC} real or synthetic images, so that their precision, "
-            f"recall, density and coverage are mostly chance: {named}."
+            f"With fewer than {MIN_PRDC} real or synthetic images precision, recall, density and coverage are "
+            f"mostly chance, as for {named}."
         )
     if float((real - synthetic).abs().sum()) / 2 > ALIKE:
         yield (

@@ -1,8 +1,9 @@
 """What patches of images look like as numbers, and memories of how normal ones look.
 
-A patch memory tells for every place of an image how far the patch around it is from the nearest remembered one (Roth et
-al. 2022, 'Towards Total Recall in Industrial Anomaly Detection'); a whole-image memory does the same for images whose
-things lie in the same place, such as digits. Features are fixed: energies of oriented edges and spots at several
+Memories of patches tell for every place of an image how far the patch around it is from the nearest remembered one: of
+some that are drawn from anywhere (Roth et al. 2022, 'Towards Total Recall in Industrial Anomaly Detection'), and of all
+that lay at the same place. A memory of whole images does the same for those whose things lie in the same place, such as
+digits. Features are fixed: energies of oriented edges and spots at several
 scales, pooled a little so that small shifts do not matter (after Dalal and Triggs 2005, 'Histograms of Oriented
 Gradients'), or maps of a net learned from natural images (`nn/efficientnet.py`).
 """
@@ -125,16 +126,17 @@ class Memory(nn.Module):
         self.register_buffer("owner", torch.zeros(n, dtype=torch.int64))
 
     @classmethod
-    def of(cls, rows: Tensor, owner: Tensor, scale: Tensor, k: int) -> Memory:
+    def of(cls, rows: Tensor, owner: Tensor, scale: Tensor, k: int = 0) -> Memory:
         """rows: [M, D]. owner: [M] int64, the image that each is from. scale: [2, D], what is taken from each channel
-        and what it is then divided by. k: neighbours that the distance is the mean of."""
+        and what it is then divided by. k: how many neighbours of each tell what is usual; 0 for plain distances."""
         memory = cls(*rows.shape).to(rows.device)
         memory.scale.copy_(scale)
         memory.owner.copy_(owner)
         scaled = (rows - scale[0]) / scale[1]
         memory.keys.copy_(torch.cat([-2 * scaled.T, scaled.square().sum(1).unsqueeze(0)]))
-        parts = zip(torch.split(rows, ROWS_AT_ONCE), torch.split(owner, ROWS_AT_ONCE), strict=True)
-        memory.usual.copy_(torch.cat([memory(*part, k) for part in parts]))  # while `usual` is still nothing
+        if k:
+            parts = zip(torch.split(rows, ROWS_AT_ONCE), torch.split(owner, ROWS_AT_ONCE), strict=True)
+            memory.usual.copy_(torch.cat([memory(*part, k) for part in parts]))  # while `usual` is still nothing
         return memory
 
     def forward(self, x: Tensor, owner: Tensor | None = None, k: int = 1) -> Tensor:
@@ -154,6 +156,52 @@ class Memory(nn.Module):
             nearest, index = squared.topk(min(k, squared.shape[1]), 1, largest=False)
         distance = (nearest + x.square().sum(1, keepdim=True)).clamp(min=0.0, max=FARTHEST).sqrt().mean(1)
         return (distance + TINY).log() - self.usual[index].mean(1) / 2
+
+
+class PlaceMemory(nn.Module):
+    """Remembered patches of every place: one is compared with those of the same place in all images, and beside it."""
+
+    keys: Tensor  # [places, D + 1, M] the patches, standardised, times -2, and their squared lengths below
+    scale: Tensor  # [2, D] what is taken from each channel, and what it is then divided by
+    owner: Tensor  # [M] int64, the image that each is from
+
+    def __init__(self, n: int, width: int, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.register_buffer("keys", torch.zeros(side * side, width + 1, n))
+        self.register_buffer("scale", torch.stack([torch.zeros(width), torch.ones(width)]))
+        self.register_buffer("owner", torch.zeros(n, dtype=torch.int64))
+
+    @classmethod
+    def of(cls, patches: Tensor, owner: Tensor, scale: Tensor) -> PlaceMemory:
+        """patches: [M, D, side, side]. owner: [M] int64, the image that each is from. scale: as for `Memory`."""
+        memory = cls(*patches.shape[:3]).to(patches.device)
+        memory.scale.copy_(scale)
+        memory.owner.copy_(owner)
+        x = ((patches.permute(2, 3, 1, 0) - scale[0, :, None]) / scale[1, :, None]).flatten(0, 1)
+        memory.keys.copy_(torch.cat([-2 * x, x.square().sum(1, keepdim=True)], 1).half())  # as a checkpoint has them
+        return memory
+
+    def forward(self, patches: Tensor, owner: Tensor | None = None) -> Tensor:
+        """Logarithm of the distance [N, side, side] of patches [N, D, side, side] to the nearest remembered ones.
+
+        owner: [N], the image that each is from; what is remembered of the same image is left out.
+        """
+        n, side = patches.shape[0], self.side  # not len, which an export takes for a constant
+        x = (patches - self.scale[0, :, None, None]) / self.scale[1, :, None, None]
+        around = F.pad(torch.cat([x, torch.ones_like(x[:, :1])], 1), (1, 1, 1, 1))
+        nearest = torch.full_like(x[:, 0], FAR)
+        for down in range(3):
+            for across in range(3):  # to the remembered patches of each place come the patches beside it
+                beside = around[:, :, down : down + side, across : across + side]
+                squared = torch.bmm(beside.permute(2, 3, 0, 1).flatten(0, 1), self.keys)  # [places, N, M]
+                if owner is not None:
+                    squared = squared.masked_fill(owner.unsqueeze(1) == self.owner, FAR)
+                least = F.pad(squared.amin(2).T.reshape(n, side, side), (1, 1, 1, 1), value=FAR)
+                back, left = 2 - down, 2 - across
+                nearest = torch.minimum(nearest, least[:, back : back + side, left : left + side])
+        distance = (nearest + x.square().sum(1)).clamp(min=0.0, max=FARTHEST).sqrt()
+        return (distance + TINY).log()
 
 
 def placed(patches: Tensor) -> Tensor:

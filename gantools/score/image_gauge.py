@@ -5,17 +5,17 @@ by what is usual at that place of normal images that were held out:
 
     restored    what the generator changes of the image
     critic      where the critic finds it odd
-    remembered  how far the patch is from the remembered ones
+    remembered  how far the patch is from the remembered ones of this place, and from some of anywhere
 
-and a fourth for the image as a whole, where things lie at the same place in all images: how far it is from remembered
-images. Of a map its mean is taken away, as far as such a mean is usual: what stands out from the rest of its image
-counts. An image is as odd as its oddest places. *Learned* is the mean of restored and critic. The abnormality is a
-smooth maximum of learned, remembered and, where it counts, whole, each standardised over held-out images: what one of
-them sees clearly is enough.
+and a fourth for the image as a whole: how far it is from remembered images. Of a learned map its mean is taken away, as
+far as such a mean is usual: what stands out from the rest of its image counts. An image is as odd as its oddest places.
+*Learned* is the mean of restored and critic. The abnormality is the mean of learned, remembered and whole, each
+standardised over held-out images; memories count twice, for what they know needs no training.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -26,16 +26,26 @@ from torch import Tensor, nn
 from gantools.encode.images import ImageLayout
 from gantools.models.base import ImageDetector
 from gantools.nn.efficientnet import EfficientNetLite0
-from gantools.nn.patches import FAR, NEIGHBOURS, TINY, EdgeFeatures, Memory, NetFeatures, WholeFeatures, placed
+from gantools.nn.patches import (
+    FAR,
+    NEIGHBOURS,
+    TINY,
+    EdgeFeatures,
+    Memory,
+    NetFeatures,
+    PlaceMemory,
+    WholeFeatures,
+    placed,
+)
 
 Features = Literal["own", "perceptual"]
 FEATURES: tuple[Features, ...] = get_args(Features)
 
 GRID = 64  # places of a map along each side, at most
 PEAK = 0.002  # share of the places that make an image odd
-ALIGNED = 0.2  # share of what patches look like that their place must explain for whole images to be compared
+ALIGNED = 0.2  # share of what patches look like that their place must explain for images to count as alike
 PLACE = 5.0  # weight of a patch's place against its looks: a tenth of the side away is as far as another look
-SHARPNESS = 2.0  # 0 would be the mean of the groups' evidence, infinity the largest
+WEIGHTS = (0.2, 0.4, 0.4)  # of learned, remembered and whole
 TENTH = 1.755  # mean of the oddest tenth of a standard normal distribution
 NARROWEST = 0.02  # standard deviation of a logarithm that a handful of images is believed at least to have
 
@@ -49,17 +59,32 @@ class ImageMeasures:
     whole: Tensor
 
 
+@dataclass(frozen=True)
+class Remembered:
+    """What memories are filled with, and the image [M] that each is from.
+
+    anywhere: [M, D + 2] patches with their places. places: [M, D, side, side] patches of every place. wholes: [M, D].
+    """
+
+    anywhere: Tensor
+    anywhere_owner: Tensor
+    places: Tensor
+    places_owner: Tensor
+    wholes: Tensor
+    wholes_owner: Tensor
+
+
 class ImageGauge(nn.Module):
     """Images to abnormality and maps. Build it, let it `remember` normal images, then `settle` it on normal images."""
 
     usual_learned: Tensor  # [2, n_folds, n_maps, grid, grid] mean and standard deviation at each place
     usual_remembered: Tensor  # [2, grid, grid]
-    level_limit: Tensor  # [n_maps + 1] mean of a map at most, in usual images
+    level_limit: Tensor  # [n_maps] mean of a learned map at most, in usual images
     evidence_scale: Tensor  # [2, n_maps + 2] mean, and how far the oddest tenth lies above it
-    group_weight: Tensor  # [3] of learned, remembered and whole
     total_scale: Tensor  # [2]
+    weights: Tensor  # [3], as WEIGHTS
 
-    def __init__(self, layout: ImageLayout, detector: ImageDetector, features: Features, n_patches: int, n_whole: int):
+    def __init__(self, layout: ImageLayout, detector: ImageDetector, features: Features, n_remembered: Sequence[int]):
         super().__init__()
         self.layout, self.detector = layout, detector
         size = layout.size
@@ -70,7 +95,10 @@ class ImageGauge(nn.Module):
         )
         self.wholes = WholeFeatures(size)
         nothing = torch.zeros(1, layout.channels, size, size)
-        self.patch_memory = Memory(n_patches, self.patches(nothing).shape[1] + 2)
+        width, side = self.patches(nothing).shape[1:3]
+        n_anywhere, n_places, n_whole = n_remembered
+        self.anywhere = Memory(n_anywhere, width + 2)
+        self.places = PlaceMemory(n_places, width, side)
         self.whole_memory = Memory(n_whole, self.wholes(nothing).shape[1])
         folds, n_maps = detector.n_folds, detector.n_maps
         for name, *shape in (
@@ -80,25 +108,22 @@ class ImageGauge(nn.Module):
             ("total_scale",),
         ):
             self.register_buffer(name, torch.stack([torch.zeros(shape), torch.ones(shape)]))
-        self.register_buffer("level_limit", torch.zeros(n_maps + 1))
-        self.register_buffer("group_weight", torch.ones(3) / 3)
+        self.register_buffer("weights", torch.tensor(WEIGHTS), persistent=False)
+        self.register_buffer("level_limit", torch.zeros(n_maps))
 
-    def remember(
-        self, patches: Tensor, patch_owner: Tensor, wholes: Tensor, whole_owner: Tensor, aligned: bool
-    ) -> None:
-        """Fill the memories. patches: [M, D] features with their places, wholes: [M, D], and the image [M] of each.
+    @property
+    def memories(self) -> tuple[Memory, PlaceMemory, Memory]:
+        return self.anywhere, self.places, self.whole_memory
 
-        aligned: whether all images show the same thing at the same place, so that places and whole images count.
-        """
-        looks = patches[:, :-2]
-        mean, spread = looks.mean(0), (looks.std(0) + TINY) * looks.shape[1] ** 0.5
-        place = torch.full_like(patches[0, -2:], 1 / PLACE if aligned else FAR)
-        scale = torch.stack([torch.cat([mean, torch.zeros_like(place)]), torch.cat([spread, place])])
-        self.patch_memory = Memory.of(patches, patch_owner, scale, 1)
-        plain = torch.zeros_like(wholes[0])
-        self.whole_memory = Memory.of(wholes, whole_owner, torch.stack([plain, plain + 1]), NEIGHBOURS)
-        weight = torch.tensor([1.0, 1.0, 1.0 if aligned else 0.0])
-        self.group_weight.copy_(weight / weight.sum())
+    def remember(self, seen: Remembered, aligned: bool) -> None:
+        """Fill the memories. aligned: whether all images show the same thing at the same place."""
+        looks = seen.anywhere[:, :-2]
+        scale = torch.stack([looks.mean(0), (looks.std(0) + TINY) * looks.shape[1] ** 0.5])
+        place = torch.stack([scale[0, :2] * 0, scale[1, :2] * 0 + (1 / PLACE if aligned else FAR)])
+        self.anywhere = Memory.of(seen.anywhere, seen.anywhere_owner, torch.cat([scale, place], 1))
+        self.places = PlaceMemory.of(seen.places, seen.places_owner, scale)
+        plain = torch.zeros_like(seen.wholes[0])
+        self.whole_memory = Memory.of(seen.wholes, seen.wholes_owner, torch.stack([plain, plain + 1]), NEIGHBOURS)
 
     def measure(self, x: Tensor, owner: Tensor | None = None) -> ImageMeasures:
         """All evidence about images x [N, C, size, size] in [-1, 1]. owner: [N], which remembered images they are."""
@@ -114,7 +139,8 @@ class ImageGauge(nn.Module):
         side = patches.shape[2]
         rows = placed(patches).flatten(0, 2)
         of_rows = None if owner is None else owner.repeat_interleave(side * side)
-        remembered = self.patch_memory(rows, of_rows).reshape(-1, 1, side, side)
+        anywhere = self.anywhere(rows, of_rows).reshape(-1, side, side)
+        remembered = torch.minimum(anywhere, self.places(patches, owner)).unsqueeze(1)
         if side != self.grid:
             size = (self.grid, self.grid)
             remembered = F.interpolate(remembered, size, mode="bilinear", align_corners=False)
@@ -125,10 +151,9 @@ class ImageGauge(nn.Module):
         maps = remembered.unsqueeze(1)
         usual = _usual(maps[kept])
         maps = (maps - usual[0]) / usual[1]
-        self.level_limit.copy_(_limit(maps[kept]).expand_as(self.level_limit))
         evidence = self._evidence(maps, whole)
         scale = _scale(evidence[kept])
-        return ((evidence - scale[0]) / scale[1]) @ self.group_weight[1:]
+        return ((evidence - scale[0]) / scale[1]) @ self.weights[1:]
 
     def settle(self, learned: Tensor, remembered: Tensor, whole: Tensor, fold: Tensor) -> tuple[Tensor, Tensor]:
         """Learn what is usual from the evidence about normal images, by nets and memories without them.
@@ -145,16 +170,19 @@ class ImageGauge(nn.Module):
             standard[mine] = (learned[mine] - usual[0]) / usual[1]
         self.usual_remembered.copy_(_usual(remembered.unsqueeze(1))[:, 0])
         maps = torch.cat([standard, self._remembered(remembered).unsqueeze(1)], 1)
-        self.level_limit.copy_(_limit(maps))
+        self.level_limit.copy_(_limit(standard))
         evidence = self._evidence(maps, whole)
         self.evidence_scale.copy_(_scale(evidence))
         total = self._total(evidence)
         self.total_scale.copy_(_scale(total))
         return (total - self.total_scale[0]) / self.total_scale[1], self._map(maps).amax((1, 2))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Images x [N, C, size, size] in [-1, 1] to their abnormality [N] and maps of it [N, grid, grid]."""
-        measures = self.measure(x)
+    def forward(self, x: Tensor, owner: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Images x [N, C, size, size] in [-1, 1] to their abnormality [N] and maps of it [N, grid, grid].
+
+        owner: as in `measure`.
+        """
+        measures = self.measure(x, owner)
         mean, deviation = self.usual_learned.unsqueeze(3)
         learned = ((measures.learned - mean) / deviation).mean(0).transpose(0, 1)
         maps = torch.cat([learned, self._remembered(measures.remembered).unsqueeze(1)], 1)
@@ -166,30 +194,30 @@ class ImageGauge(nn.Module):
 
     def _evidence(self, maps: Tensor, whole: Tensor) -> Tensor:
         """maps: [N, K, grid, grid], standardised, the last K there are. Returns [N, K + 1]."""
-        places = _standing_out(maps, self.level_limit[-maps.shape[1] :]).flatten(2)
+        places = self._standing_out(maps).flatten(2)
         n_peak = max(1, round(PEAK * places.shape[2]))
         return torch.cat([places.topk(n_peak, 2).values.mean(2), whole.unsqueeze(1)], 1)
+
+    def _standing_out(self, maps: Tensor) -> Tensor:
+        """Maps [N, K, grid, grid], the learned ones less their means, up to a limit: what is odd all over stays so."""
+        learned, remembered = maps[:, :-1], maps[:, -1:]
+        level = torch.minimum(learned.mean((2, 3)), self.level_limit[: learned.shape[1]])
+        return torch.cat([learned - level[:, :, None, None], remembered], 1)
 
     def _total(self, evidence: Tensor) -> Tensor:
         evidence = (evidence - self.evidence_scale[0]) / self.evidence_scale[1]
         groups = torch.stack([evidence[:, :-2].mean(1), evidence[:, -2], evidence[:, -1]], 1)
-        smooth: Tensor = torch.logsumexp(SHARPNESS * groups + self.group_weight.log(), 1)
-        return smooth / SHARPNESS
+        return groups @ self.weights
 
     def _map(self, maps: Tensor) -> Tensor:
         """maps: [N, n_maps + 1, grid, grid], standardised. Returns [N, grid, grid]."""
-        places = _standing_out(maps, self.level_limit)
+        places = self._standing_out(maps)
         return (places[:, :-1].mean(1) + places[:, -1]) / 2
 
 
 def _net_side(size: int) -> int:
     """The side that an image is shown to the net with, which saw 224 pixels: larger where that shows more."""
     return size if size >= 192 else min(224, 4 * size)
-
-
-def _standing_out(maps: Tensor, limit: Tensor) -> Tensor:
-    """Maps [N, K, H, W] less their means, up to the limits [K]: an image that is odd all over stands out all over."""
-    return maps - torch.minimum(maps.mean((2, 3)), limit)[:, :, None, None]
 
 
 def _limit(maps: Tensor) -> Tensor:

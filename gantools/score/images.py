@@ -35,7 +35,7 @@ from gantools.models.base import DataSpec, ImageDetector
 from gantools.nn.efficientnet import load_efficientnet
 from gantools.nn.patches import placed
 from gantools.score.gauge import score_of
-from gantools.score.image_gauge import ALIGNED, FEATURES, Features, ImageGauge
+from gantools.score.image_gauge import ALIGNED, FEATURES, Features, ImageGauge, Remembered
 from gantools.score.threshold import Calibration
 from gantools.train.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
 from gantools.train.fold_images import FoldImages
@@ -47,7 +47,10 @@ Bytes = npt.NDArray[np.uint8]
 
 TRIMS = 2  # times that the oddest of contaminated images are set aside and the rest looked at again
 MIN_IMAGES = 4  # for each of two folds one to learn from and one to remember
-PIXELS_AT_ONCE = 2**19  # of images that are measured at a time
+PATCHES = 2000  # about so many of any place are remembered
+PLACE_IMAGES = 1000  # images of which the patches of all places are remembered, at most,
+PLACE_NUMBERS = 2**26  # and the numbers that these may be
+PIXELS_AT_ONCE = 2**17  # of images that are measured at a time
 MAP_BYTES = 2**28  # of maps of held-out images; more images than these hold are not calibrated on
 EXAMPLES = 256  # images that are asked whether they all show the same thing at the same place
 READ_AHEAD = 2  # portions of images that are decoded while nets compute
@@ -83,8 +86,8 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     model: a registered image detector, see `gantools models`. options: of that model. size: pixels of each side that
     images are brought to; None takes the allowed one nearest to the median shorter side, 256 at most. shape: what is
     done with images of another aspect: "resize", "crop" or "pad". features: what patches are compared by: "own" needs
-    nothing; "perceptual" needs the extra of that name and is better on photos. memory: how many normal patches, and how
-    many normal images, are remembered. false_alarms: share of normal images that may be called anomalies; where there
+    nothing; "perceptual" needs the extra of that name and is better on photos. memory: how many normal images are
+    remembered. false_alarms: share of normal images that may be called anomalies; where there
     are fewer training images than resolve it, those odder than all of them are. contamination: share of the training
     images that may be anomalies; the oddest so many are set aside before anything is learned. random_state: seed or
     RandomState. steps: of training, the model's own recommendation by default. budget_s: seconds after which training
@@ -140,7 +143,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         random_state: int | np.random.RandomState | None = None,
         steps: int | None = None,
         budget_s: float | None = None,
-        batch_size: int = 16,
+        batch_size: int = 32,
         device: str = "auto",
     ) -> None:
         self.model = model
@@ -229,7 +232,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _new_gauge(self, detector: ImageDetector, net: Any, device: torch.device) -> ImageGauge:
         """A gauge with memories still to be filled."""
-        self.gauge_ = ImageGauge(self.encoder_.layout, detector, self.features, 1, 1)
+        self.gauge_ = ImageGauge(self.encoder_.layout, detector, self.features, (1, 1, 1))
         if net is not None:
             cast(Any, self.gauge_.patches).net.load_state_dict(net.state_dict())
         return self.gauge_.eval().to(device)
@@ -273,32 +276,38 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         scores[judged.numpy()] = held_out
         rest = np.setdiff1d(np.arange(len(images)), judged.numpy())
         for more in torch.split(torch.from_numpy(rest), self._at_once) if len(rest) else ():
-            scores[more.numpy()] = score_of(gauge(self._seen(images[more]))[0]).cpu().numpy()
+            scores[more.numpy()] = score_of(gauge(self._seen(images[more]), more.to(self._device))[0]).cpu().numpy()
         return scores
 
     def _remember(self, gauge: ImageGauge, images: Tensor, kept: Tensor, seed: int) -> None:
-        """Fill the memories with patches drawn from the kept images alike, and with whole ones of them."""
+        """Fill the memories: with patches of any place, drawn from the kept images alike, with all patches of some
+        images, and with whole images."""
         random = torch.Generator().manual_seed(seed)
         order = kept[torch.randperm(len(kept), generator=random)[: self.memory]]
-        each = max(1, int(self.memory) // len(order))
-        patches: list[Tensor] = []
+        each = max(1, PATCHES // len(order))
+        anywhere: list[Tensor] = []
+        places: list[Tensor] = []
         wholes: list[Tensor] = []
-        examples: list[Tensor] = []
+        n_places = 0
         for part in torch.split(order, self._at_once):
             x = self._seen(images[part])
             found = gauge.patches(x)
-            rows = placed(found).flatten(1, 2)  # [n, places, D]
+            rows = placed(found).flatten(1, 2)  # [n, places, D + 2]
             drawn = torch.rand(rows.shape[:2], generator=random).topk(min(each, rows.shape[1]), 1).indices
-            patches.append(rows.gather(1, drawn.to(rows.device).unsqueeze(2).expand(-1, -1, rows.shape[2])))
+            anywhere.append(rows.gather(1, drawn.to(rows.device).unsqueeze(2).expand(-1, -1, rows.shape[2])))
             wholes.append(gauge.wholes(x))
-            if len(examples) * self._at_once < EXAMPLES:
-                examples.append(found.flatten(2))
-        looks = torch.cat(patches)  # [n, each, D]
+            if n_places < min(PLACE_IMAGES, PLACE_NUMBERS // found[0].numel()):
+                places.append(found)
+                n_places += len(found)
+        of_places = torch.cat(places)
+        looks = torch.cat(anywhere)  # [n, each, D + 2]
         owner = order.to(looks.device)
-        gauge.remember(
-            looks.flatten(0, 1), owner.repeat_interleave(looks.shape[1]), torch.cat(wholes), owner,
-            aligned=_explained_by_place(torch.cat(examples)) > ALIGNED,
+        seen = Remembered(
+            looks.flatten(0, 1), owner.repeat_interleave(looks.shape[1]),
+            of_places, owner[: len(of_places)],
+            torch.cat(wholes), owner,
         )  # fmt: skip
+        gauge.remember(seen, aligned=_explained_by_place(of_places[:EXAMPLES].flatten(2)) > ALIGNED)
 
     # -- scoring ---------------------------------------------------------------------------------------------------
 
@@ -400,9 +409,10 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             "threshold": self.threshold_,
             "pixel_threshold": self.pixel_threshold_,
             "report": self.report_.to_json(),
-            "n_remembered": [memory.keys.shape[1] for memory in (self.gauge_.patch_memory, self.gauge_.whole_memory)],
+            "n_remembered": [len(memory.owner) for memory in self.gauge_.memories],
         }
         weights = {f"gauge.{name}": value for name, value in self.gauge_.state_dict().items()}
+        weights["gauge.places.keys"] = weights["gauge.places.keys"].half()  # large, and no more exact than that
         weights |= {f"calibration.{k}": torch.from_numpy(v) for k, v in self.calibration_.to_tensors().items()}
         weights["train_score"] = torch.from_numpy(self.train_score_)
         save_checkpoint(folder, Checkpoint(config, self.schema_.to_json(), weights, self._metrics))
@@ -422,7 +432,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             detector_class = cast("type[ImageDetector]", registry.get(scorer.model, "score", "image"))
             layout = scorer.encoder_.layout
             detector = detector_class(DataSpec(layout, (1,)), build(detector_class.Options, scorer.options))
-            scorer.gauge_ = ImageGauge(layout, detector, scorer.features, *config["n_remembered"]).eval()
+            scorer.gauge_ = ImageGauge(layout, detector, scorer.features, config["n_remembered"]).eval()
             load_weights(scorer.gauge_, weights, "gauge.", str(folder))
             scorer.train_score_ = weights["train_score"].numpy()
             scorer.calibration_ = Calibration.from_tensors(

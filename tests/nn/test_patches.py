@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gantools.nn.patches import EdgeFeatures, Memory, OrientedEdges, WholeFeatures, placed
+from gantools.nn.patches import EdgeFeatures, Memory, OrientedEdges, PlaceMemory, WholeFeatures, placed
 
 
 def rows(n: int, seed: int) -> torch.Tensor:
@@ -33,6 +33,17 @@ def test_an_image_is_not_compared_with_itself() -> None:
 def test_what_is_unlike_all_is_far() -> None:
     held = memory(rows(300, 0), k=3)
     assert held(rows(20, 1) + 8, k=3).min() > held(rows(20, 2), k=3).max()
+
+
+def test_a_patch_is_compared_with_those_of_its_place_and_beside_it() -> None:
+    known = torch.randn(5, 8, 6, 6, generator=torch.Generator().manual_seed(0))
+    held = PlaceMemory.of(known, torch.arange(5), torch.stack([torch.zeros(8), torch.ones(8)]))
+    assert held(known).max() < -2  # each is remembered
+    assert held(known.roll(1, 3))[:, :, 1:].max() < -2 and held(known.roll((1, -1), (2, 3)))[:, 1:, :-1].max() < -2
+    assert held(known.roll(2, 3))[:, :, 2:].min() > -2
+    assert held(known, torch.arange(5)).min() > -2  # but not taken for itself
+    beyond = torch.cdist(known[:1, :, 0, 0], known[1:, :, :2, :2].movedim(1, 3).reshape(-1, 8)).min()
+    torch.testing.assert_close(held(known, torch.arange(5))[0, 0, 0], beyond.log(), rtol=0.02, atol=0.02)
 
 
 def test_edges_have_orientations() -> None:

@@ -37,6 +37,7 @@ class Distance:
     def fit(self, X: Any, *, progress: Any) -> Self:
         self.schema_ = X.schema
         self.learned = [X.read(index) for index in range(len(X))]
+        self.n_learned_ = len(self.learned)
         self.mean = np.mean([image.mean() for image in self.learned])
         self.train_score_ = self.anomaly_score(X) + OWN
         self.calibration_ = Calibration.fit(self.train_score_)
