@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 ORIENTATIONS = 8
 SCALES = 3  # of the patch features: pixels, and those twice and four times as large
-WHOLE_SIDE = 32  # pixels at most that a whole image is looked at with
-WHOLE_BLUR, WHOLE_STRIDE = 2.0, 3  # pixels of these
+WHOLE_SIDE = 64  # pixels at most that a whole image is looked at with
+WHOLE_BLUR, WHOLE_STRIDE = 2.0, 3  # pixels of these; the stride at least, or a sixteenth of the side
+BESIDE = 9  # places whose patches one is compared with: its own and those around it
 NEIGHBOURS = 3  # that a whole image is compared with
 WIDE, AROUND = 32, 9  # patches along the side of a large image, and of the surroundings that one is compared with there
 FAR = 1e30  # squared distance of what may not be compared
@@ -56,14 +57,15 @@ class WholeFeatures(nn.Module):
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        self.side = min(size, WHOLE_SIDE)
+        self.shrink = next(n for n in range(1, size) if size % n == 0 and size // n <= WHOLE_SIDE)
+        self.stride = max(WHOLE_STRIDE, size // self.shrink // 16)
         self.edges = OrientedEdges()
         self.blur = Blur(WHOLE_BLUR)
 
     def forward(self, x: Tensor) -> Tensor:
         """x: [N, C, size, size] in [-1, 1]. Returns [N, D]."""
-        small = F.adaptive_avg_pool2d(x, self.side).mean(1, keepdim=True) / 2
-        edges = self.blur(self.edges(small))[:, :, 1::WHOLE_STRIDE, 1::WHOLE_STRIDE]
+        small = F.avg_pool2d(x, self.shrink).mean(1, keepdim=True) / 2
+        edges = self.blur(self.edges(small))[:, :, 1 :: self.stride, 1 :: self.stride]
         return F.normalize((edges + TINY).sqrt().flatten(1))
 
 

@@ -42,7 +42,7 @@ Features = Literal["own", "perceptual"]
 FEATURES: tuple[Features, ...] = get_args(Features)
 
 GRID = 64  # places of a map along each side, at most
-PEAK = 0.002  # share of the places that make an image odd
+PEAK = 0.001  # share of the places that make an image odd
 ALIGNED = 0.2  # share of what patches look like that their place must explain for images to count as alike
 PLACE = 5.0  # weight of a patch's place against its looks: a tenth of the side away is as far as another look
 WEIGHTS = (0.2, 0.4, 0.4)  # of learned, remembered and whole
@@ -89,7 +89,7 @@ class ImageGauge(nn.Module):
         self.layout, self.detector = layout, detector
         size = layout.size
         self.grid = size if size <= GRID else size // 2 if size <= 2 * GRID else size // 4
-        stride = max(2, size // GRID)
+        stride = next(n for n in (2, 4, 8) if size // n <= GRID)
         self.patches: nn.Module = (
             NetFeatures(EfficientNetLite0(), _net_side(size)) if features == "perceptual" else EdgeFeatures(stride)
         )

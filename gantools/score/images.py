@@ -33,7 +33,7 @@ from gantools.encode.images import FITS, LARGEST, Fit, ImageEncoder, ImageLayout
 from gantools.errors import CheckpointError, DataError
 from gantools.models.base import DataSpec, ImageDetector
 from gantools.nn.efficientnet import load_efficientnet
-from gantools.nn.patches import placed
+from gantools.nn.patches import BESIDE, placed
 from gantools.score.gauge import score_of
 from gantools.score.image_gauge import ALIGNED, FEATURES, Features, ImageGauge, Remembered
 from gantools.score.threshold import Calibration
@@ -47,7 +47,8 @@ Bytes = npt.NDArray[np.uint8]
 
 TRIMS = 2  # times that the oddest of contaminated images are set aside and the rest looked at again
 MIN_IMAGES = 4  # for each of two folds one to learn from and one to remember
-PATCHES = 2000  # about so many of any place are remembered
+PATCHES = 2000  # that one is compared with: those of its place and beside it, and as many from anywhere as lack
+SOME = 100  # from anywhere in any case
 PLACE_IMAGES = 1000  # images of which the patches of all places are remembered, at most,
 PLACE_NUMBERS = 2**26  # and the numbers that these may be
 PIXELS_AT_ONCE = 2**17  # of images that are measured at a time
@@ -280,11 +281,10 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return scores
 
     def _remember(self, gauge: ImageGauge, images: Tensor, kept: Tensor, seed: int) -> None:
-        """Fill the memories: with patches of any place, drawn from the kept images alike, with all patches of some
-        images, and with whole images."""
+        """Fill the memories: with all patches of kept images, as many more from anywhere as lack, and whole images."""
         random = torch.Generator().manual_seed(seed)
         order = kept[torch.randperm(len(kept), generator=random)[: self.memory]]
-        each = max(1, PATCHES // len(order))
+        each = -(-PATCHES // len(order))
         anywhere: list[Tensor] = []
         places: list[Tensor] = []
         wholes: list[Tensor] = []
@@ -302,8 +302,10 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         of_places = torch.cat(places)
         looks = torch.cat(anywhere)  # [n, each, D + 2]
         owner = order.to(looks.device)
+        lacking = max(SOME, PATCHES - BESIDE * len(of_places))
+        some = torch.randperm(looks.shape[0] * looks.shape[1], generator=random)[:lacking].to(looks.device)
         seen = Remembered(
-            looks.flatten(0, 1), owner.repeat_interleave(looks.shape[1]),
+            looks.flatten(0, 1)[some], owner.repeat_interleave(looks.shape[1])[some],
             of_places, owner[: len(of_places)],
             torch.cat(wholes), owner,
         )  # fmt: skip
