@@ -3,9 +3,9 @@
 Memories of patches tell for every place of an image how far the patch around it is from the nearest remembered one: of
 some that are drawn from anywhere (Roth et al. 2022, 'Towards Total Recall in Industrial Anomaly Detection'), and of all
 that lay at the same place. A memory of whole images does the same for those whose things lie in the same place, such as
-digits. Features are fixed: energies of oriented edges and spots at several
-scales, pooled a little so that small shifts do not matter (after Dalal and Triggs 2005, 'Histograms of Oriented
-Gradients'), or maps of a net learned from natural images (`nn/efficientnet.py`).
+digits. Features are fixed: energies of oriented edges and spots at several scales, pooled a little so that small shifts
+do not matter (after Dalal and Triggs 2005, 'Histograms of Oriented Gradients'), or maps of a net learned from natural
+images (`nn/efficientnet.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ ORIENTATIONS = 8
 SCALES = 3  # of the patch features: pixels, and those twice and four times as large
 WHOLE_SIDE = 64  # pixels at most that a whole image is looked at with
 WHOLE_BLUR, WHOLE_STRIDE = 2.0, 3  # pixels of these; the stride at least, or a sixteenth of the side
+WHOLE_PLACES = 8  # along each side at most, where a whole image is looked at with a net
 BESIDE = 9  # places whose patches one is compared with: its own and those around it
 NEIGHBOURS = 3  # that a whole image is compared with
 WIDE, AROUND = 32, 9  # patches along the side of a large image, and of the surroundings that one is compared with there
@@ -67,6 +68,18 @@ class WholeFeatures(nn.Module):
         small = F.avg_pool2d(x, self.shrink).mean(1, keepdim=True) / 2
         edges = self.blur(self.edges(small))[:, :, 1 :: self.stride, 1 :: self.stride]
         return F.normalize((edges + TINY).sqrt().flatten(1))
+
+
+class WholePatches(nn.Module):
+    """An image as one vector of unit length: the patches of a net, pooled, less their mean.
+
+    What matters is where things lie; light and what the image is made of all over do not.
+    """
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """patches: [N, C, side, side]. Returns [N, D]."""
+        pooled = F.avg_pool2d(patches, -(-patches.shape[2] // WHOLE_PLACES))
+        return F.normalize((pooled - pooled.mean((2, 3), keepdim=True)).flatten(1))
 
 
 class EdgeFeatures(nn.Module):

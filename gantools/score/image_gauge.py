@@ -35,6 +35,7 @@ from gantools.nn.patches import (
     NetFeatures,
     PlaceMemory,
     WholeFeatures,
+    WholePatches,
     placed,
 )
 
@@ -93,13 +94,14 @@ class ImageGauge(nn.Module):
         self.patches: nn.Module = (
             NetFeatures(EfficientNetLite0(), _net_side(size)) if features == "perceptual" else EdgeFeatures(stride)
         )
-        self.wholes = WholeFeatures(size)
+        self.wholes: nn.Module = WholePatches() if features == "perceptual" else WholeFeatures(size)
         nothing = torch.zeros(1, layout.channels, size, size)
-        width, side = self.patches(nothing).shape[1:3]
+        patches, whole = self.look(nothing)
+        width, side = patches.shape[1:3]
         n_anywhere, n_places, n_whole = n_remembered
         self.anywhere = Memory(n_anywhere, width + 2)
         self.places = PlaceMemory(n_places, width, side)
-        self.whole_memory = Memory(n_whole, self.wholes(nothing).shape[1])
+        self.whole_memory = Memory(n_whole, whole.shape[1])
         folds, n_maps = detector.n_folds, detector.n_maps
         for name, *shape in (
             ("usual_learned", folds, n_maps, self.grid, self.grid),
@@ -114,6 +116,11 @@ class ImageGauge(nn.Module):
     @property
     def memories(self) -> tuple[Memory, PlaceMemory, Memory]:
         return self.anywhere, self.places, self.whole_memory
+
+    def look(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Images x [N, C, size, size] in [-1, 1] as patches [N, D, side, side], and each as one vector [N, E]."""
+        patches = self.patches(x)
+        return patches, self.wholes(patches if isinstance(self.wholes, WholePatches) else x)
 
     def remember(self, seen: Remembered, aligned: bool) -> None:
         """Fill the memories. aligned: whether all images show the same thing at the same place."""
@@ -135,7 +142,7 @@ class ImageGauge(nn.Module):
 
     def recall(self, x: Tensor, owner: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The evidence of the memories alone: `remembered` and `whole` of `measure`."""
-        patches = self.patches(x)
+        patches, of_whole = self.look(x)
         side = patches.shape[2]
         rows = placed(patches).flatten(0, 2)
         of_rows = None if owner is None else owner.repeat_interleave(side * side)
@@ -144,7 +151,7 @@ class ImageGauge(nn.Module):
         if side != self.grid:
             size = (self.grid, self.grid)
             remembered = F.interpolate(remembered, size, mode="bilinear", align_corners=False)
-        return remembered.squeeze(1), self.whole_memory(self.wholes(x), owner, NEIGHBOURS)
+        return remembered.squeeze(1), self.whole_memory(of_whole, owner, NEIGHBOURS)
 
     def oddness(self, remembered: Tensor, whole: Tensor, kept: Tensor) -> Tensor:
         """How odd images [N] are by their memories alone, where those at `kept` are taken for normal."""

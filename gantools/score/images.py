@@ -50,7 +50,7 @@ MIN_IMAGES = 4  # for each of two folds one to learn from and one to remember
 PATCHES = 2000  # that one is compared with: those of its place and beside it, and as many from anywhere as lack
 SOME = 100  # from anywhere in any case
 PLACE_IMAGES = 1000  # images of which the patches of all places are remembered, at most,
-PLACE_NUMBERS = 2**26  # and the numbers that these may be
+REMEMBERED = 2**26  # numbers that these may be, and those of whole images
 PIXELS_AT_ONCE = 2**17  # of images that are measured at a time
 MAP_BYTES = 2**28  # of maps of held-out images; more images than these hold are not calibrated on
 EXAMPLES = 256  # images that are asked whether they all show the same thing at the same place
@@ -288,15 +288,17 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         anywhere: list[Tensor] = []
         places: list[Tensor] = []
         wholes: list[Tensor] = []
-        n_places = 0
+        n_places = n_wholes = 0
         for part in torch.split(order, self._at_once):
             x = self._seen(images[part])
-            found = gauge.patches(x)
+            found, whole = gauge.look(x)
             rows = placed(found).flatten(1, 2)  # [n, places, D + 2]
             drawn = torch.rand(rows.shape[:2], generator=random).topk(min(each, rows.shape[1]), 1).indices
             anywhere.append(rows.gather(1, drawn.to(rows.device).unsqueeze(2).expand(-1, -1, rows.shape[2])))
-            wholes.append(gauge.wholes(x))
-            if n_places < min(PLACE_IMAGES, PLACE_NUMBERS // found[0].numel()):
+            if n_wholes < REMEMBERED // whole.shape[1]:
+                wholes.append(whole)
+                n_wholes += len(whole)
+            if n_places < min(PLACE_IMAGES, REMEMBERED // found[0].numel()):
                 places.append(found)
                 n_places += len(found)
         of_places = torch.cat(places)
@@ -307,7 +309,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         seen = Remembered(
             looks.flatten(0, 1)[some], owner.repeat_interleave(looks.shape[1])[some],
             of_places, owner[: len(of_places)],
-            torch.cat(wholes), owner,
+            torch.cat(wholes), owner[:n_wholes],
         )  # fmt: skip
         gauge.remember(seen, aligned=_explained_by_place(of_places[:EXAMPLES].flatten(2)) > ALIGNED)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gantools.nn.patches import EdgeFeatures, Memory, OrientedEdges, PlaceMemory, WholeFeatures, placed
+from gantools.nn.patches import EdgeFeatures, Memory, OrientedEdges, PlaceMemory, WholeFeatures, WholePatches, placed
 
 
 def rows(n: int, seed: int) -> torch.Tensor:
@@ -61,6 +61,15 @@ def test_a_small_shift_matters_less_than_another_image() -> None:
     looks = WholeFeatures(28)
     here, moved, else_ = looks(torch.stack([one, one.roll(1, 2), other]))
     assert (here - moved).norm() < 0.6 * (here - else_).norm()
+
+
+@pytest.mark.parametrize("side", [4, 14, 32])
+def test_of_a_whole_image_what_lies_where_matters_not_what_is_everywhere(side: int) -> None:
+    patches = torch.randn(1, 5, side, side, generator=torch.Generator().manual_seed(0))
+    here, lighter, stronger, moved = WholePatches()(torch.cat([patches, patches + 3, patches * 2, patches.flip(3)]))
+    torch.testing.assert_close(here, lighter, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(here, stronger)
+    assert (here - moved).norm() > 0.5
 
 
 @pytest.mark.parametrize(("size", "stride", "channels"), [(28, 2, 1), (256, 4, 3)])
