@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gantools.encode.table import EncodedTable, Layout, TableEncoder
+from gantools.models.base import uniform_of
 
 MIN_ROWS = 10
 
@@ -38,26 +39,29 @@ class SmallClasses(nn.Module):
         small.label.copy_(label[rows])
         return small
 
-    def replace(self, x: Tensor, label: Tensor, random: torch.Generator) -> Tensor:
-        """The rows x [N, width], with those of small classes made by the rule."""
-        for code in torch.unique(self.label).tolist():
-            mine = torch.nonzero(label == code).squeeze(1)
-            if len(mine):
-                x = x.index_copy(0, mine, self._make(len(mine), self.rows[self.label == code], random))
-        return x
+    @property
+    def noise_width(self) -> int:
+        """How many standard normal numbers a row is made from."""
+        return 3 + len(self.layout.blocks) if len(self.label) else 0
 
-    def _make(self, n: int, rows: Tensor, random: torch.Generator) -> Tensor:
-        def uniform(*shape: int) -> Tensor:
-            return torch.rand(shape, device=rows.device, generator=random)
+    def replace(self, x: Tensor, label: Tensor, noise: Tensor) -> Tensor:
+        """The rows x [N, width], with those of small classes made by the rule.
 
-        first = (uniform(n) * len(rows)).long()
-        second = (first + 1 + (uniform(n) * max(1, len(rows) - 1)).long()) % len(rows)
-        share = uniform(n, 1)
-        numbers = torch.lerp(rows[first], rows[second], share)[:, : self.layout.n_numeric]
-        levels = [rows[first][:, :0]]
+        label: [N]. noise: [N, noise_width], standard normal.
+        """
+        if not len(self.label):
+            return x
+        uniform = uniform_of(noise)
+        mine = label.unsqueeze(1) == self.label  # [N, R]
+        count = mine.sum(1).clamp(min=1)
+        first = (uniform[:, 0] * count).long()
+        second = (first + 1 + (uniform[:, 1] * (count - 1).clamp(min=1)).long()) % count
+        share = uniform[:, 2:3]
+        place = mine.cumsum(1)
+        from_first, from_second = (self.rows[(place > k.unsqueeze(1)).long().argmax(1)] for k in (first, second))
+        numbers = torch.lerp(from_first, from_second, share)[:, : self.layout.n_numeric]
+        block = torch.repeat_interleave(torch.tensor(self.layout.blocks, device=x.device, dtype=torch.int64))
+        either = (uniform[:, 3:] < share)[:, block]  # [N, n_levels], whether the category is the second row's
         start = self.layout.n_numeric
-        for width in self.layout.blocks:
-            either = torch.where(uniform(n) < share.squeeze(1), second, first)
-            levels.append(rows[either][:, start : start + width])
-            start += width
-        return torch.cat([numbers, *levels], 1)
+        levels = torch.where(either, from_second[:, start:], from_first[:, start:])
+        return torch.where(mine.any(1, keepdim=True), torch.cat([numbers, levels], 1), x)

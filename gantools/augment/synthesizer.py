@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 
 from gantools import registry
 from gantools.augment.choose import Anchors, balancing, refined
+from gantools.augment.rows import CHUNK_ROWS, RowGenerator, chunk_seeds
 from gantools.augment.small import SmallClasses
 from gantools.config import TrainConfig, build, check, to_json
 from gantools.data.raw import Raw, codes_to_labels, from_raw, labels_to_codes, to_raw
@@ -28,7 +29,6 @@ from gantools.train.loop import Snapshot, one_thread, resolve_device, train
 from gantools.train.monitor import Progress, TrainingReport
 from gantools.train.resume import digest, resumable, versions
 
-CHUNK_ROWS = 1 << 13  # rows sampled and decoded at a time: memory stays bounded and the work in the cache
 
 
 class Synthesizer:
@@ -155,25 +155,7 @@ class Synthesizer:
         check(seed >= 0, "seed", "must not be negative")
         rng = np.random.default_rng(seed)
         levels = self.schema_[str(self.schema_.target)].levels
-        if isinstance(counts, Mapping):
-            place = {level: code for code, level in enumerate(levels)}
-            unknown = [label for label in counts if label not in place]
-            if unknown:
-                listed = ", ".join(map(repr, levels[:20]))
-                raise ConfigError(
-                    f"there is no label {unknown[0]!r}", where="counts", remedy=f"the labels are {listed}"
-                )
-            wanted = [(place[label], int(n)) for label, n in counts.items()]
-        else:
-            wanted = list(enumerate(_proportional(self.gan_.spec.class_counts, int(counts))))
-        if any(n < 0 for _, n in wanted):
-            raise ConfigError("the number of rows must not be negative", where="counts")
-        unlearned = [levels[code] for code, n in wanted if n and not self.gan_.spec.class_counts[code]]
-        if unlearned:
-            raise ConfigError(f"there was no row of {unlearned[0]!r} to learn from", where="counts")
-        label = np.repeat([code for code, _ in wanted], [n for _, n in wanted]).astype(np.int64)
-        if not isinstance(counts, Mapping):
-            rng.shuffle(label)
+        label = wanted_labels(counts, levels, self.gan_.spec.class_counts, rng)
         return self._rows(label, seed, rng, near, refine)
 
     def _rows(
@@ -182,27 +164,34 @@ class Synthesizer:
         device = next(self.gan_.parameters()).device
         anchors = self._anchors(near, torch.Generator(device).manual_seed(seed)) if near is not None else None
         workers = torch.get_num_threads() if device.type == "cpu" else 1
-        starts = range(0, max(1, len(label)), CHUNK_ROWS)
-        seeds = np.random.SeedSequence(seed).generate_state(len(starts), np.uint64) >> 1
+        maker = self.row_generator()
 
         @torch.no_grad()
-        def rows(start: int, chunk_seed: np.uint64) -> tuple[np.ndarray, np.ndarray]:
-            random = torch.Generator(device).manual_seed(int(chunk_seed))
+        def rows(chunk: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+            start, chunk_seed = chunk
+            random = torch.Generator(device).manual_seed(chunk_seed)
             part = torch.from_numpy(label[start : start + CHUNK_ROWS]).to(device)
-            if anchors is not None:
-                x = balancing(self.gan_, part, anchors, random)
+            if (refine or anchors is not None) and self.gan_.judges:
+                x = refined(self.gan_, part, random) if anchors is None else balancing(self.gan_, part, anchors, random)
+                noise = torch.randn((len(part), maker.finish_width), device=device, generator=random)
+                n, c = maker.finish(x, part, noise)
             else:
-                x = refined(self.gan_, part, random) if refine else self.gan_.sample(part, random)
-            n, c = self.encoder_.inverse(self._small.replace(x, part, random))
+                n, c = maker(torch.randn((len(part), maker.noise_width), device=device, generator=random), part)
             return n.cpu().numpy(), c.cpu().numpy()
 
         # On a CPU, chunks in parallel with one thread each beat threads within a chunk, which wait for one another.
         with one_thread(), ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            numbers, codes = zip(*pool.map(rows, starts, seeds), strict=True)
+            numbers, codes = zip(*pool.map(rows, chunk_seeds(len(label), seed)), strict=True)
         raw = Raw(np.concatenate(numbers), np.concatenate(codes))
         frame = from_raw(raw, self.schema_, rng)
         frame[str(self.schema_.target)] = codes_to_labels(label, self.schema_)
         return frame[list(self.schema_.names)]
+
+    def row_generator(self) -> RowGenerator:
+        """The trained generator with all that turns its output into raw rows."""
+        pools = [len(self.schema_[name].pooled) for name in self.schema_.categorical]
+        device = next(self.gan_.parameters()).device
+        return RowGenerator(self.gan_, self._small, self.encoder_, pools).to(device).eval()
 
     def _anchors(self, near: pd.DataFrame, random: torch.Generator) -> Anchors:
         label = torch.from_numpy(labels_to_codes(near[str(self.schema_.target)], self.schema_)).to(random.device)
@@ -265,6 +254,34 @@ class Synthesizer:
         }
 
 
+def wanted_labels(
+    counts: Mapping[Any, int] | int, levels: Sequence[Any], class_counts: Sequence[int], rng: np.random.Generator
+) -> np.ndarray:
+    """The code of each row that is to be made: [N] int64, label by label for a mapping and shuffled for a number.
+
+    counts: as for `Synthesizer.sample`. levels: the labels. class_counts: rows of each that were learned from. Raises
+    ConfigError for an unknown label, one without rows, or a negative number.
+    """
+    if isinstance(counts, Mapping):
+        place = {level: code for code, level in enumerate(levels)}
+        unknown = [label for label in counts if label not in place]
+        if unknown:
+            listed = ", ".join(map(repr, levels[:20]))
+            raise ConfigError(f"there is no label {unknown[0]!r}", where="counts", remedy=f"the labels are {listed}")
+        wanted = [(place[label], int(n)) for label, n in counts.items()]
+    else:
+        wanted = list(enumerate(_proportional(class_counts, int(counts))))
+    if any(n < 0 for _, n in wanted):
+        raise ConfigError("the number of rows must not be negative", where="counts")
+    unlearned = [levels[code] for code, n in wanted if n and not class_counts[code]]
+    if unlearned:
+        raise ConfigError(f"there was no row of {unlearned[0]!r} to learn from", where="counts")
+    label = np.repeat([code for code, _ in wanted], [n for _, n in wanted]).astype(np.int64)
+    if not isinstance(counts, Mapping):
+        rng.shuffle(label)
+    return label
+
+
 def _class_weight(codes: np.ndarray, counts: np.ndarray, balance: float) -> np.ndarray:
     """Weight of each row: a share `balance` spread evenly over classes, the rest over rows."""
     present = (counts > 0).sum()
@@ -272,7 +289,7 @@ def _class_weight(codes: np.ndarray, counts: np.ndarray, balance: float) -> np.n
     return weight
 
 
-def _proportional(counts: tuple[int, ...], n: int) -> list[int]:
+def _proportional(counts: Sequence[int], n: int) -> list[int]:
     """n split in the proportions of counts, largest remainders first."""
     if n < 0:
         return [n]

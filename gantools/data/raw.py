@@ -75,7 +75,8 @@ def to_raw(frame: pd.DataFrame, schema: Schema) -> Raw:
 def from_raw(raw: Raw, schema: Schema, rng: np.random.Generator, first_id: int = 0) -> pd.DataFrame:
     """The features that `raw` stands for, in the schema's order and in its dtypes.
 
-    Constants are filled in, pooled levels drawn by `rng`, identifiers made fresh: whole numbers go on after the largest
+    Constants are filled in, pooled levels drawn by `rng` (a code of len(levels) + 1 + k is the k-th of them, drawn
+    already), identifiers made fresh: whole numbers go on after the largest
     one, text is "synthetic-1", "synthetic-2", ... first_id: how many identifiers earlier calls have made. Numbers are
     rounded to the column's decimals or step and kept within its dtype, not within its bounds. A missing or unseen
     value in a column that had none missing becomes its most frequent level, or the median of the other rows.
@@ -234,11 +235,11 @@ def _drawn(codes: Codes, column: Column, rng: np.random.Generator) -> tuple[Code
     """`codes` with the pool's drawn from it, and the values that they are indices into; -1 where missing."""
     n_levels = len(column.levels)
     fallback = MISSING if column.missing else 0
-    out = np.where((codes < 0) | (codes > n_levels), fallback, codes)
+    out = np.where((codes < 0) | (codes > n_levels + len(column.pooled)), fallback, codes)
     pooled = np.flatnonzero(out == n_levels)
     if len(pooled):
-        out[pooled] = n_levels + rng.integers(0, len(column.pooled), len(pooled)) if column.pooled else fallback
-    return out, column.levels + column.pooled
+        out[pooled] = n_levels + 1 + rng.integers(0, len(column.pooled), len(pooled)) if column.pooled else fallback
+    return np.where(out > n_levels, out - 1, out), column.levels + column.pooled
 
 
 def _write_levels(codes: Codes, levels: Sequence[Level], column: Column) -> Any:

@@ -155,14 +155,17 @@ class TableEncoder(nn.Module):
         """The place of each category in the encoded row, or -1. codes: [N, n_blocks] int64, as `to_raw` gives them."""
         if not self.layout.blocks:
             return codes
-        n_known = torch.tensor(
-            [b - int(m) for b, (_, m) in zip(self.layout.blocks, self.extra, strict=True)], device=codes.device
-        )
+        n_known = self.n_known().to(codes.device)
         has_missing = torch.tensor([m for _, m in self.extra], device=codes.device)
         place = self.starts + codes.clamp(min=0)
         valid = (codes >= 0) & (codes < n_known)
         place = torch.where((codes == MISSING) & has_missing, self.starts + n_known, place)
         return torch.where(valid | ((codes == MISSING) & has_missing), place, -1)
+
+    def n_known(self) -> Tensor:
+        """Places of each block that are not for missing cells: [n_blocks] int64."""
+        widths = [b - int(m) for b, (_, m) in zip(self.layout.blocks, self.extra, strict=True)]
+        return torch.tensor(widths, dtype=torch.int64)
 
     def encode(self, raw: Raw, chunk: int = 65536) -> EncodedTable:
         """The whole table at once, in chunks of rows so that memory stays bounded."""
@@ -236,17 +239,8 @@ def _places_before(x: Tensor, at: Tensor, closed: bool) -> Tensor:
     """How many places of its column are certainly at (where closed) or before each x: [N, C] int64."""
     if not torch.compiler.is_exporting():
         return torch.searchsorted(at, x.T.to(at.dtype).contiguous(), right=closed).T
-    n_columns, n_places = at.shape  # ONNX has no search: steps of halving length instead
-    offset = torch.arange(n_columns, device=x.device) * n_places
-    flat = at.reshape(-1)
-    position = torch.zeros_like(x, dtype=torch.int64)
-    step = 1 << max(0, (n_places - 1).bit_length())
-    while step:
-        trial = position + step
-        reached = flat[offset + (trial - 1).clamp(max=n_places - 1)]
-        position = torch.where((trial <= n_places) & ((reached <= x) if closed else (reached < x)), trial, position)
-        step >>= 1
-    return position
+    # ONNX has no search; counting takes few operations, and they are what a graph's time goes to
+    return ((at <= x.unsqueeze(2)) if closed else (at < x.unsqueeze(2))).sum(2)
 
 
 def interpolate(x: Tensor, at: Tensor, value: Tensor, *, closed: bool) -> Tensor:

@@ -177,9 +177,23 @@ class GAN(Model):
     judges: ClassVar[bool] = False
     options: GANOptions
 
+    @property
+    def noise_width(self) -> int:
+        """How many standard normal numbers a sample is made from."""
+        return self.options.noise_dim
+
     @abstractmethod
+    def generate(self, noise: Tensor, label: Tensor) -> Tensor:
+        """Encoded samples of the asked classes: rows [N, width], categories as one-hot blocks, or images [N, C, S, S].
+
+        noise: [N, noise_width], standard normal. label: [N] int64. All that is random about a sample comes from its
+        noise; so a generator exports, and runs elsewhere to the same samples.
+        """
+
     def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
-        """Encoded rows [N, width] of the asked classes. label: [N] int64. Categories come as one-hot blocks."""
+        """`generate` from noise that `random` draws."""
+        noise = torch.randn((len(label), self.noise_width), device=label.device, generator=random)
+        return self.generate(noise, label)
 
     def evidence(self, x: Tensor) -> Tensor:
         """log P(class | x) [N, n_classes] of encoded rows x [N, width], were all classes equally likely.
@@ -245,6 +259,11 @@ class ImageDetector(Model):
         """What training is judged by, lower is better, on images that each fold's nets did not learn from."""
 
 
+def uniform_of(noise: Tensor) -> Tensor:
+    """Standard normal numbers as uniform ones on (0, 1): their distribution function."""
+    return torch.special.ndtr(noise).clamp(1e-7, 1 - 1e-7)
+
+
 class TableGAN(GAN):
     """A GAN whose net `generator` turns noise, a label and uniform numbers into an encoded row."""
 
@@ -257,8 +276,10 @@ class TableGAN(GAN):
         uniform = batch.uniform(n, self.spec.layout.n_levels)
         return cast(Tensor, self.generator(noise, batch.label, uniform, hard=False))
 
-    def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
-        n = len(label)
-        noise = torch.randn((n, self.options.noise_dim), device=label.device, generator=random)
-        uniform = torch.rand((n, len(self.spec.layout.blocks)), device=label.device, generator=random)
-        return cast(Tensor, self.generator(noise, label, uniform, hard=True))
+    @property
+    def noise_width(self) -> int:
+        return self.options.noise_dim + len(self.spec.layout.blocks)
+
+    def generate(self, noise: Tensor, label: Tensor) -> Tensor:
+        n = self.options.noise_dim
+        return cast(Tensor, self.generator(noise[:, :n], label, uniform_of(noise[:, n:]), hard=True))

@@ -131,12 +131,13 @@ class Denoiser(Detector):
 
     def errors(self, x: Tensor) -> Tensor:
         f, (n, width) = self.n_folds, x.shape
-        level = torch.tensor(LEVELS, device=x.device).repeat_interleave(n).reshape(1, -1, 1).expand(f, -1, 1)
-        restored = self.restore(x.repeat(len(LEVELS), 1).expand(f, -1, -1), level)
+        rows = (f, len(LEVELS) * n)
+        level = torch.tensor(LEVELS, device=x.device).reshape(-1, 1).expand(len(LEVELS), n).reshape(1, -1, 1)
+        restored = self.restore(x.repeat(len(LEVELS), 1).expand(*rows, width), level.expand(*rows, 1))
         return (restored.reshape(f, len(LEVELS), n, width) - x).square()
 
     def verdict(self, x: Tensor) -> Tensor | None:
-        return None if self.critic is None else self.critic(x.expand(self.n_folds, -1, -1)).squeeze(2)
+        return None if self.critic is None else self.critic(x.expand(self.n_folds, *x.shape)).squeeze(2)
 
     def held_out(self, batch: Batch) -> Tensor:
         restored = self.restore(*self.damage(batch))

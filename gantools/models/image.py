@@ -124,8 +124,7 @@ class ImageGAN(GAN):
         """The weight of the gradient penalties when a share `progress` of the training has passed."""
         return self.options.gamma
 
-    def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
-        noise = torch.randn((len(label), self.options.noise_dim), device=label.device, generator=random)
+    def generate(self, noise: Tensor, label: Tensor) -> Tensor:
         return cast(Tensor, self.generator(noise, label))
 
 

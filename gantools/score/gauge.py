@@ -135,7 +135,10 @@ class Gauge(nn.Module):
 
 def score_of(abnormality: Tensor) -> Tensor:
     """The anomaly score, above 0, of an abnormality; float64, so that no two that differ become one."""
-    return F.softplus(abnormality.double())
+    x = abnormality.double()
+    if torch.compiler.is_exporting():  # onnxruntime's softplus knows no float64
+        return x.clamp(min=0.0) + torch.log(1 + torch.exp(-x.abs()))
+    return F.softplus(x)
 
 
 def _joined(parts: Sequence[Measures]) -> Measures:

@@ -97,10 +97,10 @@ class Memory(nn.Module):
         wanted = k if own is None else k + 1
         length = x.square().sum(1, keepdim=True)
         offset = torch.cat([x, torch.ones_like(length)], 1) @ self.keys
-        grouped = offset.reshape(len(x), -1, self.n_groups)
+        grouped = offset.reshape(x.shape[0], -1, self.n_groups)
         nearest_groups = grouped.amin(1).topk(min(wanted, self.n_groups), 1, largest=False, sorted=False).indices
         first = torch.arange(grouped.shape[1], device=x.device) * self.n_groups
-        candidates = (nearest_groups.unsqueeze(2) + first).reshape(len(x), -1)
+        candidates = (nearest_groups.unsqueeze(2) + first).flatten(1)
         nearest, place = offset.gather(1, candidates).topk(wanted, 1, largest=False)
         squared, index = (nearest + length).clamp(min=0.0), candidates.gather(1, place)
         if own is None:

@@ -50,8 +50,8 @@ class Scripted(GAN):
     def phases(self) -> Sequence[Phase]:
         return (Phase("generator", ("generator",), lambda batch: self.step(self, batch), lr=0.1),)
 
-    def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
-        return self.generator(torch.randn(len(label), 1, generator=random))
+    def generate(self, noise: Tensor, label: Tensor) -> Tensor:
+        return self.generator(noise[:, :1])
 
 
 def rows(n: int = 200, seed: int = 0) -> TrainingRows:
