@@ -7,7 +7,6 @@ that only went along with it are not blamed. Contributions are never negative an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gantools.data.raw import MISSING, UNSEEN, Raw
 from gantools.data.schema import Column, Schema
@@ -53,38 +52,82 @@ def explain(gauge: Gauge, numbers: Tensor, codes: Tensor, remembered: Raw, own: 
 
     remembered: the rows of the gauge's memory, raw. own: [N] bool, which of the rows may be remembered ones.
     """
-    known = tuple(torch.from_numpy(array).to(numbers.device) for array in (remembered.numbers, remembered.codes))
-    neighbourhood = _Neighbourhood(gauge)
     standard, ranked = gauge.views(numbers, codes)
     score = score_of(gauge.abnormality(standard, ranked, own))
-    blame = _blame(gauge, standard)
-    found = [
-        neighbourhood.suspects(*part)
-        for part in zip(*(torch.split(each, SOME_ROWS) for each in (standard, ranked, blame)), strict=True)
-    ]
-    suspects, alike = (torch.cat(each) for each in zip(*found, strict=True))
-    tried = [score_of(gauge(*part)) for part in _with_replaced(numbers, codes, suspects, known, alike[:, :, 0])]
-    relief = (score.unsqueeze(1) - torch.cat(tried).reshape(suspects.shape)).clamp(min=0.0)
-    contribution = score.new_zeros(blame.shape).scatter_(1, suspects, relief)
-    nothing = contribution.sum(1, keepdim=True) <= 0
-    contribution = torch.where(nothing, blame.double(), contribution)
-    contribution = contribution / contribution.sum(1, keepdim=True) * score.unsqueeze(1)
-    return Explanation(contribution.cpu().numpy(), suspects.cpu().numpy(), alike.cpu().numpy())
+    found = Explainer(gauge, remembered)(numbers, codes, standard, ranked, score)
+    return Explanation(*(each.cpu().numpy() for each in found))
+
+
+class Explainer(nn.Module):
+    """Raw rows in both views, and their scores, to an `Explanation` as tensors: what `explain` does, as a module."""
+
+    numbers: Tensor  # [M, n_numeric] float64, of the remembered rows
+    codes: Tensor  # [M, n_blocks] int64
+
+    def __init__(self, gauge: Gauge, remembered: Raw) -> None:
+        super().__init__()
+        self.gauge = gauge
+        device = gauge.group_scale.device
+        for name, array in (("numbers", remembered.numbers), ("codes", remembered.codes)):
+            self.register_buffer(name, torch.from_numpy(np.array(array)).to(device))
+        self.column = torch.cat([column.cpu() for column in gauge.views.column_of()])
+        self.n_columns = int(self.column.max()) + 1
+
+    def forward(
+        self, numbers: Tensor, codes: Tensor, standard: Tensor, ranked: Tensor, score: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Contributions, suspects and alike rows of raw rows, as in `Explanation`. score: [N]."""
+        blame = _blame(self.gauge, standard, self.n_columns)
+        neighbourhood = _Neighbourhood(self.gauge, self.column, self.n_columns)
+        if torch.compiler.is_exporting():
+            suspects, alike = neighbourhood.suspects(standard, ranked, blame)
+        else:
+            found = [
+                neighbourhood.suspects(*part)
+                for part in zip(*(torch.split(each, SOME_ROWS) for each in (standard, ranked, blame)), strict=True)
+            ]
+            suspects, alike = (torch.cat(each) for each in zip(*found, strict=True))
+        tried = score_of(self._abnormality(*self._with_replaced(numbers, codes, suspects, alike[:, :, 0])))
+        relief = (score.unsqueeze(1) - tried.reshape(suspects.shape)).clamp(min=0.0)
+        contribution = torch.zeros_like(blame, dtype=score.dtype).scatter(1, suspects, relief)
+        nothing = contribution.sum(1, keepdim=True) <= 0
+        contribution = torch.where(nothing, blame.double(), contribution)
+        return contribution / contribution.sum(1, keepdim=True) * score.unsqueeze(1), suspects, alike
+
+    def _abnormality(self, numbers: Tensor, codes: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            return cast(Tensor, self.gauge(numbers, codes))
+        parts = zip(torch.split(numbers, CHUNK_ROWS), torch.split(codes, CHUNK_ROWS), strict=True)
+        return torch.cat([self.gauge(*part) for part in parts])
+
+    def _with_replaced(self, numbers: Tensor, codes: Tensor, suspects: Tensor, donor: Tensor) -> tuple[Tensor, Tensor]:
+        """Copies of raw rows, one for each suspect [N, k], its cell taken from the donor [N, k] among the remembered
+        rows: [N * k, ...]."""
+        n_numeric = numbers.shape[1]
+        number, level = (
+            suspects.unsqueeze(2) == torch.arange(first, first + n, device=suspects.device)
+            for first, n in ((0, n_numeric), (n_numeric, codes.shape[1]))
+        )
+        tried = (
+            torch.where(number, self.numbers[donor], numbers.unsqueeze(1)),
+            torch.where(level, self.codes[donor], codes.unsqueeze(1)),
+        )
+        return tried[0].flatten(0, 1), tried[1].flatten(0, 1)
 
 
 class _Neighbourhood:
     """The gauge's remembered rows, column by column."""
 
-    def __init__(self, gauge: Gauge) -> None:
+    def __init__(self, gauge: Gauge, column: Tensor, n_columns: int) -> None:
+        """column: [width of both views], of each place, on the CPU."""
         memories = [cast(Memory, memory) for memory in gauge.memories]
         self.centre = torch.cat([memory.centre for memory in memories])
         self.rows = torch.cat([memory.rows() for memory in memories], 1)  # [M, width of both views]
-        self.column = torch.cat(gauge.views.column_of()).to(self.rows.device)
-        self.n_columns = int(self.column.max()) + 1
+        self.column, self.n_columns = column.to(self.rows.device), n_columns
         # per column: its places, its remembered parts times -2 and their squared lengths
         self.parts = []
-        for c in range(self.n_columns):
-            places = torch.nonzero(self.column == c).squeeze(1)
+        for c in range(n_columns):
+            places = [place for place, at in enumerate(column.tolist()) if at == c]
             part = self.rows[:, places]
             self.parts.append((places, -2 * part.T.contiguous(), part.square().sum(1)))
 
@@ -98,7 +141,7 @@ class _Neighbourhood:
         x = torch.cat([standard, ranked], 1) - self.centre
         candidates = self._like_but_for_one(x)
         away = (x.unsqueeze(1) - self.rows[candidates]).square()  # [N, CANDIDATES, width]
-        by_column = away.new_zeros((*candidates.shape, self.n_columns)).index_add_(2, self.column, away)
+        by_column = away.new_zeros((*candidates.shape, self.n_columns)).index_add(2, self.column, away)
         total = by_column.sum(2)
         looked_at = self._most_suspect(by_column[:, :ALIKE].mean(1), blame, LOOKED_AT)
         by_column = by_column.gather(2, looked_at.unsqueeze(1).expand(-1, candidates.shape[1], -1)).transpose(1, 2)
@@ -114,49 +157,32 @@ class _Neighbourhood:
 
     def _like_but_for_one(self, x: Tensor) -> Tensor:
         """Remembered rows nearest to rows x [N, width of both views] in all columns but the furthest one [N, K]."""
-        total = x.new_zeros((len(x), len(self.rows)))
-        worst = torch.zeros_like(total)
+        total = worst = x.new_zeros((x.shape[0], self.rows.shape[0]))
         for places, rows, squared in self.parts:
             own = x[:, places]
             away = torch.addmm(squared, own, rows).add_(own.square().sum(1, keepdim=True))
-            total += away
-            torch.maximum(worst, away, out=worst)
+            total, worst = total + away, torch.maximum(worst, away)
         return (total - worst).topk(min(CANDIDATES, len(self.rows)), 1, largest=False).indices
 
     def _most_suspect(self, cost: Tensor, blame: Tensor, most: int) -> Tensor:
-        suspicion = torch.maximum(_ranks(cost), _ranks(blame))
+        n = cost.shape[1]
+        suspicion = torch.maximum(_ranks(cost), _ranks(blame)) * n - torch.arange(n, device=cost.device)  # no ties
         return suspicion.topk(min(most, cost.shape[1]), 1).indices
 
 
-def _with_replaced(
-    numbers: Tensor, codes: Tensor, suspects: Tensor, known: tuple[Tensor, ...], donor: Tensor
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Copies of raw rows, one for each suspect [N, k], its cell taken from the donor [N, k] among the known rows."""
-    n_numeric, k = numbers.shape[1], suspects.shape[1]
-    for start in range(0, len(numbers), max(1, CHUNK_ROWS // k)):
-        rows = slice(start, start + max(1, CHUNK_ROWS // k))
-        column, source = suspects[rows].reshape(-1), donor[rows].reshape(-1)
-        tried = numbers[rows].repeat_interleave(k, 0), codes[rows].repeat_interleave(k, 0)
-        for values, theirs, mine, at in (
-            (tried[0], known[0], column < n_numeric, column),
-            (tried[1], known[1], column >= n_numeric, column - n_numeric),
-        ):
-            row = torch.nonzero(mine).squeeze(1)
-            values[row, at[row]] = theirs[source[row], at[row]]
-        yield tried
-
-
-def _blame(gauge: Gauge, standard: Tensor) -> Tensor:
+def _blame(gauge: Gauge, standard: Tensor, n_columns: int) -> Tensor:
     """How much worse than usual the generator restores each column, at its worst level: [N, n_columns], above 0."""
     errors = gauge.detector.errors(standard) / gauge.usual_error.unsqueeze(2)
     column = gauge.views.column_of()[0].to(standard.device)
     worst = errors.mean(0).amax(0)
-    return standard.new_full((len(standard), int(column.max()) + 1), 1e-9).index_add_(1, column, worst)
+    return standard.new_full((standard.shape[0], n_columns), 1e-9).index_add(1, column, worst)
 
 
 def _ranks(x: Tensor) -> Tensor:
-    """Of each value in its row, 0 the smallest."""
-    return x.argsort(1).argsort(1)
+    """Of each value in its row [N, C], 0 the smallest; of equal ones the first comes first, wherever this runs."""
+    other, mine = x.unsqueeze(1), x.unsqueeze(2)
+    before = torch.ones(x.shape[1], x.shape[1], device=x.device).tril(-1) > 0
+    return ((other < mine) | ((other == mine) & before)).sum(2)
 
 
 # --- words ---
