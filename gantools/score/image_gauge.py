@@ -9,8 +9,9 @@ by what is usual at that place of normal images that were held out:
 
 and a fourth for the image as a whole: how far it is from remembered images. Of a learned map its mean is taken away, as
 far as such a mean is usual: what stands out from the rest of its image counts. An image is as odd as its oddest places.
-*Learned* is the mean of restored and critic. The abnormality is the mean of learned, remembered and whole, each
-standardised over held-out images; memories count twice, for what they know needs no training.
+*Learned* is the mean of restored and critic. Learned, remembered and whole are standardised over held-out images; the
+abnormality is between their weighted mean and the largest of them, for what one of them alone finds very odd counts.
+Memories weigh more, for what they know needs no training.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ GRID = 64  # places of a map along each side, at most
 PEAK = 0.001  # share of the places that make an image odd
 ALIGNED = 0.2  # share of what patches look like that their place must explain for images to count as alike
 PLACE = 5.0  # weight of a patch's place against its looks: a tenth of the side away is as far as another look
-WEIGHTS = (0.2, 0.4, 0.4)  # of learned, remembered and whole
+WEIGHTS = (0.2, 0.3, 0.5)  # of learned, remembered and whole
+SHARPNESS = 0.5  # of the smooth maximum of these: 0 is their mean
 TENTH = 1.755  # mean of the oddest tenth of a standard normal distribution
 NARROWEST = 0.02  # standard deviation of a logarithm that a handful of images is believed at least to have
 
@@ -214,7 +216,7 @@ class ImageGauge(nn.Module):
     def _total(self, evidence: Tensor) -> Tensor:
         evidence = (evidence - self.evidence_scale[0]) / self.evidence_scale[1]
         groups = torch.stack([evidence[:, :-2].mean(1), evidence[:, -2], evidence[:, -1]], 1)
-        return groups @ self.weights
+        return torch.logsumexp(SHARPNESS * groups + self.weights.log(), 1) / SHARPNESS
 
     def _map(self, maps: Tensor) -> Tensor:
         """maps: [N, n_maps + 1, grid, grid], standardised. Returns [N, grid, grid]."""
