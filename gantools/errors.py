@@ -40,3 +40,7 @@ class CheckpointError(GantoolsError):
 
 class TrainingError(GantoolsError):
     """Training could not produce a usable model."""
+
+
+class ExportError(GantoolsError):
+    """A model cannot be exported, or an exported file cannot be run."""

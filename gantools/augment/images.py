@@ -42,13 +42,15 @@ class ImageSynthesizer:
 
     model: a registered name. options: of that model, see `gantools models`. train: how long and on what it trains.
 
-    Fitted attributes: `schema_` (ImageSchema), `encoder_` (ImageEncoder), `gan_` (GAN), `report_` (TrainingReport).
+    Fitted attributes: `schema_` (ImageSchema), `encoder_` (ImageEncoder), `gan_` (GAN), `report_` (TrainingReport),
+    `fingerprint_` (digest of the training images).
     """
 
     schema_: ImageSchema
     encoder_: ImageEncoder
     gan_: GAN
     report_: TrainingReport
+    fingerprint_: str
 
     def __init__(
         self, model: str = "lean", options: Mapping[str, Any] | None = None, train: TrainConfig | None = None
@@ -90,7 +92,7 @@ class ImageSynthesizer:
         folder = None if folder is None else Path(folder)
         if self.train.tensorboard and folder is None:
             raise ConfigError("needs a folder to write to", where="tensorboard", remedy="give `fit` a folder")
-        self.schema_, self.encoder_ = data.schema, data.encoder
+        self.schema_, self.encoder_, self.fingerprint_ = data.schema, data.encoder, data.fingerprint
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.train.seed)
             self.gan_ = cls(DataSpec(data.encoder.layout, tuple(counts)), options)
@@ -169,7 +171,7 @@ class ImageSynthesizer:
 
     def save(self, folder: Path | str) -> None:
         """Write the trained model as a checkpoint folder. Raises CheckpointError when it cannot be written."""
-        config = {**self._config(""), "report": self.report_.to_json()}
+        config = {**self._config(self.fingerprint_), "report": self.report_.to_json()}
         weights = _prefixed(self.gan_.state_dict())
         save_checkpoint(folder, Checkpoint(config, self.schema_.to_json(), weights, self._metrics))
 
@@ -190,7 +192,7 @@ class ImageSynthesizer:
         gan_class = _generator_class(maker.model)
         maker.gan_ = gan_class(spec, build(gan_class.Options, maker.options)).eval()
         load_weights(maker.gan_, checkpoint.weights, "gan.", str(folder))
-        maker._metrics = checkpoint.metrics
+        maker._metrics, maker.fingerprint_ = checkpoint.metrics, str(config.get("data", ""))
         maker.report_ = TrainingReport.of(config.get("report"), checkpoint.counters)
         return maker.to(device)
 

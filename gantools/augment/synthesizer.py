@@ -30,13 +30,13 @@ from gantools.train.monitor import Progress, TrainingReport
 from gantools.train.resume import digest, resumable, versions
 
 
-
 class Synthesizer:
     """A conditional generator of table rows.
 
     model: a registered name. options: of that model, see `gantools models`. train: how long and on what it trains.
 
-    Fitted attributes: `schema_`, `encoder_` (TableEncoder), `gan_` (GAN), `report_` (TrainingReport).
+    Fitted attributes: `schema_`, `encoder_` (TableEncoder), `gan_` (GAN), `report_` (TrainingReport),
+    `fingerprint_` (digest of the training rows).
 
         >>> from sklearn.datasets import load_wine
         >>> frame = load_wine(as_frame=True).frame
@@ -49,6 +49,7 @@ class Synthesizer:
     encoder_: TableEncoder
     gan_: GAN
     report_: TrainingReport
+    fingerprint_: str
 
     def __init__(
         self, model: str = "tabular", options: Mapping[str, Any] | None = None, train: TrainConfig | None = None
@@ -109,7 +110,7 @@ class Synthesizer:
         table = self.encoder_.encode(raw)
         self._small = SmallClasses.of(self.encoder_, table, label, len(counts))
         rows = TrainingRows.split(self.encoder_, table, label, len(counts), options.class_balance, self.train.seed)
-        fingerprint = digest(raw.numbers, raw.codes, codes)
+        self.fingerprint_ = fingerprint = digest(raw.numbers, raw.codes, codes)
         start = resumable(folder, self._config(fingerprint), "gan.") if resume and folder is not None else None
         outcome = train(
             self.gan_,
@@ -182,7 +183,18 @@ class Synthesizer:
         # On a CPU, chunks in parallel with one thread each beat threads within a chunk, which wait for one another.
         with one_thread(), ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             numbers, codes = zip(*pool.map(rows, chunk_seeds(len(label), seed)), strict=True)
-        raw = Raw(np.concatenate(numbers), np.concatenate(codes))
+        return self._frame(Raw(np.concatenate(numbers), np.concatenate(codes)), label, rng)
+
+    @torch.no_grad()
+    def rows_from(self, noise: torch.Tensor, label: np.ndarray) -> pd.DataFrame:
+        """The rows that noise [N, noise_width of `row_generator()`] and label codes [N] stand for, not refined."""
+        maker = self.row_generator()
+        device = maker.pool_size.device
+        numbers, codes = maker(noise.to(device), torch.from_numpy(label).to(device))
+        raw = Raw(numbers.cpu().numpy(), codes.cpu().numpy())
+        return self._frame(raw, label, np.random.default_rng(0))
+
+    def _frame(self, raw: Raw, label: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
         frame = from_raw(raw, self.schema_, rng)
         frame[str(self.schema_.target)] = codes_to_labels(label, self.schema_)
         return frame[list(self.schema_.names)]
@@ -206,7 +218,7 @@ class Synthesizer:
 
     def save(self, folder: Path | str) -> None:
         """Write the trained model as a checkpoint folder. Raises CheckpointError when it cannot be written."""
-        config = {**self._config(""), "report": self.report_.to_json()}
+        config = {**self._config(self.fingerprint_), "report": self.report_.to_json()}
         save_checkpoint(
             folder, Checkpoint(config, self.schema_.to_json(), self._weights(self.gan_.state_dict()), self._metrics)
         )
@@ -230,7 +242,7 @@ class Synthesizer:
         maker.gan_ = gan_class(spec, build(gan_class.Options, maker.options)).eval()
         for module, prefix in ((maker.encoder_, "encoder."), (maker.gan_, "gan."), (maker._small, "small.")):
             load_weights(module, checkpoint.weights, prefix, str(folder))
-        maker._metrics = checkpoint.metrics
+        maker._metrics, maker.fingerprint_ = checkpoint.metrics, str(config.get("data", ""))
         # One killed in training has the best weights so far, which can be sampled from.
         maker.report_ = TrainingReport.of(config.get("report"), checkpoint.counters)
         return maker.to(device)

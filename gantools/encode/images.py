@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Fit = Literal["resize", "crop", "pad"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 SMALLEST, LARGEST = 16, 256
+TIES_UP = 1e-3  # added before rounding to bytes: a half goes up whatever the last bit of the arithmetic is
 BASES = (4, 5, 6, 7)  # side of the smallest feature map: every size is one of these times a power of two
 
 
@@ -74,21 +75,16 @@ class ImageEncoder(nn.Module):
         """images: [N, H, W, C] uint8. Returns [N, C, size, size] uint8."""
         x, size = images.movedim(3, 1), self.layout.size
         height, width = x.shape[2:]
-        if (height, width) == (size, size):
+        if not torch.compiler.is_exporting() and (height, width) == (size, size):
             return x.contiguous()
-        wanted = (size, size)
+        down = across = size
         if self.fit != "resize":
-            side = min(height, width) if self.fit == "crop" else max(height, width)
-            wanted = (max(1, round(height * size / side)), max(1, round(width * size / side)))
-        x = F.interpolate(x.float(), wanted, mode="bilinear", antialias=True, align_corners=False)
-        if self.fit == "crop":
-            top, left = (wanted[0] - size) // 2, (wanted[1] - size) // 2
-            x = x[:, :, top : top + size, left : left + size]
-        elif self.fit == "pad":
-            top, left = (size - wanted[0]) // 2, (size - wanted[1]) // 2
-            edges = (left, size - wanted[1] - left, top, size - wanted[0] - top)
-            x = F.pad(x, edges, mode="replicate")
-        return x.round().clamp(0, 255).to(torch.uint8)
+            side = torch.sym_min(height, width) if self.fit == "crop" else torch.sym_max(height, width)
+            down, across = (torch.sym_max(1, (2 * n * size + side) // (2 * side)) for n in (height, width))
+        x = F.interpolate(x.float(), (down, across), mode="bilinear", antialias=True, align_corners=False)
+        if self.fit != "resize":
+            x = _middle(_middle(x, 2, down, size), 3, across, size)
+        return (x + TIES_UP).round().clamp(0, 255).to(torch.uint8)
 
     def scaled(self, resized: Tensor) -> Tensor:
         """[N, C, size, size] uint8 to float32 in [-1, 1]."""
@@ -102,12 +98,34 @@ class ImageEncoder(nn.Module):
         """x: [N, C, size, size], about [-1, 1]. Returns [N, size, size, C] uint8."""
         return ((x.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8).movedim(1, 3).contiguous()
 
+    def in_size(self, maps: Tensor, height: int, width: int) -> Tensor:
+        """Maps [N, side, side] of what nets saw as [N, height, width] of the image: 0 where they saw nothing."""
+        down, across = height, width
+        if self.fit != "resize":
+            down = across = torch.sym_min(height, width) if self.fit == "crop" else torch.sym_max(height, width)
+        x = F.interpolate(maps.unsqueeze(1), (down, across), mode="bilinear", align_corners=False)
+        if self.fit != "resize":
+            x = _middle(_middle(x, 2, down, height, fill=0.0), 3, across, width, fill=0.0)
+        return x.squeeze(1)
+
     def to_json(self) -> dict[str, Any]:
         return {"channels": self.layout.channels, "size": self.layout.size, "fit": self.fit}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> ImageEncoder:
         return cls(ImageLayout(document["channels"], document["size"]), document["fit"])
+
+
+def _middle(x: Tensor, dim: int, n: int, wanted: int, fill: float | None = None) -> Tensor:
+    """The middle `wanted` of the n places of x along a dimension. Where there are fewer, `fill` stands around them, or
+    the ones at the edges are repeated. As an index, so that it exports for sizes of any kind."""
+    first = torch.sym_max(0, n - wanted) // 2 - torch.sym_max(0, wanted - n) // 2
+    place = torch.arange(wanted, device=x.device) + first
+    x = x.index_select(dim, place.clamp(0, n - 1))
+    if fill is None:
+        return x
+    outside = ((place < 0) | (place >= n)).reshape([-1 if k == dim else 1 for k in range(x.dim())])
+    return x.masked_fill(outside, fill)
 
 
 @dataclass(frozen=True)

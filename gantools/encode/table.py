@@ -162,6 +162,10 @@ class TableEncoder(nn.Module):
         place = torch.where((codes == MISSING) & has_missing, self.starts + n_known, place)
         return torch.where(valid | ((codes == MISSING) & has_missing), place, -1)
 
+    def values(self, column: int) -> np.ndarray:
+        """The values of a number column between which its distribution is known, ascending."""
+        return np.unique(self.knots[column].cpu().numpy())
+
     def n_known(self) -> Tensor:
         """Places of each block that are not for missing cells: [n_blocks] int64."""
         widths = [b - int(m) for b, (_, m) in zip(self.layout.blocks, self.extra, strict=True)]

@@ -66,7 +66,7 @@ class MinibatchDiscrimination(nn.Module):
         self.project = nn.Linear(width, n_kernels * kernel_dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        kernels = self.project(x).reshape(len(x), self.n_kernels, -1)
+        kernels = self.project(x).unflatten(1, (self.n_kernels, -1))
         distance = (kernels.unsqueeze(0) - kernels.unsqueeze(1)).abs().sum(3)  # [N, N, n_kernels]
         closeness = torch.exp(-distance).sum(1) - 1.0
         return torch.cat([x, closeness], 1)

@@ -44,7 +44,7 @@ class ConvGenerator(nn.Module):
     def forward(self, noise: Tensor, label: Tensor) -> Tensor:
         """noise: [N, noise_dim]. label: [N]. Returns images [N, C, size, size] in [-1, 1]."""
         h = self.first(torch.cat([noise, self.embed(label)], 1))
-        return self.body(h.reshape(len(h), -1, self.base, self.base))
+        return self.body(h.unflatten(1, (-1, self.base, self.base)))
 
 
 class ConvDiscriminator(nn.Module):

@@ -27,7 +27,9 @@ NEIGHBOURS = 3  # that a whole image is compared with
 WIDE, AROUND = 32, 9  # patches along the side of a large image, and of the surroundings that one is compared with there
 FAR = 1e30  # squared distance of what may not be compared
 FARTHEST = 1e6  # squared distance at most, where nothing may be compared
+SAME = 1e-4  # squared distance below which rounding decides what a distance is
 TINY = 1e-4
+FLAT = 1e-8  # squared slope below the least that bytes can have
 ROWS_AT_ONCE = 1024  # remembered vectors that are compared with all at a time
 
 
@@ -48,7 +50,7 @@ class OrientedEdges(nn.Module):
     def forward(self, grey: Tensor) -> Tensor:
         """grey: [N, 1, H, W]. Returns [N, n_orientations, H, W], >= 0."""
         slope = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), self.sobel)
-        strength = (slope.square().sum(1, keepdim=True) + 1e-12).sqrt()
+        strength = slope.square().sum(1, keepdim=True).clamp(min=FLAT).sqrt()
         along = torch.einsum("nchw,co->nohw", slope / strength, self.towards)
         return strength * along.abs().pow(self.sharpness)
 
@@ -169,7 +171,9 @@ class Memory(nn.Module):
             nearest, index = squared.min(1, keepdim=True)
         else:
             nearest, index = squared.topk(min(k, squared.shape[1]), 1, largest=False)
-        distance = (nearest + x.square().sum(1, keepdim=True)).clamp(min=0.0, max=FARTHEST).sqrt().mean(1)
+        # once more without cancellation, so that what is remembered itself is at 0 wherever this runs
+        exact = (x.unsqueeze(1) + self.keys[:-1].T[index] / 2).square().sum(2)
+        distance = torch.where(nearest < FAR / 2, exact, FARTHEST).clamp(max=FARTHEST).sqrt().mean(1)
         return (distance + TINY).log() - self.usual[index].mean(1) / 2
 
 
@@ -215,7 +219,7 @@ class PlaceMemory(nn.Module):
                 least = F.pad(squared.amin(2).T.reshape(n, side, side), (1, 1, 1, 1), value=FAR)
                 back, left = 2 - down, 2 - across
                 nearest = torch.minimum(nearest, least[:, back : back + side, left : left + side])
-        distance = (nearest + x.square().sum(1)).clamp(min=0.0, max=FARTHEST).sqrt()
+        distance = (nearest + x.square().sum(1)).clamp(min=SAME, max=FARTHEST).sqrt()
         return (distance + TINY).log()
 
 

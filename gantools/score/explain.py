@@ -1,4 +1,4 @@
-"""Why a row is odd: what each column contributes to its score, and in words.
+"""Why a row is odd: what each column contributes to its score.
 
 A column's contribution is what the score loses when the column's cell is replaced by that of the remembered row which
 is most like the rest of the row. So a cell that is common in itself but not with its neighbours is found out, and cells
@@ -7,44 +7,22 @@ that only went along with it are not blamed. Contributions are never negative an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from gantools.data.raw import MISSING, UNSEEN, Raw
-from gantools.data.schema import Column, Schema
+from gantools.data.raw import Raw
 from gantools.score.gauge import CHUNK_ROWS, Gauge, score_of
 from gantools.score.memory import COINCIDES, FAR, Memory
-from gantools.score.spelt import apart, cell, spelt
+from gantools.score.reasons import Explanation
 
 SUSPECTS = 6  # columns per row whose cells are tried; the others contribute nothing
 LOOKED_AT = 48  # columns per row that suspects are chosen from
 CANDIDATES = 128  # remembered rows that are like the row in all columns but one
 ALIKE = 20  # remembered rows that say what is usual in rows like it
 SOME_ROWS = 32  # rows explained at a time: their distances to the memory stay in the cache
-USUAL = (0.01, 0.99)  # quantiles that bound what is usual in all rows
-MOSTLY = (0.2, 0.8)  # quantiles that bound what most rows like it have
-NAMED = 2  # columns a reason names at most
-WORTH_NAMING = 0.5  # contribution of a further column, against the first one's
-MOST_LEVELS = 3  # that a reason says rows like it have
-UNUSUAL = "unusual together with the rest"
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """contribution: [N, n_columns] float64, numbers first, then categories, adding up to the score. suspects: [N, k]
-    int64 columns whose cells were tried. alike: [N, k, ALIKE] int64, for each suspect the remembered rows most like the
-    rest of the row, nearest first.
-    """
-
-    contribution: npt.NDArray[np.float64]
-    suspects: npt.NDArray[np.int64]
-    alike: npt.NDArray[np.int64]
 
 
 def explain(gauge: Gauge, numbers: Tensor, codes: Tensor, remembered: Raw, own: Tensor | None = None) -> Explanation:
@@ -183,100 +161,3 @@ def _ranks(x: Tensor) -> Tensor:
     other, mine = x.unsqueeze(1), x.unsqueeze(2)
     before = torch.ones(x.shape[1], x.shape[1], device=x.device).tril(-1) > 0
     return ((other < mine) | ((other == mine) & before)).sum(2)
-
-
-# --- words ---
-
-
-def words(explanation: Explanation, raw: Raw, cells: pd.DataFrame, schema: Schema, remembered: Raw) -> list[str]:
-    """A sentence per row: "capital_gain 99999 where 0 to 7688 is usual".
-
-    raw, cells: the rows explained, as numbers and as they were given (for levels never seen).
-    """
-    return _Phrases(raw, cells, schema, remembered).of(explanation)
-
-
-class _Phrases:
-    """What is odd about cells, against the remembered rows."""
-
-    def __init__(self, raw: Raw, cells: pd.DataFrame, schema: Schema, remembered: Raw) -> None:
-        self.raw, self.cells, self.remembered = raw, cells, remembered
-        self.columns = [schema[name] for name in (*schema.numeric, *schema.categorical)]
-        self.n_numeric = len(schema.numeric)
-        self.usual: dict[int, tuple[float, float]] = {}  # of the numeric columns that were named
-
-    def of(self, explanation: Explanation) -> list[str]:
-        said = []
-        order = np.argsort(-explanation.contribution, axis=1, kind="stable")[:, :NAMED]
-        for row, first in enumerate(order):
-            share = explanation.contribution[row, first]
-            parts = []
-            for c in first[(share > 0) & (share >= WORTH_NAMING * share[0])]:
-                place = np.flatnonzero(explanation.suspects[row] == c)
-                alike = explanation.alike[row, place[0]] if len(place) else explanation.alike[row, 0]
-                phrase = self._number if c < self.n_numeric else self._category
-                parts.append(f"{self.columns[c].name} {phrase(int(c), row, alike)}")
-            said.append("; ".join(parts))
-        return said
-
-    def _number(self, c: int, row: int, alike: npt.NDArray[np.int64]) -> str:
-        column, value, known = self.columns[c], float(self.raw.numbers[row, c]), self.remembered.numbers[:, c]
-        near = known[alike]
-        near = np.sort(near[~np.isnan(near)])
-        if np.isnan(value):
-            if not np.isnan(known).any():
-                return "missing where it never is"
-            return f"missing where rows like it have {_range(near[0], near[-1], column)}" if len(near) else UNUSUAL
-        if c not in self.usual:
-            present = np.sort(known[~np.isnan(known)])
-            self.usual[c] = _quantiles(present, *USUAL) if len(present) else (np.nan, np.nan)
-        low, high = self.usual[c]
-        if np.isnan(low):
-            return f"{spelt(value, column)} where it is always missing"
-        if not low <= value <= high:
-            shown = apart(value, low if value < low else high, column)
-            return f"{shown} where {_range(low, high, column)} is usual"
-        shown = spelt(value, column)
-        if not len(near):
-            return f"{shown} where rows like it have none"
-        if not near[0] <= value <= near[-1]:
-            shown = apart(value, near[0] if value < near[0] else near[-1], column)
-            return f"{shown} where rows like it have {_range(near[0], near[-1], column)}"
-        low, high = _quantiles(near, *MOSTLY)
-        if not low <= value <= high:
-            shown = apart(value, low if value < low else high, column)
-            return f"{shown} where rows like it mostly have {_range(low, high, column)}"
-        return f"{shown} {UNUSUAL}"
-
-    def _category(self, c: int, row: int, alike: npt.NDArray[np.int64]) -> str:
-        column, c = self.columns[c], c - self.n_numeric
-        known, value = self.remembered.codes[:, c], self.raw.codes[row, c]
-        given = cell(self.cells[column.name].iloc[row]) if value != MISSING else "missing"
-        if value == UNSEEN:
-            return f"{given}, which was never seen"
-        if value == MISSING and not (known == MISSING).any():
-            return "missing where it never is"
-        if value == len(column.levels):
-            given = f"{given} (rare)"
-        found, count = np.unique(known[alike], return_counts=True)
-        others = [code for code in found[np.argsort(-count, kind="stable")] if code != value][:MOST_LEVELS]
-        if not others:
-            return f"{given} {UNUSUAL}"
-        return f"{given} where rows like it have " + " or ".join(_level(column, int(code)) for code in others)
-
-
-def _level(column: Column, code: int) -> str:
-    if code == MISSING:
-        return "none"
-    return cell(column.levels[code]) if code < len(column.levels) else "another rare one"
-
-
-def _quantiles(ordered: npt.NDArray[np.float64], low: float, high: float) -> tuple[float, float]:
-    """Values of the column that bound these shares, outwards."""
-    last = len(ordered) - 1
-    return float(ordered[int(np.floor(low * last))]), float(ordered[int(np.ceil(high * last))])
-
-
-def _range(low: float, high: float, column: Column) -> str:
-    first, last = spelt(low, column), spelt(high, column)
-    return first if first == last else f"{first} to {last}"

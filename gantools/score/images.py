@@ -19,7 +19,6 @@ from typing import Any, ClassVar, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -54,6 +53,7 @@ REMEMBERED = 2**26  # numbers that these may be, and those of whole images
 PIXELS_AT_ONCE = 2**17  # of images that are measured at a time
 MAP_BYTES = 2**28  # of maps of held-out images; more images than these hold are not calibrated on
 EXAMPLES = 256  # images that are asked whether they all show the same thing at the same place
+N_EXAMPLES = 8  # training images that a saved scorer keeps
 READ_AHEAD = 2  # portions of images that are decoded while nets compute
 IMAGE_BYTES = 2**30  # of images that are learned from, in the size that nets see
 
@@ -101,7 +101,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     `offset_`, `pixel_threshold_` (of the maps, before heat maps are scaled by it: of normal images that were held out,
     a share `false_alarms` has any pixel above it), `report_` (TrainingReport), `n_learned_` (images that were learned
     from: where there are very many, some of them), `train_score_` ([N] scores of the training images by nets and
-    memories without them).
+    memories without them), `examples_` (some of the training images, [n, C, size, size], to try an export with).
     """
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
@@ -129,6 +129,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     report_: TrainingReport
     n_learned_: int
     train_score_: npt.NDArray[np.float64]
+    examples_: Tensor
 
     def __init__(
         self,
@@ -208,6 +209,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             on_checkpoint=partial(_keep, Path(folder), described, self.schema_) if folder is not None else None,
         )  # fmt: skip
         self.report_, self._metrics, self._described = outcome.report, outcome.metrics, described
+        self.examples_ = images[kept[_some(len(kept), N_EXAMPLES, config.seed)]]
         gauge = self._new_gauge(cast(ImageDetector, outcome.model), net, device)
         held_out = self._settle(gauge, rows, config.seed)
         self.train_score_ = np.full(len(source), np.nan)
@@ -360,8 +362,8 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _heat(self, places: Tensor, shape: tuple[int, int]) -> npt.NDArray[np.float32]:
         """A map [grid, grid] on the scale of heat maps, in the size that its image had."""
-        heat = (score_of(places) / self.pixel_threshold_).float().reshape(1, 1, *places.shape)
-        return _in_size(heat, shape, self.encoder_.fit).cpu().numpy()
+        heat = (score_of(places) / self.pixel_threshold_).float().unsqueeze(0)
+        return cast("npt.NDArray[np.float32]", self.encoder_.in_size(heat, *shape)[0].cpu().numpy())
 
     @property
     def _device(self) -> torch.device:
@@ -419,6 +421,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         weights["gauge.places.keys"] = weights["gauge.places.keys"].half()  # large, and no more exact than that
         weights |= {f"calibration.{k}": torch.from_numpy(v) for k, v in self.calibration_.to_tensors().items()}
         weights["train_score"] = torch.from_numpy(self.train_score_)
+        weights["examples"] = self.examples_
         save_checkpoint(folder, Checkpoint(config, self.schema_.to_json(), weights, self._metrics))
 
     @classmethod
@@ -438,7 +441,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             detector = detector_class(DataSpec(layout, (1,)), build(detector_class.Options, scorer.options))
             scorer.gauge_ = ImageGauge(layout, detector, scorer.features, config["n_remembered"]).eval()
             load_weights(scorer.gauge_, weights, "gauge.", str(folder))
-            scorer.train_score_ = weights["train_score"].numpy()
+            scorer.train_score_, scorer.examples_ = weights["train_score"].numpy(), weights["examples"]
             scorer.calibration_ = Calibration.from_tensors(
                 {name: weights[f"calibration.{name}"].numpy() for name in ("scores", "tail")}
             )
@@ -535,18 +538,6 @@ def _decoded(source: Images, part: Iterable[int], encoder: ImageEncoder) -> tupl
     alike = [list(group) for _, group in groupby(images, key=lambda image: image.shape)]
     resized = [encoder.resized(torch.from_numpy(np.stack(group))) for group in alike]
     return [(image.shape[0], image.shape[1]) for image in images], torch.cat(resized)
-
-
-def _in_size(heat: Tensor, shape: tuple[int, int], fit: Fit) -> Tensor:
-    """A map [1, 1, side, side] of what the nets saw as [H, W] of the image: 0 where they saw nothing."""
-    height, width = shape
-    side = min(shape) if fit == "crop" else max(shape)
-    wanted = shape if fit == "resize" else (side, side)
-    whole = F.interpolate(heat, wanted, mode="bilinear", align_corners=False)[0, 0]
-    top, left = (wanted[0] - height) // 2, (wanted[1] - width) // 2  # below 0 where the image was cropped
-    whole = whole[max(0, top) : max(0, top) + height, max(0, left) : max(0, left) + width]
-    high, wide = height - whole.shape[0], width - whole.shape[1]
-    return F.pad(whole, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
 
 
 def _explained_by_place(patches: Tensor) -> float:

@@ -31,9 +31,10 @@ from gantools.encode.views import RowViews
 from gantools.errors import CheckpointError, DataError
 from gantools.models.base import DataSpec, Detector
 from gantools.score.drift import Reference
-from gantools.score.explain import Explanation, explain, words
+from gantools.score.explain import explain
 from gantools.score.gauge import CHUNK_ROWS, N_DISTANCES, Gauge, score_of
 from gantools.score.memory import Memory
+from gantools.score.reasons import Explanation, words
 from gantools.score.threshold import Calibration, best_f1
 from gantools.train.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
 from gantools.train.data import FoldRows

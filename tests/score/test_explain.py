@@ -11,7 +11,8 @@ from gantools import AnomalyScorer
 from gantools.data.raw import Raw, to_raw
 from gantools.data.schema import Column, Kind, infer_schema
 from gantools.score import explain as module
-from gantools.score.explain import Explanation, explain, words
+from gantools.score.explain import explain
+from gantools.score.reasons import Explanation, words
 from gantools.score.spelt import apart, cell, plain, spelt
 
 QUICK = {"steps": 30, "options": {"width": 16}, "random_state": 0, "device": "cpu"}

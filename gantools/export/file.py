@@ -1,0 +1,63 @@
+"""`export_model`: trace, prove, describe, write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from gantools.errors import ConfigError, ExportError
+from gantools.export.graph import WHOLE_FILE, Graph, Model, build, described, write
+from gantools.export.proof import Parity, prove
+from gantools.export.runtime import open_session
+
+Precision = Literal["fp32", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """What was written. parity: how the file compares with the library. seconds: that all of it took."""
+
+    path: Path
+    graph: Graph
+    precision: Precision
+    parity: Parity
+    n_bytes: int
+    seconds: float
+
+
+def export_model(
+    model: Model,
+    path: Path | str,
+    *,
+    precision: Precision = "fp32",
+    noise_inside: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> ExportedFile:
+    """Write a trained model as one self-contained ONNX file.
+
+    precision: of weights and arithmetic; "fp16" and "int8" (dynamic quantisation) make smaller files, and are refused
+    where a verdict changes. noise_inside: a generator draws its noise itself, so that no two runs are alike. progress:
+    called with what is being done.
+
+    Raises ExportError, and leaves no file, when the model cannot be exported or the file differs from the library.
+    """
+    started = time.perf_counter()
+    if precision not in PRECISIONS:
+        raise ConfigError(f"there is no precision {precision!r}", where="precision", remedy=", ".join(PRECISIONS))
+    tell: Callable[[str], Any] = progress or (lambda _: None)
+    tell("Tracing")
+    graph = build(model, noise_inside=noise_inside)
+    described(graph, {}, precision)
+    tell("Comparing with the library")
+    parity = prove(graph, open_session(graph.serialized(), "cpu"), model)
+    described(graph, parity, precision)
+    data = graph.serialized()
+    if len(data) > WHOLE_FILE:
+        raise ExportError(f"{len(data):,} bytes are more than one ONNX file holds", remedy="train a smaller model")
+    tell("Writing")
+    write(data, Path(path))
+    return ExportedFile(Path(path), graph, precision, parity, len(data), time.perf_counter() - started)

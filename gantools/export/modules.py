@@ -1,0 +1,207 @@
+"""What is exported, as torch modules: raw tensors in, raw tensors out. Text comes as codes; the graph adds its levels.
+
+Inputs and outputs are tensors of one dimension, one per column, in the order and types of `columns.Port`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from gantools.augment.rows import RowGenerator
+from gantools.data.raw import MISSING
+from gantools.data.schema import Schema
+from gantools.encode.images import ImageEncoder
+from gantools.encode.table import TableEncoder
+from gantools.export.columns import MISSING_INT, Port
+from gantools.models.base import GAN
+from gantools.score.gauge import Gauge, score_of
+from gantools.score.image_gauge import ImageGauge
+from gantools.score.threshold import Calibration
+
+TYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64}
+
+
+class RawRows(nn.Module):
+    """Cells, a tensor [N] per column, to raw rows: numbers [N, n_numeric] float64 and codes [N, n_blocks] int64.
+
+    A float32 that is the nearest one to a value that the encoder tells apart becomes this value, so that 0.1 in float32
+    is the 0.1 that the model has learned.
+    """
+
+    def __init__(self, ports: Sequence[Port], encoder: TableEncoder) -> None:
+        super().__init__()
+        self.numbers = [port for port in ports if port.is_number]
+        self.levels = [port for port in ports if not port.is_number]
+        types = [port.type for port in self.numbers]
+        self.by_type = {type_: [j for j, t in enumerate(types) if t == type_] for type_ in dict.fromkeys(types)}
+        order = [j for group in self.by_type.values() for j in group]
+        self.register_buffer("order", torch.tensor(order, dtype=torch.int64).argsort())
+        self.register_buffer("knots", encoder.knots[self.by_type.get("float32", [])].clone())
+
+    def forward(self, cells: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        n = len(self.numbers)
+        groups = [self._numbers(type_, [cells[j] for j in places]) for type_, places in self.by_type.items()]
+        n_rows = cells[0].shape[0]
+        numbers = cells[0].new_zeros((n_rows, 0), dtype=torch.float64) if not n else torch.cat(groups, 1)
+        if len(groups) > 1:
+            numbers = numbers[:, cast(Tensor, self.order)]
+        codes = [self._codes(cell, port) for cell, port in zip(cells[n:], self.levels, strict=True)]
+        return numbers, torch.stack(codes, 1) if codes else cells[0].new_zeros((n_rows, 0), dtype=torch.int64)
+
+    def _numbers(self, type_: str, cells: Sequence[Tensor]) -> Tensor:
+        x = torch.stack(list(cells), 1)
+        if type_ == "int64":
+            return torch.where(x == MISSING_INT, torch.nan, x.double())
+        if type_ == "float64":
+            return x
+        knots = cast(Tensor, self.knots)
+        short = knots.float()
+        k = (short < x.unsqueeze(2)).sum(2).clamp(max=knots.shape[1] - 1)
+        place = torch.arange(len(knots), device=x.device) * knots.shape[1] + k
+        return torch.where(short.flatten()[place] == x, knots.flatten()[place], x.double())
+
+    @staticmethod
+    def _codes(cell: Tensor, port: Port) -> Tensor:
+        """The codes of levels; text comes as codes already."""
+        if port.type == "string":
+            return cell
+        code = _places(cell, port, port.unseen)
+        missing = cell == MISSING_INT if port.type == "int64" else torch.isnan(cell)
+        return torch.where(missing, MISSING, code)
+
+
+def _places(cell: Tensor, port: Port, unseen: int) -> Tensor:
+    """The place of each cell among the port's levels, which are numbers: [N] int64."""
+    levels = torch.tensor(port.levels, dtype=TYPES[port.type], device=cell.device)
+    same = cell.unsqueeze(1) == levels
+    return torch.where(same.any(1), same.int().argmax(1), unseen)
+
+
+class Verdict(nn.Module):
+    """Abnormality to a score, a p-value and a verdict, as `Calibration` gives them."""
+
+    scores: Tensor  # [R, S] held-out scores, ascending over rows and columns; the last ones infinite
+
+    def __init__(self, calibration: Calibration) -> None:
+        super().__init__()
+        self.calibration = calibration
+        n = len(calibration.scores)
+        side = max(1, round(n**0.5))
+        rows = -(-n // side)
+        padded = torch.full((rows * side,), torch.inf, dtype=torch.float64)
+        padded[:n] = torch.from_numpy(calibration.scores)
+        self.register_buffer("scores", padded.reshape(rows, side))
+
+    def forward(self, abnormality: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """abnormality: [N]. threshold: [1] float64. Returns the score, its p-value, both float64, and the verdict."""
+        score = score_of(abnormality)
+        n = len(self.calibration.scores)
+        row = ((self.scores[:, 0] < score.unsqueeze(1)).sum(1) - 1).clamp(min=0)  # the last that begins below
+        below = row * self.scores.shape[1] + (self.scores[row] < score.unsqueeze(1)).sum(1)
+        p = (1 + n - below).double() / (n + 1)
+        tail = self.calibration.tail
+        if tail is not None:
+            growth = (tail.shape * ((score - tail.start) / tail.scale)).clamp(min=-1.0)
+            beyond = tail.share * torch.exp(-torch.log(1 + growth) / tail.shape)
+            p = torch.where(score > tail.start, beyond.clamp(min=self.calibration.finest), p)
+        return score, torch.where(torch.isnan(score), score, p), score > threshold
+
+
+class TableScoring(nn.Module):
+    """Cells to score, p-value and verdict; and what an explanation starts from: raw rows and both views of them."""
+
+    def __init__(self, gauge: Gauge, calibration: Calibration, ports: Sequence[Port]) -> None:
+        super().__init__()
+        self.raw = RawRows(ports, gauge.views.encoder)
+        self.gauge = gauge
+        self.verdict = Verdict(calibration)
+
+    def forward(self, threshold: Tensor, *cells: Tensor) -> tuple[Tensor, ...]:
+        numbers, codes = self.raw(cells)
+        standard, ranked = self.gauge.views(numbers, codes)
+        found = self.verdict(self.gauge.abnormality(standard, ranked), threshold)
+        return (*found, numbers, codes, standard, ranked)
+
+
+class TableMaking(nn.Module):
+    """Noise and a label to cells, a tensor [N] per column; categories come as codes, text and its pools included."""
+
+    def __init__(self, rows: RowGenerator, schema: Schema, ports: Sequence[Port], label: Port) -> None:
+        super().__init__()
+        self.rows, self.label = rows, label
+        self.made = [port for port in ports if port.name != schema.target]
+        self.has_target = len(self.made) < len(ports)
+        self.numeric = {name: index for index, name in enumerate(schema.numeric)}
+        self.categorical = {name: index for index, name in enumerate(schema.categorical)}
+        columns = [schema[port.name] for port in self.made]
+        self.n_levels = {column.name: len(column.levels) for column in columns}
+        self.fills = {column.name: not column.missing for column in columns}
+        self.register_buffer("codes", torch.arange(len(label.levels or ())))
+
+    def forward(self, noise: Tensor, label: Tensor) -> tuple[Tensor, ...]:
+        """noise: [N, noise_width]. label: [N]. Returns the columns in the order of the ports, the target's last."""
+        code = _known_label(label, self.label, cast(Tensor, self.codes))
+        numbers, codes = self.rows(noise, code)
+        out = [self._column(port, numbers, codes, code) for port in self.made]
+        return (*out, code) if self.has_target else tuple(out)
+
+    def _column(self, port: Port, numbers: Tensor, codes: Tensor, label: Tensor) -> Tensor:
+        if port.name in self.numeric:
+            values = numbers[:, self.numeric[port.name]]
+            if port.type == "int64":
+                return torch.where(torch.isnan(values), MISSING_INT, torch.round(torch.nan_to_num(values)).long())
+            return values
+        if port.name not in self.categorical:
+            return torch.zeros_like(label)  # a constant: its only level
+        code, n = codes[:, self.categorical[port.name]], self.n_levels[port.name]
+        known = torch.where(code > n, code - 1, code)  # behind the levels stand those of the pool
+        return known.clamp(min=0) if self.fills[port.name] else known
+
+
+def _known_label(label: Tensor, port: Port, codes: Tensor) -> Tensor:
+    """The code of each label; running the graph fails where one is unknown."""
+    place = label if port.type == "string" else _places(label, port, len(codes))
+    return codes[place]
+
+
+class ImageScoring(nn.Module):
+    """Images uint8 [N, H, W, C] to score, p-value, verdict and a heat map [N, H, W], 1 being the pixel threshold."""
+
+    def __init__(
+        self, gauge: ImageGauge, encoder: ImageEncoder, calibration: Calibration, pixel_threshold: float
+    ) -> None:
+        super().__init__()
+        self.gauge, self.encoder, self.pixel_threshold = gauge, encoder, pixel_threshold
+        self.verdict = Verdict(calibration)
+
+    def forward(self, threshold: Tensor, image: Tensor) -> tuple[Tensor, ...]:
+        abnormality, maps = self.gauge(self.encoder(image))
+        heat = (score_of(maps) / self.pixel_threshold).float()
+        return (*self.verdict(abnormality, threshold), self.encoder.in_size(heat, image.shape[1], image.shape[2]))
+
+
+class ImageMaking(nn.Module):
+    """Noise and a label to images uint8 [N, S, S, C]."""
+
+    def __init__(self, gan: GAN, encoder: ImageEncoder, label: Port) -> None:
+        super().__init__()
+        self.gan, self.encoder, self.label = gan, encoder, label
+        self.register_buffer("codes", torch.arange(len(label.levels or ())))
+
+    def forward(self, noise: Tensor, label: Tensor) -> tuple[Tensor, ...]:
+        code = _known_label(label, self.label, cast(Tensor, self.codes))
+        return (self.encoder.inverse(self.gan.generate(noise, code)),)
+
+
+def example(port: Port, n: int) -> Tensor:
+    """Cells to trace a graph with."""
+    return torch.zeros(n, dtype=torch.int64 if port.type == "string" else TYPES[port.type])
+
+
+def plain(value: Any) -> Any:
+    """A tensor as an array, on the CPU."""
+    return value.detach().cpu().numpy()

@@ -1,0 +1,424 @@
+"""Exported files, run with onnxruntime: a session with the right providers, and the library's own methods on top.
+
+Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import json
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+import pandas as pd
+
+from gantools.data.image_schema import ImageSchema
+from gantools.data.raw import Raw, codes_to_labels, from_raw, to_raw
+from gantools.data.schema import Schema
+from gantools.errors import DataError, ExportError
+from gantools.export.columns import Port, to_cells, to_feed
+from gantools.score.drift import Reference
+from gantools.score.reasons import Explanation, words
+from gantools.score.threshold import Calibration
+
+Feed = Mapping[str, npt.NDArray[Any]]
+
+CHUNK_ROWS = 1024  # rows run at a time: their distances to the memory stay small
+EXPLAINED_ROWS = 256
+PIXELS_AT_ONCE = 2**17  # of images that are run at a time
+QUIET = 3  # onnxruntime's severity of errors: its warnings are about inputs with a default, which are meant
+DEVICES = ("auto", "cpu", "cuda", "tensorrt")
+PREFIX = "gantools."
+
+
+# --- sessions ---
+
+
+def open_session(
+    model: Path | str | bytes,
+    device: str = "auto",
+    *,
+    threads: int | None = None,
+    fixed_batch: bool = False,
+    profile: bool = False,
+) -> ort.InferenceSession:
+    """A session of an exported file, or of its bytes.
+
+    device: "auto" (a GPU where there is one), "cpu", "cuda" or "tensorrt". Where a GPU was asked for and cannot be used
+    the session runs on the CPU, and a RuntimeWarning says so. threads: of one run on the CPU; None takes all cores. A
+    service that runs several requests side by side does best with 1. fixed_batch: record the work of the first run on
+    the GPU as a CUDA graph and repeat it, which is right only for runs of one size whose tensors stay where they are
+    (`Bound`). profile: write onnxruntime's profile.
+
+    Raises ExportError for a file that cannot be opened, and where two builds of onnxruntime are installed.
+    """
+    check_one_onnxruntime()
+    if device not in DEVICES:
+        raise ExportError(f"there is no device {device!r}", where="device", remedy=f"use {', '.join(DEVICES)}")
+    wanted = ("cuda" if n_gpus() else "cpu") if device == "auto" else device
+    options = ort.SessionOptions()
+    options.log_severity_level = QUIET
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the cores alone
+    options.enable_profiling = profile
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if wanted != "cpu":
+        if hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()
+        if n_gpus():
+            ort.set_default_logger_severity(QUIET)
+        graphs = {"enable_cuda_graph": "1"} if fixed_batch else {}
+        providers.insert(0, ("CUDAExecutionProvider", graphs))
+        if wanted == "tensorrt":
+            providers.insert(0, "TensorrtExecutionProvider")
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        session = ort.InferenceSession(source, options, providers=providers)
+    except Exception as error:  # onnxruntime's errors share no base class
+        where = "" if isinstance(model, bytes) else str(model)
+        if where and not Path(where).is_file():
+            raise ExportError("there is no such file", where=where, remedy="name an exported model") from error
+        reason = str(error).strip().splitlines()[0].rsplit(" : ", 1)[-1]
+        raise ExportError(f"is no model that can be run: {reason}", where=where, remedy="export it again") from error
+    used = session.get_providers()[0]
+    if wanted != "cpu" and used == "CPUExecutionProvider":
+        warnings.warn(_fell_back(wanted), RuntimeWarning, stacklevel=2)
+    return session
+
+
+def _fell_back(wanted: str) -> str:
+    there = ort.get_available_providers()
+    if "CUDAExecutionProvider" not in there:
+        why = "this build of onnxruntime has no GPU support; install onnxruntime-gpu in its place"
+    elif not n_gpus():
+        why = "there is no NVIDIA GPU, or no driver for it"
+    else:
+        why = (
+            "its CUDA libraries could not be loaded; `python -c 'import onnxruntime as o; o.print_debug_info()'` tells"
+        )
+    return f"{wanted} was asked for, but the model runs on the CPU: {why}"
+
+
+def check_one_onnxruntime() -> None:
+    """Raise ExportError where two builds of onnxruntime are installed: they overwrite one another's files."""
+    builds = [name for name in ("onnxruntime", "onnxruntime-gpu") if _is_installed(name)]
+    if len(builds) > 1:
+        raise ExportError(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite one another's files",
+            where="onnxruntime",
+            remedy="pip uninstall both, then install the one for this machine",
+        )
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def n_gpus() -> int:
+    """NVIDIA GPUs that the driver offers; 0 where there is no driver."""
+    name = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(name)
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+class Bound:
+    """A session whose tensors stay on the device: what goes in is copied there, what comes out is read when wanted.
+
+    With `open_session(..., fixed_batch=True)` the work is recorded once and repeated, so every run must have the sizes
+    of the first.
+    """
+
+    def __init__(self, session: ort.InferenceSession, feed: Feed, outputs: Sequence[str]) -> None:
+        """feed: an example of each input, of the sizes to come. outputs: the names of those wanted."""
+        self.session, self.outputs = session, list(outputs)
+        device = "cpu" if session.get_providers()[0] == "CPUExecutionProvider" else "cuda"
+        self._binding = session.io_binding()
+        self._given: dict[str, ort.OrtValue] = {}
+        for name, array in feed.items():
+            if array.dtype.kind in "OUS":
+                raise ExportError("text cannot lie on a GPU", where=f"input '{name}'", remedy="use session.run")
+            self._given[name] = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), device, 0)
+            self._binding.bind_ortvalue_input(name, self._given[name])
+        for name in self.outputs:
+            self._binding.bind_output(name, device)
+
+    def __call__(self, feed: Feed) -> list[ort.OrtValue]:
+        """Run with new values, of the sizes of the example. The outputs stay on the device; `.numpy()` reads one."""
+        for name, array in feed.items():
+            self._given[name].update_inplace(np.ascontiguousarray(array))
+        self.session.run_with_iobinding(self._binding)
+        return cast("list[ort.OrtValue]", self._binding.get_outputs())
+
+
+# --- models ---
+
+
+class Exported:
+    """An exported model: a session and what its metadata say. Open it with `load_exported`."""
+
+    kind: str
+
+    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
+        self.session, self.path = session, path
+        self.described = describe(session)
+        self.names: dict[str, str] = self.described["names"]
+        self.inputs = [Port.from_json(port) for port in self.described["inputs"]]
+
+    def run(self, feed: Mapping[str, Any], outputs: Sequence[str]) -> list[npt.NDArray[Any]]:
+        """The named outputs for these inputs."""
+        try:
+            return cast("list[npt.NDArray[Any]]", self.session.run(list(outputs), dict(feed)))
+        except Exception as error:  # onnxruntime's errors share no base class
+            reason = str(error).strip().splitlines()[0].rsplit(" : ", 1)[-1]
+            where = str(self.path or "the exported model")
+            raise ExportError(f"cannot be run on these inputs: {reason}", where=where) from error
+
+
+def describe(session: ort.InferenceSession) -> dict[str, Any]:
+    """What an exported file says of itself. Raises ExportError for a file of another origin."""
+    entries = session.get_modelmeta().custom_metadata_map
+    if f"{PREFIX}kind" not in entries:
+        raise ExportError("is not a model that gantools exported", remedy="export one with `gantools export`")
+    found: dict[str, Any] = {}
+    for name, text in entries.items():
+        if name.startswith(PREFIX):
+            value: Any = text
+            if text[:1] in '{["-0123456789' or text in ("true", "false", "null", "NaN", "Infinity"):
+                try:
+                    value = json.loads(text)
+                except ValueError:
+                    value = text
+            found[name.removeprefix(PREFIX)] = value
+    return found
+
+
+class _Calibrated(Exported):
+    """What both scorers share."""
+
+    threshold_: float
+    calibration_: Calibration
+
+    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
+        super().__init__(session, path)
+        self.threshold_ = float(self.described["threshold"])
+        self.false_alarms = float(self.described["false_alarms"])
+        self.contamination = float(self.described["contamination"])
+        held = np.array(self.described["held_out"], dtype=np.float64)
+        self.calibration_ = Calibration.from_tensors({"scores": held, "tail": self.described["tail"]})
+
+    @property
+    def _threshold(self) -> dict[str, npt.NDArray[np.float64]]:
+        return {self.names["threshold"]: np.array([self.threshold_])}
+
+
+class ExportedScorer(_Calibrated):
+    """A table scorer from a file, with the methods of `AnomalyScorer` that scoring needs."""
+
+    kind = "table-scorer"
+
+    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
+        super().__init__(session, path)
+        self.schema_ = Schema.from_json(self.described["schema"])
+        self.drift_ = Reference.from_json(self.described["drift"], self.schema_)
+        self._remembered: Raw | None = None
+
+    def check_fits(self, frame: pd.DataFrame) -> None:
+        """Refuse a table that this scorer was not made for. Raises DataError naming the columns."""
+        to_raw(frame.head(1000), self.schema_)
+
+    def anomaly_score(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """How abnormal rows are: [N] float64."""
+        return self.assess(frame)["anomaly_score"].to_numpy()
+
+    def assess(
+        self, frame: pd.DataFrame, explain: bool | Literal["flagged"] = False, own: bool = False
+    ) -> pd.DataFrame:
+        """As `AnomalyScorer.assess`. own is refused: an exported file has forgotten which rows it knows."""
+        if own:
+            raise ExportError("an exported scorer cannot judge the rows that it has learned from", where="own")
+        raw = to_raw(frame, self.schema_)
+        names = [self.names[name] for name in ("anomaly_score", "p_value", "is_anomaly")]
+        parts = [self.run({**feed, **self._threshold}, names) for feed in self._feeds(raw, frame, CHUNK_ROWS)] or [
+            [np.zeros(0), np.zeros(0), np.zeros(0, bool)]
+        ]
+        score, p, flagged = (np.concatenate(each) for each in zip(*parts, strict=True))
+        found = pd.DataFrame({"anomaly_score": score, "p_value": p, "is_anomaly": flagged}, index=frame.index)
+        if explain:
+            rows = np.flatnonzero(flagged) if explain == "flagged" else np.arange(len(frame))
+            reason = np.full(len(frame), "", dtype=object)
+            mine, cells = raw.take(rows), frame.iloc[rows]
+            said: list[str] = []
+            for start, explained in self._explained(mine, cells):
+                part = np.arange(start, start + len(explained.contribution))
+                said += words(explained, mine.take(part), cells.iloc[part], self.schema_, self._known())
+            reason[rows] = said
+            found["reason"] = pd.Series(reason, index=frame.index, dtype=pd.Series([""]).dtype)
+        return found
+
+    def explain(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """What each column contributes to the score of rows: [N, columns]; the columns of a row add up to its score."""
+        raw = to_raw(frame, self.schema_)
+        names = [port.name for port in self.inputs]
+        parts = [explained.contribution for _, explained in self._explained(raw, frame)]
+        found = pd.DataFrame(np.concatenate(parts) if parts else np.empty((0, len(names))), columns=names)
+        return found.set_index(frame.index).reindex(columns=list(self.schema_.names), fill_value=0.0)
+
+    def _explained(self, raw: Raw, frame: pd.DataFrame) -> Iterator[tuple[int, Explanation]]:
+        names = [self.names[name] for name in ("contribution", "suspects", "alike")]
+        asked = {self.names["explain"]: np.array(True)}
+        for k, feed in enumerate(self._feeds(raw, frame, EXPLAINED_ROWS)):
+            yield k * EXPLAINED_ROWS, Explanation(*self.run({**feed, **asked}, names))
+
+    def _feeds(self, raw: Raw, frame: pd.DataFrame, size: int) -> Iterator[dict[str, npt.NDArray[Any]]]:
+        feed = to_feed(raw, frame, self.inputs)
+        for start in range(0, len(raw), size):
+            yield {name: cells[start : start + size] for name, cells in feed.items()}
+
+    def _known(self) -> Raw:
+        """The remembered rows, which the file holds for its explanations."""
+        if self._remembered is None:
+            import onnx
+
+            if self.path is None:
+                raise ExportError("reasons need the file, not its bytes alone", where="explain")
+            held = {tensor.name: tensor for tensor in onnx.load(self.path).graph.initializer}
+            numbers, codes = (onnx.numpy_helper.to_array(held[f"remembered/{name}"]) for name in ("numbers", "codes"))
+            self._remembered = Raw(numbers.astype(np.float64), codes.astype(np.int64))
+        return self._remembered
+
+
+class ExportedImageScorer(_Calibrated):
+    """An image scorer from a file, with the methods of `ImageScorer` that scoring needs."""
+
+    kind = "image-scorer"
+
+    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
+        super().__init__(session, path)
+        self.schema_ = ImageSchema.from_json(self.described["schema"])
+        self.pixel_threshold_ = float(self.described["pixel_threshold"])
+
+    def score(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], ...]:
+        """Scores, p-values, verdicts [N] and heat maps [N, H, W] of images [N, H, W, C] of one size."""
+        names = [self.names[name] for name in ("anomaly_score", "p_value", "is_anomaly", "heatmap")]
+        at_once = max(1, PIXELS_AT_ONCE // max(1, images.shape[1] * images.shape[2]))
+        parts = [
+            self.run({"image": images[start : start + at_once], **self._threshold}, names)
+            for start in range(0, len(images), at_once)
+        ]
+        return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+
+
+class ExportedGenerator(Exported):
+    """A table generator from a file."""
+
+    kind = "table-generator"
+
+    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
+        super().__init__(session, path)
+        self.schema_ = Schema.from_json(self.described["schema"])
+        self.outputs = [Port.from_json(port) for port in self.described["outputs"]]
+        self.class_counts: tuple[int, ...] = tuple(self.described["class_counts"])
+        self.noise_width = int(self.described["noise_width"])
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether the graph draws its noise itself."""
+        return all(value.name != self.names["noise"] for value in self.session.get_inputs())
+
+    def generate(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> pd.DataFrame:
+        """Rows in the training table's dtypes, without identifiers. noise: [N, noise_width]. label: [N] codes."""
+        return self.to_frame(self.cells(noise, label), label)
+
+    def cells(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
+        """What the graph gives for each column."""
+        port = self.inputs[0]
+        table = np.array(port.levels, dtype=object if port.type == "string" else port.type)
+        feed = {port.name: table[label]}
+        if not self.draws_noise:
+            feed[self.names["noise"]] = noise
+        names = [port.name for port in self.outputs]
+        return dict(zip(names, self.run(feed, names), strict=True))
+
+    def to_frame(self, cells: Mapping[str, npt.NDArray[Any]], label: npt.NDArray[np.int64]) -> pd.DataFrame:
+        """Columns of the graph as a table in the training table's dtypes, identifiers made fresh."""
+        schema = self.schema_
+        ports = {port.name: port for port in self.outputs}
+        columns = {name: to_cells(cells[name], port, schema[name]) for name, port in ports.items()}
+        n = len(label)
+        numbers = np.empty((n, len(schema.numeric)), order="F")
+        codes = np.empty((n, len(schema.categorical)), dtype=np.int64, order="F")
+        for index, name in enumerate(schema.numeric):
+            numbers[:, index] = _floats(columns[name])
+        for index, name in enumerate(schema.categorical):
+            code = columns[name].to_numpy()
+            codes[:, index] = np.where(code >= len(schema[name].levels), code + 1, code)  # a level of the pool
+        frame = from_raw(Raw(numbers, codes), schema, np.random.default_rng(0))
+        frame[str(schema.target)] = codes_to_labels(label, schema)
+        return frame[list(schema.names)]
+
+
+class ExportedImageGenerator(Exported):
+    """An image generator from a file."""
+
+    kind = "image-generator"
+
+    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
+        super().__init__(session, path)
+        self.schema_ = ImageSchema.from_json(self.described["schema"])
+        self.class_counts: tuple[int, ...] = tuple(self.described["class_counts"])
+        self.noise_width = int(self.described["noise_width"])
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether the graph draws its noise itself."""
+        return all(value.name != "noise" for value in self.session.get_inputs())
+
+    def generate(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Images [N, S, S, C]. noise: [N, noise_width]. label: [N] codes."""
+        table = np.array(self.inputs[0].levels, dtype=object)
+        feed: dict[str, Any] = {"label": table[label]}
+        if not self.draws_noise:
+            feed["noise"] = noise
+        return self.run(feed, ["image"])[0]
+
+
+KINDS: tuple[type[Exported], ...] = (ExportedScorer, ExportedImageScorer, ExportedGenerator, ExportedImageGenerator)
+
+
+def load_exported(model: Path | str | bytes, device: str = "auto", *, threads: int | None = None) -> Exported:
+    """An exported file, or its bytes, ready to run. Raises ExportError; device, threads: as for `open_session`."""
+    session = open_session(model, device, threads=threads)
+    path = None if isinstance(model, bytes) else Path(model)
+    try:
+        kind = describe(session)["kind"]
+        return next(one for one in KINDS if one.kind == kind)(session, path)
+    except ExportError as error:
+        raise ExportError(error.problem, where=str(path or ""), remedy=error.remedy) from error
+    except (KeyError, TypeError, ValueError, StopIteration, DataError) as error:
+        raise ExportError("its metadata cannot be read", where=str(path or ""), remedy="export it again") from error
+
+
+def _floats(cells: pd.Series) -> npt.NDArray[np.float64]:
+    """Numbers, or points in time as microseconds with NaN for a missing one."""
+    if cells.dtype.kind in "mM":
+        ticks = cells.to_numpy().view(np.int64)
+        return np.where(np.isnat(cells.to_numpy()), np.nan, ticks)
+    return cells.to_numpy(dtype=np.float64)
