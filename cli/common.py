@@ -308,14 +308,14 @@ def training_options(of_tables: str, of_images: str) -> Callable[[F], F]:
     return add
 
 
-def refuse_training_options(context: click.Context, trained: str, **more: str) -> None:
+def refuse_training_options(context: click.Context, trained: str, given: str = "--from", **more: str) -> None:
     """Refuse what has no meaning with --from, once the model is trained.
 
-    trained: what --from names, "generator" or "scorer". more: parameters of the command beside those of
-    `training_options`, and their options. Raises click.UsageError naming the first that was given.
+    trained: what it names, "generator" or "scorer". given: the option that did. more: parameters of the command beside
+    those of `training_options`, and their options. Raises click.UsageError naming the first that was given.
     """
     shared = {"model": "--model", "settings": "--set", "steps": "--steps", "budget": "--budget", "kinds": "--kind"}
-    refuse_given(context, f"has no effect on the {trained} of --from", **shared, **more)
+    refuse_given(context, f"has no effect on the {trained} of {given}", **shared, **more)
 
 
 def train_config(

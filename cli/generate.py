@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from gantools.errors import ConfigError
+from gantools.errors import ConfigError, ExportError
 
 from .common import (
     check_apart,
@@ -21,13 +22,18 @@ from .common import (
     json_option,
     print_json,
     refuse_for_images,
+    refuse_given,
     seed_option,
 )
 from .show import print_table
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+@click.option("--onnx", type=click.Path(path_type=Path), metavar="FILE", help="In place of DIR: an exported generator.")
 @click.option(
     "-n", "--rows", type=click.IntRange(min=1), required=True, metavar="N", help="How many rows or images, exactly."
 )
@@ -57,7 +63,8 @@ from .show import print_table
 def generate(
     context: click.Context,
     *,
-    folder: Path,
+    folder: Path | None,
+    onnx: Path | None,
     rows: int,
     where: str | None,
     output: Path | None,
@@ -72,6 +79,13 @@ def generate(
     Without --where the classes come in the proportions of what it was trained on. Images go into a folder with a
     sub-folder for each class, beside manifest.csv.
     """
+    if (folder is None) == (onnx is None):
+        raise click.UsageError("give either DIR or --onnx FILE", context)
+    if onnx is not None:
+        refuse_given(context, "has no effect on an exported generator", refine="--refine")
+        _generate_exported(onnx, rows, where, output, seed, device, force, as_json)
+        return
+    assert folder is not None
     named = folder if folder.name not in ("", "..") else folder.resolve()
     if checkpoint_kind(folder) == "image-generator":
         refuse_for_images(context)
@@ -96,6 +110,10 @@ def generate(
     frame = synthesizer.sample(counts, seed=seed, refine=refine)
     write_table(frame, destination)
 
+    _tell_rows(frame, target, destination, as_json)
+
+
+def _tell_rows(frame: pd.DataFrame, target: str, destination: Path, as_json: bool) -> None:
     made = frame[target].value_counts()
     if as_json:
         classes = [{"label": label, "rows": count} for label, count in made.items()]
@@ -103,6 +121,40 @@ def generate(
         return
     print_table([target, "rows"], made.items(), right=(1,))
     click.echo(f"Synthetic table: {destination}")
+
+
+def _generate_exported(
+    file: Path, n: int, where: str | None, output: Path | None, seed: int, device: str, force: bool, as_json: bool
+) -> None:
+    from gantools.export.runtime import ExportedGenerator, ExportedImageGenerator, load_exported
+
+    model = load_exported(file, device)
+    if isinstance(model, ExportedGenerator):
+        destination = output or file.with_suffix(".generated.csv")
+        check_table_name(destination)
+        check_output_file(destination, option="--output", force=force)
+
+        from gantools.data.table import write_table
+        from gantools.workflow.augment import match_label
+        from gantools.workflow.exported import sample_rows
+
+        target = str(model.schema_.target)
+        of_rows: int | dict[Any, int] = n
+        if where is not None:
+            of_rows = {match_label(model.schema_, _label_text(where, target), "--where"): n}
+        frame = sample_rows(model, of_rows, seed)
+        write_table(frame, destination)
+        _tell_rows(frame, target, destination, as_json)
+    elif isinstance(model, ExportedImageGenerator):
+        from gantools.data.image_folder import check_image_folder
+        from gantools.workflow.exported import ImageSampler
+
+        destination = output or file.with_suffix(".generated")
+        check_image_folder(destination, force=force)
+        check_output_place(destination, option="--output")
+        _write_images(ImageSampler(model), model.class_counts, n, where, destination, seed, as_json)
+    else:
+        raise ExportError("is no generator", where=str(file), remedy="give an exported generator with --onnx")
 
 
 def _generate_images(
@@ -115,16 +167,24 @@ def _generate_images(
     check_output_place(destination, option="--output")
 
     from gantools.augment.images import ImageSynthesizer
-    from gantools.workflow.augment_images import generate_images, match_class, proportional
 
     synthesizer = ImageSynthesizer.load(folder, device=device)
-    classes = synthesizer.schema_.classes
+    _write_images(synthesizer, synthesizer.gan_.spec.class_counts, n, where, destination, seed, as_json)
+
+
+def _write_images(
+    maker: Any, class_counts: Sequence[int], n: int, where: str | None, destination: Path, seed: int, as_json: bool
+) -> None:
+    """maker: has `schema_` and `sample` as ImageSynthesizer has them."""
+    from gantools.workflow.augment_images import generate_images, match_class, proportional
+
+    classes = maker.schema_.classes
     if where is None:
-        counts = dict(zip(classes, proportional(n, synthesizer.gan_.spec.class_counts), strict=True))
+        counts = dict(zip(classes, proportional(n, tuple(class_counts)), strict=True))
     else:
         counts = {match_class(classes, _label_text(where, "folder"), "--where"): n}
     counts = {name: count for name, count in counts.items() if count}
-    generate_images(synthesizer, counts, destination, seed)
+    generate_images(maker, counts, destination, seed)
     if as_json:
         made = [{"label": name, "images": count} for name, count in counts.items()]
         print_json({"output": destination, "target": "folder", "n_images": n, "classes": made})

@@ -6,6 +6,7 @@ import click
 
 from .augment import augment
 from .common import CommandGroup, debug_option
+from .export import export
 from .generate import generate
 from .info import info
 from .models import models
@@ -26,10 +27,11 @@ def main(context: click.Context) -> None:
       gantools augment customers.csv --target churned  the table back, balanced
       gantools augment photos --target folder          the folder back, its classes balanced
       gantools score customers.csv --explain           the table back, with what is odd in it
+      gantools export model                            a trained model as one ONNX file
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
-for command in (augment, score, train, generate, info, models):
+for command in (augment, score, train, generate, export, info, models):
     main.add_command(command)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gantools.errors import CheckpointError, ConfigError
+from gantools.errors import CheckpointError, ConfigError, ExportError
 
 from .common import (
     beside,
@@ -71,6 +71,7 @@ class _Asked:
     data: Path
     normal: Path | None
     source: Path | None
+    onnx: Path | None
     output: Path | None
     false_alarms: float | None
     explain: bool
@@ -89,6 +90,11 @@ class _Asked:
     as_json: bool
     started: float
 
+    @property
+    def saved(self) -> Path | None:
+        """The trained scorer that was given, a folder or an exported file."""
+        return self.source or self.onnx
+
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path))
@@ -100,6 +106,7 @@ class _Asked:
     help="A table of normal rows, or a folder of normal images, to learn from.",
 )
 @click.option("--from", "source", type=click.Path(path_type=Path), metavar="DIR", help="Use the scorer saved in DIR.")
+@click.option("--onnx", type=click.Path(path_type=Path), metavar="FILE", help="Use the scorer exported to FILE.")
 @click.option(
     "-o",
     "--output",
@@ -190,14 +197,17 @@ def score(
     from gantools.data.images import is_images
 
     asked = _Asked(**shared, started=time.monotonic())
-    if asked.normal is not None and asked.source is not None:
-        raise click.UsageError("--train and --from exclude each other", context)
-    if asked.save is not None and asked.source is not None:
-        raise click.UsageError("--save and --from exclude each other", context)
-    if asked.source is not None:
+    option = "--from" if asked.source is not None else "--onnx"
+    if asked.source is not None and asked.onnx is not None:
+        raise click.UsageError("--from and --onnx exclude each other", context)
+    if asked.normal is not None and asked.saved is not None:
+        raise click.UsageError(f"--train and {option} exclude each other", context)
+    if asked.save is not None and asked.saved is not None:
+        raise click.UsageError(f"--save and {option} exclude each other", context)
+    if asked.saved is not None:
         more = {"contamination": "--contamination", "tail": "--tail"}
         more |= {"size": "--size", "fit": "--fit", "features": "--features"}
-        refuse_training_options(context, "scorer", **more)
+        refuse_training_options(context, "scorer", option, **more)
     if is_images(asked.data):
         refuse_given(context, "has no meaning for images", kinds="--kind")
         if maps is None and not asked.explain:
@@ -247,12 +257,14 @@ def _score_table(asked: _Asked, kinds: tuple[str, ...]) -> None:
 
     from gantools.workflow.score import Options, score_table
 
-    scorer = None
+    scorer: Any = None
     if asked.source is not None:
         _check_kind(asked.source, "image-scorer", "images, and DATA is a table")
         from gantools.score.scorer import AnomalyScorer
 
         scorer = AnomalyScorer.load(asked.source, device=asked.device)
+    elif asked.onnx is not None:
+        scorer = _exported(asked.onnx, "table-scorer", asked.device)
     with TrainingProgress() as progress:
         result = score_table(
             asked.data,
@@ -277,7 +289,7 @@ def _score_table(asked: _Asked, kinds: tuple[str, ...]) -> None:
             on_rows=progress.rows,
         )
     if asked.save is not None:
-        result.scorer.save(asked.save)
+        _learner(result).save(asked.save)
     if asked.report is not None:
         from gantools.evaluate.report import scores_to_html, write_html
 
@@ -288,7 +300,7 @@ def _score_table(asked: _Asked, kinds: tuple[str, ...]) -> None:
             result.words(),
             threshold=result.threshold.value,
             drift=result.drift,
-            training=None if asked.source is not None else result.scorer.report_,
+            training=None if asked.saved is not None else _learner(result).report_,
             title=f"{asked.data.name}, scored",
         )
         write_html(page, asked.report)
@@ -352,12 +364,14 @@ def _score_images(asked: _Asked, size: int | None, fit: str, features: str, maps
 
     from gantools.workflow.score_images import Options, score_images
 
-    scorer = None
+    scorer: Any = None
     if asked.source is not None:
         _check_kind(asked.source, "table-scorer", "tables, and DATA holds images")
         from gantools.score.images import ImageScorer
 
         scorer = ImageScorer.load(asked.source, device=asked.device)
+    elif asked.onnx is not None:
+        scorer = _exported(asked.onnx, "image-scorer", asked.device)
     with TrainingProgress() as progress:
         result = score_images(
             asked.data,
@@ -386,7 +400,7 @@ def _score_images(asked: _Asked, size: int | None, fit: str, features: str, maps
             on_images=progress.images,
         )
     if asked.save is not None:
-        result.scorer.save(asked.save)
+        _learner(result).save(asked.save)
     if asked.report is not None:
         from gantools.evaluate.report import image_scores_to_html, write_html
 
@@ -396,7 +410,7 @@ def _score_images(asked: _Asked, size: int | None, fit: str, features: str, maps
             result.pictures,
             result.words(),
             threshold=result.threshold.value,
-            training=None if asked.source is not None else result.scorer.report_,
+            training=None if asked.saved is not None else _learner(result).report_,
             title=f"{asked.data.resolve().name}, scored",
         )
         write_html(page, asked.report)
@@ -470,6 +484,23 @@ def _check_kind(folder: Path, wrong: str, why: str) -> None:
         raise CheckpointError(f"holds a scorer of {why}", where=str(folder), remedy="give another with --from")
 
 
+def _exported(file: Path, kind: str, device: str) -> Any:
+    """The scorer in an exported file. Raises ExportError for one of another kind."""
+    from gantools.export.runtime import load_exported
+
+    model = load_exported(file, device)
+    if model.kind != kind:
+        article = "an" if model.kind.startswith("i") else "a"
+        problem = f"is {article} {model.kind.replace('-', ' ')}, and DATA wants a {kind.replace('-', ' ')}"
+        raise ExportError(problem, where=str(file), remedy="give another file with --onnx")
+    return model
+
+
+def _learner(result: ScoreResult | ImageScoreResult) -> Any:
+    """The scorer of a result that learned in this run."""
+    return result.scorer
+
+
 def _told(result: ScoreResult | ImageScoreResult) -> list[dict[str, Any]]:
     """What is said of each of the most abnormal rows or images."""
     names = ("anomaly_score", "p_value", "is_anomaly", "reason")
@@ -493,7 +524,7 @@ def _shared_payload(asked: _Asked, result: ScoreResult | ImageScoreResult) -> di
         "n_marked": result.n_marked,
         "n_held_out": len(result.scorer.calibration_.scores),
         "detection": None if detection is None else asdict(detection),
-        "training": None if asked.source is not None else training_facts(result.scorer.report_),
+        "training": None if asked.saved is not None else training_facts(_learner(result).report_),
         "saved": asked.save,
         "report": asked.report,
         "seconds": round(time.monotonic() - asked.started, 1),
@@ -512,9 +543,9 @@ def _show_top(what: str, many: str, top: Iterable[dict[str, Any]]) -> None:
 def _show_words(asked: _Asked, result: ScoreResult | ImageScoreResult) -> None:
     for line in result.words():
         click.echo(line)
-    if asked.source is None:
-        click.echo(f"Training: {training_line(result.scorer.report_)}")
-        for line in result.scorer.report_.health:
+    if asked.saved is None:
+        click.echo(f"Training: {training_line(_learner(result).report_)}")
+        for line in _learner(result).report_.health:
             click.echo(f"Health: {line}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -136,17 +136,7 @@ class ImageSynthesizer:
         or a negative number.
         """
         check(seed >= 0, "seed", "must not be negative")
-        place = {name: code for code, name in enumerate(self.schema_.classes)}
-        for name, n in counts.items():
-            if name not in place:
-                listed = ", ".join(self.schema_.classes[:20])
-                raise ConfigError(f"there is no class {name!r}", where="counts", remedy=f"the classes are {listed}")
-            if n < 0:
-                raise ConfigError("the number of images must not be negative", where="counts")
-            if n and not self.gan_.spec.class_counts[place[name]]:
-                raise ConfigError(f"there was no image of {name!r} to learn from", where="counts")
-        wanted = list(counts.values())
-        label = torch.repeat_interleave(torch.tensor([place[name] for name in counts]), torch.tensor(wanted))
+        label = wanted_classes(counts, self.schema_.classes, self.gan_.spec.class_counts)
         return self.drawn(label, torch.Generator(self._device).manual_seed(seed)), label
 
     @torch.no_grad()
@@ -207,6 +197,24 @@ class ImageSynthesizer:
             "data": fingerprint,
             "versions": versions(),
         }
+
+
+def wanted_classes(counts: Mapping[str, int], classes: Sequence[str], class_counts: Sequence[int]) -> Tensor:
+    """The code of each image that is to be made: [N] int64, class by class in the order given.
+
+    Raises ConfigError for an unknown class, one without images, or a negative number.
+    """
+    place = {name: code for code, name in enumerate(classes)}
+    for name, n in counts.items():
+        if name not in place:
+            listed = ", ".join(classes[:20])
+            raise ConfigError(f"there is no class {name!r}", where="counts", remedy=f"the classes are {listed}")
+        if n < 0:
+            raise ConfigError("the number of images must not be negative", where="counts")
+        if n and not class_counts[place[name]]:
+            raise ConfigError(f"there was no image of {name!r} to learn from", where="counts")
+    codes = torch.tensor([place[name] for name in counts], dtype=torch.int64)
+    return torch.repeat_interleave(codes, torch.tensor(list(counts.values()), dtype=torch.int64))
 
 
 def _prefixed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -42,6 +42,7 @@ class RowGenerator(nn.Module):
 
     pool_size: Tensor  # [n_pooled], of the columns that have a pool
     pool_column: Tensor  # [n_pooled] int64, which these are
+    pool_code: Tensor  # [n_pooled] int64, the code of a pooled level that is still to be drawn
 
     def __init__(self, gan: GAN, small: SmallClasses, encoder: TableEncoder, pools: Sequence[int]) -> None:
         super().__init__()
@@ -49,7 +50,7 @@ class RowGenerator(nn.Module):
         pooled = [index for index, size in enumerate(pools) if size]
         self.register_buffer("pool_column", torch.tensor(pooled, dtype=torch.int64), persistent=False)
         self.register_buffer("pool_size", torch.tensor([pools[index] for index in pooled]).float(), persistent=False)
-        self.register_buffer("n_levels", encoder.n_known()[self.pool_column] - 1, persistent=False)
+        self.register_buffer("pool_code", encoder.n_known()[self.pool_column] - 1, persistent=False)
 
     @property
     def noise_width(self) -> int:
@@ -78,5 +79,5 @@ class RowGenerator(nn.Module):
             return numbers, codes
         chosen = (uniform_of(noise[:, n_small:]) * self.pool_size).long()
         theirs = codes[:, self.pool_column]
-        picked = torch.where(theirs == self.n_levels, self.n_levels + 1 + chosen, theirs)
+        picked = torch.where(theirs == self.pool_code, self.pool_code + 1 + chosen, theirs)
         return numbers, codes.index_copy(1, self.pool_column, picked)

@@ -77,7 +77,8 @@ class ImageEncoder(nn.Module):
         height, width = x.shape[2:]
         if not torch.compiler.is_exporting() and (height, width) == (size, size):
             return x.contiguous()
-        down = across = size
+        down: Any = size  # a number, or when exporting a symbol of one
+        across: Any = size
         if self.fit != "resize":
             side = torch.sym_min(height, width) if self.fit == "crop" else torch.sym_max(height, width)
             down, across = (torch.sym_max(1, (2 * n * size + side) // (2 * side)) for n in (height, width))
@@ -100,7 +101,8 @@ class ImageEncoder(nn.Module):
 
     def in_size(self, maps: Tensor, height: int, width: int) -> Tensor:
         """Maps [N, side, side] of what nets saw as [N, height, width] of the image: 0 where they saw nothing."""
-        down, across = height, width
+        down: Any = height
+        across: Any = width
         if self.fit != "resize":
             down = across = torch.sym_min(height, width) if self.fit == "crop" else torch.sym_max(height, width)
         x = F.interpolate(maps.unsqueeze(1), (down, across), mode="bilinear", align_corners=False)

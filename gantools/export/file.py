@@ -53,7 +53,7 @@ def export_model(
     graph = build(model, noise_inside=noise_inside)
     described(graph, {}, precision)
     tell("Comparing with the library")
-    parity = prove(graph, open_session(graph.serialized(), "cpu"), model)
+    parity = prove(open_session(graph.serialized(), "cpu"), model)
     described(graph, parity, precision)
     data = graph.serialized()
     if len(data) > WHOLE_FILE:

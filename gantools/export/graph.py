@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -123,7 +123,8 @@ def _table_scorer(scorer: AnomalyScorer) -> Graph:
     return Graph(proto, "table-scorer", tuple(ports), (), names, {
         "threshold": scorer.threshold_, "false_alarms": scorer.false_alarms, "contamination": scorer.contamination,
         "schema": schema.to_json(), "tail": tail,
-        "held_out": scorer.calibration_.scores.tolist(), "drift": scorer.drift_.to_json(), "contribution_columns": [p.name for p in ports],
+        "held_out": scorer.calibration_.scores.tolist(), "drift": scorer.drift_.to_json(),
+        "contribution_columns": [port.name for port in ports],
         **_origin(scorer.model, scorer._described),
     })  # fmt: skip
 
@@ -168,7 +169,7 @@ def _table_generator(maker: Synthesizer) -> Graph:
     proto = _traced(module, given, [names["noise"], _traced_name(label)], [_traced_name(port) for port in made])
     counts = maker.gan_.spec.class_counts
     _add_levels(proto, [label], unknown=UNKNOWN, left_out=[code for code, n in enumerate(counts) if not n])
-    _spell_levels(proto, ports, schema.target)
+    _spell_levels(proto, ports)
     _name_sizes(proto, {names["noise"]: (BATCH, rows.noise_width)})
     return Graph(proto, "table-generator", (label,), tuple(ports), names, {
         "schema": schema.to_json(), "class_counts": list(counts), "noise_width": rows.noise_width,
@@ -242,13 +243,13 @@ def _traced(
             raise ExportError(
                 problem, where=type(module).__name__, remedy="report it, with the model's name"
             ) from error
-    proto = exported.model_proto
+    proto = cast(Any, exported).model_proto
     for node in proto.graph.node:
         del node.metadata_props[:]  # paths and stack traces of the machine that exported
         node.doc_string = ""
     del proto.graph.value_info[:]
     del proto.graph.metadata_props[:]
-    return proto
+    return cast(onnx.ModelProto, proto)
 
 
 @contextmanager
@@ -304,7 +305,7 @@ def _add_levels(
         proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
 
 
-def _spell_levels(proto: onnx.ModelProto, ports: Sequence[Port], target: str | None) -> None:
+def _spell_levels(proto: onnx.ModelProto, ports: Sequence[Port]) -> None:
     """Put the levels behind the codes that the graph gives, and the outputs in the order of the ports."""
     graph = proto.graph
     given = {value.name: value for value in graph.output}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from gantools.augment.synthesizer import Synthesizer
 from gantools.data.raw import MISSING, Raw
 from gantools.errors import ExportError
 from gantools.export.columns import to_feed
-from gantools.export.graph import Graph, Model
+from gantools.export.graph import Model
 from gantools.export.runtime import ExportedGenerator, ExportedImageGenerator, ExportedImageScorer, ExportedScorer
 from gantools.score.images import ImageScorer
 from gantools.score.scorer import AnomalyScorer
@@ -59,8 +59,8 @@ STRICT = Tolerance()
 Parity = dict[str, Any]
 
 
-def prove(graph: Graph, session: ort.InferenceSession, model: Model, allowed: Tolerance = STRICT) -> Parity:
-    """What differs between a graph and the model that it was made from, as figures for people and machines.
+def prove(session: ort.InferenceSession, model: Model, allowed: Tolerance = STRICT) -> Parity:
+    """What differs between a graph, open in a session, and the model that it was made from: figures by name.
 
     Raises ExportError when anything differs by more than is allowed.
     """
@@ -192,7 +192,7 @@ def _trying_images(scorer: ImageScorer) -> Iterator[npt.NDArray[np.uint8]]:
 
 def _asked(class_counts: tuple[int, ...], n: int) -> npt.NDArray[np.int64]:
     known = np.flatnonzero(np.array(class_counts) > 0)
-    return cast("npt.NDArray[np.int64]", known[np.arange(n) % len(known)])
+    return known[np.arange(n) % len(known)]
 
 
 def _rows_made(file: ExportedGenerator, maker: Synthesizer, allowed: Tolerance) -> Parity:

@@ -11,8 +11,9 @@ import json
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ from gantools.data.raw import Raw, codes_to_labels, from_raw, to_raw
 from gantools.data.schema import Schema
 from gantools.errors import DataError, ExportError
 from gantools.export.columns import Port, to_cells, to_feed
+from gantools.score.assessed import Assessed
 from gantools.score.drift import Reference
 from gantools.score.reasons import Explanation, words
 from gantools.score.threshold import Calibration
@@ -33,6 +35,7 @@ Feed = Mapping[str, npt.NDArray[Any]]
 CHUNK_ROWS = 1024  # rows run at a time: their distances to the memory stay small
 EXPLAINED_ROWS = 256
 PIXELS_AT_ONCE = 2**17  # of images that are run at a time
+IMAGES_READ = 64  # before those of one size are run together
 QUIET = 3  # onnxruntime's severity of errors: its warnings are about inputs with a default, which are meant
 DEVICES = ("auto", "cpu", "cuda", "tensorrt")
 PREFIX = "gantools."
@@ -51,18 +54,19 @@ def open_session(
 ) -> ort.InferenceSession:
     """A session of an exported file, or of its bytes.
 
-    device: "auto" (a GPU where there is one), "cpu", "cuda" or "tensorrt". Where a GPU was asked for and cannot be used
-    the session runs on the CPU, and a RuntimeWarning says so. threads: of one run on the CPU; None takes all cores. A
-    service that runs several requests side by side does best with 1. fixed_batch: record the work of the first run on
-    the GPU as a CUDA graph and repeat it, which is right only for runs of one size whose tensors stay where they are
-    (`Bound`). profile: write onnxruntime's profile.
+    device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ... or "tensorrt". Where a GPU was asked for and
+    cannot be used the session runs on the CPU, and a RuntimeWarning says so. threads: of one run on the CPU; None takes
+    all cores. A service that runs several requests side by side does best with 1. fixed_batch: record the work of the
+    first run on the GPU as a CUDA graph and repeat it, which is right only for runs of one size whose tensors stay
+    where they are (`Bound`). profile: write onnxruntime's profile.
 
     Raises ExportError for a file that cannot be opened, and where two builds of onnxruntime are installed.
     """
     check_one_onnxruntime()
-    if device not in DEVICES:
+    name, _, number = device.partition(":")
+    if name not in DEVICES or not (number.isdigit() or not number):
         raise ExportError(f"there is no device {device!r}", where="device", remedy=f"use {', '.join(DEVICES)}")
-    wanted = ("cuda" if n_gpus() else "cpu") if device == "auto" else device
+    wanted = ("cuda" if n_gpus() else "cpu") if name == "auto" else name
     options = ort.SessionOptions()
     options.log_severity_level = QUIET
     options.intra_op_num_threads = threads or 0
@@ -75,10 +79,10 @@ def open_session(
             ort.preload_dlls()
         if n_gpus():
             ort.set_default_logger_severity(QUIET)
-        graphs = {"enable_cuda_graph": "1"} if fixed_batch else {}
-        providers.insert(0, ("CUDAExecutionProvider", graphs))
+        place = {"device_id": number or "0"}
+        providers.insert(0, ("CUDAExecutionProvider", place | ({"enable_cuda_graph": "1"} if fixed_batch else {})))
         if wanted == "tensorrt":
-            providers.insert(0, "TensorrtExecutionProvider")
+            providers.insert(0, ("TensorrtExecutionProvider", place))
     source = model if isinstance(model, bytes) else str(model)
     try:
         session = ort.InferenceSession(source, options, providers=providers)
@@ -210,7 +214,7 @@ def describe(session: ort.InferenceSession) -> dict[str, Any]:
     return found
 
 
-class _Calibrated(Exported):
+class ExportedCalibrated(Exported):
     """What both scorers share."""
 
     threshold_: float
@@ -229,7 +233,7 @@ class _Calibrated(Exported):
         return {self.names["threshold"]: np.array([self.threshold_])}
 
 
-class ExportedScorer(_Calibrated):
+class ExportedScorer(ExportedCalibrated):
     """A table scorer from a file, with the methods of `AnomalyScorer` that scoring needs."""
 
     kind = "table-scorer"
@@ -305,7 +309,15 @@ class ExportedScorer(_Calibrated):
         return self._remembered
 
 
-class ExportedImageScorer(_Calibrated):
+class Images(Protocol):
+    """Where images come from, as `gantools.data.images.ImageSource`."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, index: int) -> npt.NDArray[np.uint8]: ...
+
+
+class ExportedImageScorer(ExportedCalibrated):
     """An image scorer from a file, with the methods of `ImageScorer` that scoring needs."""
 
     kind = "image-scorer"
@@ -314,6 +326,19 @@ class ExportedImageScorer(_Calibrated):
         super().__init__(session, path)
         self.schema_ = ImageSchema.from_json(self.described["schema"])
         self.pixel_threshold_ = float(self.described["pixel_threshold"])
+
+    def anomaly_score(self, images: Images) -> npt.NDArray[np.float64]:
+        """How abnormal images are: [N] float64."""
+        return np.array([found.anomaly_score for found in self.assess(images)])
+
+    def assess(self, images: Images) -> Iterator[Assessed]:
+        """As `ImageScorer.assess`."""
+        for start in range(0, len(images), IMAGES_READ):
+            read = [images.read(index) for index in range(start, min(len(images), start + IMAGES_READ))]
+            for _, group in groupby(enumerate(read, start), key=lambda one: one[1].shape):
+                places, alike = zip(*group, strict=True)
+                found = zip(places, *self.score(np.stack(alike)), strict=True)
+                yield from (Assessed(k, float(s), float(p), bool(odd), heat) for k, s, p, odd, heat in found)
 
     def score(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], ...]:
         """Scores, p-values, verdicts [N] and heat maps [N, H, W] of images [N, H, W, C] of one size."""

@@ -9,7 +9,6 @@ import dataclasses
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from numbers import Integral, Real
@@ -33,6 +32,7 @@ from gantools.errors import CheckpointError, DataError
 from gantools.models.base import DataSpec, ImageDetector
 from gantools.nn.efficientnet import load_efficientnet
 from gantools.nn.patches import BESIDE, placed
+from gantools.score.assessed import Assessed
 from gantools.score.gauge import score_of
 from gantools.score.image_gauge import ALIGNED, FEATURES, Features, ImageGauge, Remembered
 from gantools.score.threshold import Calibration
@@ -68,17 +68,6 @@ class Images(Protocol):
     def read(self, index: int) -> Bytes: ...
 
     def fingerprint(self) -> str: ...
-
-
-@dataclass(frozen=True, eq=False)
-class Assessed:
-    """What is found of one image. heat: [H, W] float32 in its own size, above 0; 1 is the pixel threshold."""
-
-    index: int
-    anomaly_score: float
-    p_value: float
-    is_anomaly: bool
-    heat: npt.NDArray[np.float32]
 
 
 class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ from gantools.score.scorer import AnomalyScorer
 from gantools.score.threshold import Calibration
 
 if TYPE_CHECKING:
+    from gantools.export.runtime import ExportedScorer
     from gantools.train.monitor import Progress
 
 TRAINING_ROWS = 50_000
@@ -49,6 +50,9 @@ STAGE_SCORE = "Scoring"
 
 _ANOMALOUS = ("1", "true", "t", "yes", "y", "anomaly", "anomalous", "abnormal", "outlier")
 NORMAL = ("0", "false", "f", "no", "n", "normal", "inlier", "good", "ok", "free")
+
+
+Scorer: TypeAlias = "AnomalyScorer | ExportedScorer"
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ class ScoreResult:
     should know.
     """
 
-    scorer: AnomalyScorer
+    scorer: Scorer
     tally: ScoreTally
     top: pd.DataFrame
     threshold: Threshold
@@ -184,7 +188,7 @@ def score_table(
     output: Path,
     *,
     train: Path | None = None,
-    scorer: AnomalyScorer | None = None,
+    scorer: Scorer | None = None,
     training: Options | None = None,
     false_alarms: float | None = None,
     labels: str | None = None,
@@ -247,7 +251,7 @@ def score_table(
             with about(data):
                 _check_alike(head, schema, train)
         with about(source.path):
-            scorer = AnomalyScorer(
+            learner = AnomalyScorer(
                 model=asked.model,
                 options=dict(asked.options or {}),
                 false_alarms=false_alarms or FALSE_ALARMS,
@@ -258,12 +262,12 @@ def score_table(
                 budget_s=None if asked.budget_s is None else asked.budget_s * TRAINING_SHARE,
                 device=device,
             )
-            scorer.fit(
+            scorer = learner.fit(
                 learning.rows,
                 schema=schema,
                 progress=None if progress is None else lambda state: progress(STAGE_TRAIN, state),
             )
-        if scorer.report_.stopped == "interrupted":
+        if learner.report_.stopped == "interrupted":
             raise KeyboardInterrupt
         n_learned, n_marked, contamination = len(learning.rows), len(learning.marked), learning.contamination
         if asked.tail and scorer.calibration_.tail is None:
@@ -273,7 +277,7 @@ def score_table(
             notes.append("The rows were learned from, so they look too normal; without --train each is held out once.")
         notes += learning.notes
         if false_alarms is None and len(learning.marked):
-            f1 = _tune(scorer, learning)
+            f1 = _tune(learner, learning)
 
     is_own = f1 is not None or (n_learned is None and false_alarms is None)
     threshold = Threshold(
@@ -473,7 +477,7 @@ def _tune(scorer: AnomalyScorer, learning: _Learning) -> float | None:
 
 
 def _score(
-    scorer: AnomalyScorer,
+    scorer: Scorer,
     reader: TableReader,
     output: Path,
     added: Mapping[str, Added],
@@ -503,7 +507,7 @@ def _score(
     return tally
 
 
-def _explained(scorer: AnomalyScorer, rows: pd.DataFrame, *, own: bool) -> pd.DataFrame:
+def _explained(scorer: Scorer, rows: pd.DataFrame, *, own: bool) -> pd.DataFrame:
     if not len(rows):
         return rows
     assessed = scorer.assess(rows, explain=True, own=own)

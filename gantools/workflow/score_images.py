@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,7 @@ from gantools.workflow.score import (
 )
 
 if TYPE_CHECKING:
+    from gantools.export.runtime import ExportedImageScorer
     from gantools.train.monitor import Progress
 
 FEWEST = 10  # images that are learned from: of fewer nothing can be held out that says anything
@@ -61,6 +62,7 @@ _DIGITS = 6  # significant ones of the numbers in the table
 Indices = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
+Scorer: TypeAlias = "ImageScorer | ExportedImageScorer"
 MapsOf = Literal["anomalous", "all"]
 
 
@@ -116,7 +118,7 @@ class ImageScoreResult:
     data_notes: what was done with images that are not simply read.
     """
 
-    scorer: ImageScorer
+    scorer: Scorer
     schema: ImageSchema
     tally: ScoreTally
     top: pd.DataFrame
@@ -165,7 +167,7 @@ def score_images(
     output: Path,
     *,
     train: Path | None = None,
-    scorer: ImageScorer | None = None,
+    scorer: Scorer | None = None,
     training: Options | None = None,
     false_alarms: float | None = None,
     by_folder: bool = False,
@@ -211,15 +213,17 @@ def score_images(
     own: dict[str, float] = {}
     f1: float | None = None
     learning: _Learning | None = None
+    n_learned: int | None = None
     if scorer is None:
         learning = _learning(good or source, _marks(good) if good else marks, asked, good is not None, seed)
-        scorer = _learned(learning, asked, false_alarms or FALSE_ALARMS, seed, device, progress)
+        scorer = learner = _learned(learning, asked, false_alarms or FALSE_ALARMS, seed, device, progress)
+        n_learned = learner.n_learned_
         if asked.tail and scorer.calibration_.tail is None:
             notes.append("No tail could be fitted: the held-out images are too few or too much alike.")
         keys = _keys(learning.source)
-        own = {keys[i]: score for i, score in zip(learning.learned, scorer.train_score_.tolist(), strict=True)}
+        own = {keys[i]: score for i, score in zip(learning.learned, learner.train_score_.tolist(), strict=True)}
         if false_alarms is None and len(learning.held_back):
-            f1 = _tune(scorer, learning)
+            f1 = _tune(learner, learning)
     elif false_alarms is not None:
         _ask_for(scorer, false_alarms)
     is_own = f1 is not None or (learning is None and false_alarms is None)
@@ -247,7 +251,7 @@ def score_images(
         pictures=pictures,
         threshold=threshold,
         contamination=float(scorer.contamination),
-        n_learned=None if learning is None else scorer.n_learned_,
+        n_learned=n_learned,
         n_source=None if learning is None else len(learning.learned),
         n_marked=0 if learning is None else len(learning.marked),
         detection=tally.detection(),
@@ -365,7 +369,7 @@ def _learned(
     return scorer
 
 
-def _ask_for(scorer: ImageScorer, false_alarms: float) -> None:
+def _ask_for(scorer: Scorer, false_alarms: float) -> None:
     """Set the threshold for this rate, or for the smallest that held-out images resolve."""
     scorer.false_alarms = false_alarms
     scorer.threshold_ = scorer.calibration_.threshold(max(false_alarms, scorer.calibration_.finest))
@@ -387,7 +391,7 @@ def _tune(scorer: ImageScorer, learning: _Learning) -> float:
 
 
 def _score(
-    scorer: ImageScorer,
+    scorer: Scorer,
     source: ImageSource,
     scores: Floats,
     folder: Path | None,
@@ -421,7 +425,7 @@ def _score(
 
 
 def _table(
-    scorer: ImageScorer, source: ImageSource, scores: Floats, reasons: Mapping[int, str] | None
+    scorer: Scorer, source: ImageSource, scores: Floats, reasons: Mapping[int, str] | None
 ) -> tuple[pd.DataFrame, Indices]:
     """A row for each image and each file that could not be read, by name; and the number of each row's image, or -1."""
     skipped = source.schema.skipped
@@ -452,7 +456,7 @@ def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pictured(
-    scorer: ImageScorer, source: ImageSource, top: pd.DataFrame, places: Indices
+    scorer: Scorer, source: ImageSource, top: pd.DataFrame, places: Indices
 ) -> tuple[pd.DataFrame, tuple[Bytes, ...]]:
     """The rows of `top` with reasons, and a small picture of each with its heat."""
     chosen = places[top.index]
