@@ -1,0 +1,87 @@
+"""What those share that write something beside an exported file: a reading of it, and folders written whole."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gantools.errors import ExportError
+from gantools.export.runtime import describe, open_session
+
+
+@dataclass(frozen=True)
+class Value:
+    """An input or output. type: as onnxruntime names it, "tensor(float)". shape: sizes; those that vary have names."""
+
+    name: str
+    type: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What an exported file says of itself. defaults: inputs that may be left out."""
+
+    described: dict[str, Any]
+    inputs: tuple[Value, ...]
+    defaults: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+
+def opened(file: Path) -> Opened:
+    """Read an exported file. Raises ExportError for one that cannot be opened or is of another origin."""
+    session = open_session(file, "cpu", threads=1)
+    try:
+        described = describe(session)
+    except ExportError as error:
+        raise ExportError(error.problem, where=str(file), remedy=error.remedy) from error
+    given = session.get_inputs(), session.get_overridable_initializers(), session.get_outputs()
+    inputs, defaults, outputs = (tuple(Value(v.name, v.type, tuple(v.shape)) for v in values) for values in given)
+    return Opened(described, inputs, defaults, outputs)
+
+
+@contextmanager
+def whole(folder: Path, own: Collection[str]) -> Iterator[Path]:
+    """An empty folder to write to, which takes the place of `folder` when the block ends without an error.
+
+    own: the files that such a folder has, as relative paths. A folder that holds anything else is not replaced.
+
+    Raises ExportError when `folder` is something else, and when it cannot be written.
+    """
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100  `resolve` would follow a link that is to be replaced
+    aside, before = (folder.with_name(f".{folder.name}.{what}") for what in ("writing", "before"))
+    if folder.exists() and (strange := _strange(folder, own)):
+        problem = f"holds {strange}, so that it is not replaced"
+        raise ExportError(problem, where=str(folder), remedy="choose a new or empty folder")
+    try:
+        for left in (aside, before):
+            shutil.rmtree(left, ignore_errors=True)
+        aside.mkdir(parents=True)
+        yield aside
+        if folder.exists():
+            os.replace(folder, before)
+        os.replace(aside, folder)
+    except OSError as error:
+        if before.exists() and not folder.exists():
+            os.replace(before, folder)
+        reason = error.strerror or str(error)
+        raise ExportError(f"cannot be written: {reason}", where=str(folder), remedy="choose another folder") from error
+    finally:
+        for left in (aside, before):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _strange(folder: Path, own: Collection[str]) -> str:
+    """The first thing in a folder that is not its own, "" where there is none."""
+    if not folder.is_dir():
+        return "a file"
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.is_file() and "__pycache__" not in inside.parts and inside.as_posix() not in own:
+            return f"'{inside.as_posix()}'"
+    return ""
