@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gantools.errors import ExportError
 from gantools.export.runtime import describe, open_session
+
+NEEDED = (
+    *("kind", "version", "model", "precision", "inputs", "outputs", "names", "schema", "data", "parity"),
+    *("opset", "ir", "exported", "exported_with", "trained_with"),
+)  # entries of the metadata
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,9 @@ def opened(file: Path) -> Opened:
         described = describe(session)
     except ExportError as error:
         raise ExportError(error.problem, where=str(file), remedy=error.remedy) from error
+    if lacking := [name for name in NEEDED if name not in described]:
+        problem = f"its metadata lack {', '.join(lacking)}"
+        raise ExportError(problem, where=str(file), remedy="export it again")
     given = session.get_inputs(), session.get_overridable_initializers(), session.get_outputs()
     inputs, defaults, outputs = (tuple(Value(v.name, v.type, tuple(v.shape)) for v in values) for values in given)
     return Opened(described, inputs, defaults, outputs)
@@ -85,3 +93,18 @@ def _strange(folder: Path, own: Collection[str]) -> str:
         if path.is_file() and "__pycache__" not in inside.parts and inside.as_posix() not in own:
             return f"'{inside.as_posix()}'"
     return ""
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all. Raises ExportError when it cannot be written."""
+    aside = path.with_name(f".{path.name}.writing")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text, encoding="utf-8")
+        os.replace(aside, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ExportError(f"cannot be written: {reason}", where=str(path), remedy="choose another file") from error
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)

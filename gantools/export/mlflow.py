@@ -4,7 +4,8 @@
 
 `mlflow.pyfunc.load_model(folder).predict(frame)` takes rows as they are in the training table, see `served`; its
 `params` are `threshold` and `explain` of a scorer, `seed` of a generator. It runs on the CPU, and on a GPU with
-`load_model(folder, model_config={"device": "cuda"})`. `mlflow.onnx.load_model` gives the ONNX model.
+`load_model(folder, model_config={"device": "cuda"})`. MLflow refuses a missing cell in a column of whole numbers that
+had none in the training table, for such a column is `long` to it. `mlflow.onnx.load_model` gives the ONNX model.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gantools.augment.rows import RowGenerator
+from gantools.data.dtypes import zone_of
 from gantools.data.raw import MISSING
 from gantools.data.schema import Schema
 from gantools.encode.images import ImageEncoder
@@ -140,6 +141,8 @@ class TableMaking(nn.Module):
         columns = [schema[port.name] for port in self.made]
         self.n_levels = {column.name: len(column.levels) for column in columns}
         self.fills = {column.name: not column.missing for column in columns}
+        # days of a time zone are no multiples of anything in UTC
+        self.steps = {column.name: column.step for column in columns if column.step and zone_of(column.dtype) is None}
         self.register_buffer("codes", torch.arange(len(label.levels or ())))
 
     def forward(self, noise: Tensor, label: Tensor) -> tuple[Tensor, ...]:
@@ -152,6 +155,9 @@ class TableMaking(nn.Module):
     def _column(self, port: Port, numbers: Tensor, codes: Tensor, label: Tensor) -> Tensor:
         if port.name in self.numeric:
             values = numbers[:, self.numeric[port.name]]
+            step = self.steps.get(port.name)
+            if step:
+                values = torch.round(values / step) * step
             if port.type == "int64":
                 return torch.where(torch.isnan(values), MISSING_INT, torch.round(torch.nan_to_num(values)).long())
             return values

@@ -7,7 +7,7 @@ and as many as there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,7 +85,8 @@ def _check(name: str, found: float, most: float) -> None:
 
 
 def _rows_scored(file: ExportedScorer, scorer: AnomalyScorer, allowed: Tolerance) -> Parity:
-    raw = _trying_rows(scorer._remembered, np.random.default_rng(SEED))
+    unseen = [port.unseen for port in file.inputs if not port.is_number]
+    raw = _trying_rows(scorer._remembered, unseen, np.random.default_rng(SEED))
     cells = pd.DataFrame({name: [NEVER_SEEN] * len(raw) for name in scorer.schema_.names})
     feed = to_feed(raw, cells, file.inputs)
     outputs = [file.names[name] for name in ("anomaly_score", "p_value", "is_anomaly")]
@@ -129,9 +130,9 @@ def _compare(
     _check("verdict", float(found["verdicts_otherwise"]), 0.0)
 
 
-def _trying_rows(remembered: Raw, random: np.random.Generator) -> Raw:
-    """Real rows: a half as they are, a quarter with missing cells and a quarter with levels never seen; some numbers of
-    both moved out of their range."""
+def _trying_rows(remembered: Raw, unseen: Sequence[int], random: np.random.Generator) -> Raw:
+    """Real rows: a half as they are, a quarter with missing cells and a quarter with levels never seen, and numbers far
+    from their range. unseen: per category, the code of a level never seen."""
     n = min(ROWS, max(len(remembered), 16))
     raw = remembered.take(random.choice(len(remembered), n, replace=n > len(remembered)))
     numbers, codes = raw.numbers.copy(), raw.codes.copy()
@@ -139,8 +140,8 @@ def _trying_rows(remembered: Raw, random: np.random.Generator) -> Raw:
     strange = np.arange(n) % 4 == 3
     numbers[(random.random(numbers.shape) < 0.3) & lacking[:, None]] = np.nan
     codes[(random.random(codes.shape) < 0.3) & lacking[:, None]] = MISSING
-    unseen = (random.random(codes.shape) < 0.3) & strange[:, None]
-    codes[unseen] = -2
+    odd = (random.random(codes.shape) < 0.3) & strange[:, None]
+    codes = np.where(odd, np.array(unseen, dtype=np.int64), codes)
     far = (random.random(numbers.shape) < 0.1) & strange[:, None]
     numbers[far] = numbers[far] * 3 + 7
     return Raw(numbers, codes)
