@@ -310,16 +310,12 @@ def _snippet(model: Opened, name: str) -> list[str]:
         lines.append(f"    {_text(value.name)}: {_noise(value) if port is None else _example(port, described)},")
     said = described["names"]
     wanted = [said.get(what, what) for what in ("anomaly_score", "p_value", "is_anomaly")]
-    outputs = [value.name for value in model.outputs]
-    if described["kind"].endswith("scorer"):
-        asked, found = f"[{', '.join(_text(name) for name in wanted)}]", "score, p_value, is_anomaly"
-        shown = "print(score, p_value, is_anomaly)"
-    else:
-        asked, found = "None", "made"
-        shown = f"print(dict(zip([{', '.join(_text(name) for name in outputs)}], made)))"
     if described["kind"] == "image-scorer":
-        asked = asked.removesuffix("]") + f", {_text(said['heatmap'])}]"
-        found += ", heatmap"
+        wanted.append(said["heatmap"])
+    if described["kind"].endswith("scorer"):
+        names = f"names = [{', '.join(_text(name) for name in wanted)}]"
+    else:
+        names = "names = [output.name for output in session.get_outputs()]"
     return [
         "import numpy as np",
         "import onnxruntime",
@@ -329,8 +325,8 @@ def _snippet(model: Opened, name: str) -> list[str]:
         "given = {",
         *lines,
         "}",
-        f"{found} = session.run({asked}, given)",
-        shown,
+        names,
+        "print(dict(zip(names, session.run(names, given))))",
     ]
 
 
