@@ -11,6 +11,7 @@ import pytest
 
 from gantools.errors import ExportError
 from gantools.export.card import _code, write_card
+from gantools.export.file import ExportedFile
 
 GOLDEN = Path(__file__).parents[2] / "exports" / "golden"
 KINDS = ("table-scorer", "table-generator", "image-scorer", "image-generator")
@@ -65,6 +66,22 @@ def test_it_says_what_a_generator_can_be_asked_for(tmp_path: Path) -> None:
 def test_so_few_images_cannot_tell_the_rate_of_false_alarms(tmp_path: Path) -> None:
     assert "16 images, 16 pixels wide, 16 high" in written("image-scorer", tmp_path)
     assert "too few to tell that rate" in written("image-scorer", tmp_path)
+
+
+def test_odd_columns_are_called_right(scorer_file: ExportedFile, maker_file: ExportedFile, tmp_path: Path) -> None:
+    for file in (scorer_file, maker_file):
+        text = write_card(file.path, tmp_path / "card.md").read_text("utf-8")
+        found = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+        assert found is not None
+        done = subprocess.run(
+            [sys.executable, "-c", found[1]],
+            cwd=file.path.parent, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    text = write_card(scorer_file.path, tmp_path / "card.md").read_text("utf-8")
+    assert "a score above it is an anomaly" in re.search(r"^\| `threshold_` .*$", text, re.MULTILINE)[0]  # type: ignore[index]
+    assert "any other counts as one of the rare ones" in re.search(r"^\| `shop` .*$", text, re.MULTILINE)[0]  # type: ignore[index]
+    assert "not learned from, always the same or identifiers: `key`" in text
 
 
 @pytest.mark.parametrize(("value", "said"), [("a|b", "`a\\|b`"), ("a\nb", "`a b`"), ("a`b", "`` a`b ``"), ("", "` `")])

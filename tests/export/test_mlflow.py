@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from gantools.errors import ExportError
+from gantools.export.file import ExportedFile
 from gantools.export.mlflow import OWN, write_mlflow
 from gantools.export.runtime import load_exported
 
@@ -131,6 +132,30 @@ def test_images_are_scored_and_things_are_made(tmp_path: Path) -> None:
     model = loaded(write_mlflow(GOLDEN / "image-generator.onnx", tmp_path / "pictures"))
     pictures = model.predict({"label": ["0", "2"]}, {"seed": 3})
     assert pictures.shape == (2, 16, 16, 1) and pictures.dtype == np.uint8
+
+
+def test_every_kind_of_column_is_read_as_the_library_reads_it(
+    scorer_file: ExportedFile, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    model = loaded(write_mlflow(scorer_file.path, tmp_path / "m"))
+    frame = table.drop(columns="churned").head(60).copy()
+    for name in frame.columns:
+        if frame[name].dtype != bool:
+            frame[name] = frame[name].mask(np.arange(len(frame)) % 20 == frame.columns.get_loc(name))
+    expected = load_exported(scorer_file.path, "cpu").assess(frame)
+    pd.testing.assert_frame_equal(model.predict(frame), expected, check_exact=True)
+
+
+def test_made_rows_have_the_columns_of_the_table(maker_file: ExportedFile, table: pd.DataFrame, tmp_path: Path) -> None:
+    model = loaded(write_mlflow(maker_file.path, tmp_path / "m"))
+    label = maker_file.graph.inputs[0]
+    assert label.name == "label_"
+    made = model.predict(pd.DataFrame({label.name: list(label.levels or ()) * 50}))
+    assert list(made.columns) == [name for name in table.columns if name != "key"]
+    for name in made.columns:
+        if table[name].dtype.kind in "mM":
+            assert made[name].dtype.kind == table[name].dtype.kind
+            assert made[name].dropna().between(table[name].min(), table[name].max()).all()
 
 
 def test_a_folder_is_replaced_but_nothing_else(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gantools.errors import ExportError
+from gantools.export.file import ExportedFile
 from gantools.export.triton import write_triton
 
 GOLDEN = Path(__file__).parents[2] / "exports" / "golden"
@@ -82,6 +83,13 @@ def test_images_have_any_size_and_as_many_as_memory_holds(tmp_path: Path) -> Non
         "label": ("TYPE_STRING", (1,), ()),
     }
     assert [said(value) for value in config.output] == [("TYPE_UINT8", (16, 16, 1), None)]
+
+
+def test_what_is_left_out_goes_by_what_it_is_not_by_its_name(scorer_file: ExportedFile, tmp_path: Path) -> None:
+    config = read(write_triton(scorer_file.path, tmp_path))
+    inputs = {value.name for value in config.input}
+    assert "threshold" in inputs and "threshold_" not in inputs  # the former is a column of the table
+    assert {value.name for value in config.output} == {"anomaly_score", "p_value", "is_anomaly"}
 
 
 def test_an_entry_is_replaced_but_nothing_else(tmp_path: Path) -> None:
