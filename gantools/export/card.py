@@ -18,6 +18,7 @@ REMEMBERED = "remembered/codes"  # what the rows are in that a scorer of tables 
 TYPES = {"float": "float32", "double": "float64", "string": "text"}  # others are called as onnxruntime calls them
 SIZES = {"batch": "N", "height": "H", "width": "W"}
 CHANNELS = {1: "grey", 3: "colour (red, green, blue)", 4: "colour and opacity"}
+PRECISION = {"fp32": "float32", "fp16": "float16", "int8": "8-bit integers"}
 PURPOSE = {
     "table-scorer": "Tells how abnormal rows of a table are. It has learned from rows that were taken for normal.",
     "image-scorer": "Tells how abnormal images are, and where. It has learned from images that were taken for normal.",
@@ -99,7 +100,7 @@ def _about(model: Opened, file: Path) -> list[tuple[str, str]]:
     return [
         ("Kind", described["kind"]),
         ("Model", f"`{described['model']}`"),
-        ("Weights and arithmetic", described["precision"]),
+        ("Precision of the nets", PRECISION.get(described["precision"], described["precision"])),
         ("File", f"`{file.name}`, {len(data) / 1e6:.2f} MB"),
         ("SHA-256", f"`{hashlib.sha256(data).hexdigest()}`"),
         ("Exported", str(described["exported"])),
@@ -289,8 +290,7 @@ def _limits(model: Opened, file: Path) -> Iterable[str]:
         yield "A level that was never seen in training is told from all others; which one it is makes no difference."
     if kind == "table-generator" and any(c["kind"] == "identifier" for c in described["schema"]["columns"]):
         yield "Identifiers are not made."
-    arithmetic = {"fp32": "float32"}.get(described["precision"], described["precision"])
-    yield f"Nets compute in {arithmetic}: results may differ in the last digits between machines and sizes of batches."
+    yield "Results may differ in the last digits between machines and sizes of batches: nets compute in floating point."
 
 
 def _n_remembered(file: Path) -> int:
