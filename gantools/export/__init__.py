@@ -4,8 +4,10 @@
     modules   raw tensors to raw tensors, as torch modules
     graph     such a module as a file: traced, composed with text levels and the explanation, described
     proof     the file against the library, on real rows and images
-    precision the same file with half-precision or 8-bit weights
+    precision the same graph with nets in half precision or 8 bits
+    file      all of this in order: trace, prove, describe, write
     runtime   sessions, and exported models behind the methods of the library's own
+    triton, mlflow, card   what else can be written from a file
 
-Everything but `modules`, `graph` and `proof` runs without torch.
+`columns`, `runtime` and what is written from a file do without torch.
 """

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from gantools.errors import ConfigError, ExportError
 from gantools.export.graph import WHOLE_FILE, Graph, Model, build, described, write
-from gantools.export.proof import Parity, prove
+from gantools.export.precision import LOOSE, reduced
+from gantools.export.proof import STRICT, Parity, prove
 from gantools.export.runtime import open_session
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -51,9 +52,12 @@ def export_model(
     tell: Callable[[str], Any] = progress or (lambda _: None)
     tell("Tracing")
     graph = build(model, noise_inside=noise_inside)
+    if precision != "fp32":
+        graph = replace(graph, proto=reduced(graph.proto, precision))
     described(graph, {}, precision)
     tell("Comparing with the library")
-    parity = prove(open_session(graph.serialized(), "cpu"), model)
+    allowed = STRICT if precision == "fp32" else LOOSE[precision]
+    parity = prove(open_session(graph.serialized(), "cpu"), model, allowed)
     described(graph, parity, precision)
     data = graph.serialized()
     if len(data) > WHOLE_FILE:

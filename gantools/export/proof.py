@@ -124,7 +124,7 @@ def _compare(
     counted = ranks if tail is None else ranks[expected <= tail.start]
     found["p_value_ranks"] = max(found.get("p_value_ranks", 0.0), float(counted.max(initial=0.0)))
     _check("p-value", found["p_value_ranks"], allowed.ranks + 1e-6 + allowed.score * len(scorer.calibration_.scores))
-    on_border = np.abs(expected - scorer.threshold_) <= allowed.score * np.abs(expected)
+    on_border = np.abs(expected - scorer.threshold_) <= STRICT.score * np.abs(expected)
     other = (flagged != (expected > scorer.threshold_)) & ~on_border
     found["verdicts_otherwise"] = found.get("verdicts_otherwise", 0) + int(other.sum())
     _check("verdict", float(found["verdicts_otherwise"]), 0.0)

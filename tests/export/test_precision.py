@@ -1,0 +1,53 @@
+"""Files of lower precision: smaller, measured, and refused where they would change a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+
+from gantools import AnomalyScorer
+from gantools.augment.synthesizer import Synthesizer
+from gantools.errors import ExportError
+from gantools.export import file as module
+from gantools.export.file import ExportedFile, export_model
+from gantools.export.graph import build
+from gantools.export.precision import reduced
+from gantools.export.proof import Tolerance
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_scorer_of_lower_precision_gives_the_same_verdicts(
+    scorer: AnomalyScorer, scorer_file: ExportedFile, tmp_path: Path, precision: str
+) -> None:
+    found = export_model(scorer, tmp_path / "model.onnx", precision=precision)  # type: ignore[arg-type]
+    assert found.parity["verdicts_otherwise"] == 0
+    assert found.parity["score_relative"] > scorer_file.parity["score_relative"]
+    said = {entry.key: entry.value for entry in onnx.load(found.path).metadata_props}
+    assert said["gantools.precision"] == precision
+
+
+def test_half_precision_halves_the_nets(maker: Synthesizer, maker_file: ExportedFile, tmp_path: Path) -> None:
+    found = export_model(maker, tmp_path / "model.onnx", precision="fp16")
+    assert found.n_bytes < maker_file.n_bytes
+    halves = [t for t in onnx.load(found.path).graph.initializer if t.data_type == onnx.TensorProto.FLOAT16]
+    assert len(halves) > 5
+
+
+def test_a_precision_that_breaks_verdicts_is_refused(
+    scorer: AnomalyScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(module.LOOSE, "int8", Tolerance(score=1e-7))
+    with pytest.raises(ExportError, match="nothing was written"):
+        export_model(scorer, tmp_path / "model.onnx", precision="int8")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_has_no_nets_is_refused(scorer: AnomalyScorer) -> None:
+    proto = build(scorer).proto
+    for node in list(proto.graph.node):
+        if node.op_type in ("MatMul", "If"):
+            proto.graph.node.remove(node)
+    with pytest.raises(ExportError, match="no layers"):
+        reduced(proto, "int8")
