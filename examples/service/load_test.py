@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -168,8 +168,7 @@ def without_http(model: str, batching: bool, n_clients: int, duration: float) ->
 
     scorer = Scorer(model)
     rows = made_up(scorer.described()["columns"], N_ROWS)
-    run: Coroutine[Any, Any, tuple[list[float], float]] = in_process(scorer, batching, rows, n_clients, duration)
-    return asyncio.run(run)
+    return asyncio.run(in_process(scorer, batching, rows, n_clients, duration))
 
 
 def main() -> None:
@@ -181,20 +180,21 @@ def main() -> None:
     parser.add_argument("--in-process", action="store_true", help="leave HTTP out")
     asked = parser.parse_args()
     measure: Callable[..., tuple[list[float], float]] = without_http if asked.in_process else with_http
-    rates: dict[bool, list[float]] = {True: [], False: []}
+    found: dict[str, list[tuple[float, float, float]]] = {"on": [], "off": []}
     for _ in range(asked.repeats):
-        for batching in (True, False):
-            seconds, took = measure(asked.scorer, batching, asked.clients, asked.duration)
+        for batching, all_found in found.items():
+            seconds, took = measure(asked.scorer, batching == "on", asked.clients, asked.duration)
             cuts = statistics.quantiles(seconds, n=100)
-            rates[batching].append(len(seconds) / took)
-            print(
-                f"batching {'on ' if batching else 'off'}  {rates[batching][-1]:7.0f} requests/s"
-                f"   p50 {1000 * cuts[49]:6.2f} ms   p99 {1000 * cuts[98]:6.2f} ms",
-                flush=True,
-            )
-    print(
-        f"requests/s with batching over without: {statistics.median(rates[True]) / statistics.median(rates[False]):.2f}"
-    )
+            all_found.append((len(seconds) / took, 1000 * cuts[49], 1000 * cuts[98]))
+            print(f"batching {batching:<4}" + _said(all_found[-1]), flush=True)
+    on, off = (tuple(map(statistics.median, zip(*each, strict=True))) for each in found.values())
+    print(f"medians  on  {_said(on)}\nmedians  off {_said(off)}")
+    print(f"requests/s with batching over without: {on[0] / off[0]:.2f}")
+
+
+def _said(figures: Sequence[float]) -> str:
+    rate, p50, p99 = figures
+    return f"{rate:7.0f} requests/s   p50 {p50:6.2f} ms   p99 {p99:6.2f} ms"
 
 
 if __name__ == "__main__":

@@ -59,13 +59,11 @@ class Column:
     def _text(self, value: Any) -> str:
         if not isinstance(value, str):
             raise BadRow(f"column '{self.name}' is text, but the cell is {_said(value)}: write it in quotes")
-        if "\0" in value or not value.isascii():
+        if not value.isascii():
             try:
                 value.encode()
             except UnicodeEncodeError:
                 raise BadRow(f"column '{self.name}' holds half of a surrogate pair: send valid Unicode") from None
-            if "\0" in value:  # onnxruntime would cut it off there
-                raise BadRow(f"column '{self.name}' holds a NUL character: leave it out")
         return value
 
     def _number(self, value: Any) -> int | float:
@@ -119,6 +117,14 @@ class Column:
         if self.unit:
             found["unit"] = self.unit
         return found
+
+
+def _named(columns: Sequence[str]) -> str:
+    """The beginning of a sentence about columns, cut short."""
+    if len(columns) == 1:
+        return f"column '{columns[0][:40]}' is"
+    names = ", ".join(f"'{name[:40]}'" for name in columns[:20])
+    return f"columns {names}{', ...' if len(columns) > 20 else ''} are"
 
 
 def _said(value: Any) -> str:
@@ -197,11 +203,9 @@ class Scorer(_Model):
         if not isinstance(row, dict):
             raise BadRow("it is no object: send an object with a value per column")
         if left_out := [name for name, _ in self._columns if name not in row]:
-            names = ", ".join(f"'{name}'" for name in left_out)
-            raise BadRow(f"column {names} is left out: give its value, or null where it is missing")
+            raise BadRow(f"{_named(left_out)} left out: give a value, or null where it is missing")
         if unknown := [name for name in row if name not in self._names and name not in self.ignored]:
-            names = ", ".join(f"'{name[:40]}'" for name in unknown[:10])
-            raise BadRow(f"column {names} is unknown to the model: leave it out; GET /schema lists the columns")
+            raise BadRow(f"{_named(unknown)} unknown to the model: leave out what GET /schema does not list")
 
     def score(self, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Per row: anomaly_score, p_value, is_anomaly by the model's own threshold."""
