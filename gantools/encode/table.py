@@ -244,7 +244,12 @@ def _places_before(x: Tensor, at: Tensor, closed: bool) -> Tensor:
     if not torch.compiler.is_exporting():
         return torch.searchsorted(at, x.T.to(at.dtype).contiguous(), right=closed).T
     # ONNX has no search; counting takes few operations, and they are what a graph's time goes to
-    return ((at <= x.unsqueeze(2)) if closed else (at < x.unsqueeze(2))).sum(2)
+    return count((at <= x.unsqueeze(2)) if closed else (at < x.unsqueeze(2)))
+
+
+def count(truths: Tensor) -> Tensor:
+    """How many are true along the last dimension, at most 2**24: int64. Summed as float32, which is fast in a graph."""
+    return truths.float().sum(-1).long()
 
 
 def interpolate(x: Tensor, at: Tensor, value: Tensor, *, closed: bool) -> Tensor:
@@ -260,10 +265,15 @@ def interpolate(x: Tensor, at: Tensor, value: Tensor, *, closed: bool) -> Tensor
     position = _places_before(x, at, closed)
     left = offset + (position - 1).clamp(0, n_places - 1)
     right = offset + position.clamp(max=n_places - 1)
-    x0, x1 = flat_at[left], flat_at[right]
-    y0, y1 = flat_value[left], flat_value[right]
+    x0, x1 = _taken(flat_at, left), _taken(flat_at, right)
+    y0, y1 = _taken(flat_value, left), _taken(flat_value, right)
     share = ((x - x0) / torch.where(x1 > x0, x1 - x0, 1.0)).clamp(0.0, 1.0)
     return torch.where(x1 > x0, y0 + share * (y1 - y0), y1 if not closed else y0)
+
+
+def _taken(values: Tensor, index: Tensor) -> Tensor:
+    """values[index], in a form that a graph has a fast operation for. values: [M]. index: [N, C]."""
+    return values.index_select(0, index.flatten()).reshape(index.shape)
 
 
 def _distribution(column: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

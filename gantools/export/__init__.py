@@ -7,7 +7,8 @@
     precision the same graph with nets in half precision or 8 bits
     file      all of this in order: trace, prove, describe, write
     runtime   sessions, and exported models behind the methods of the library's own
-    triton, mlflow, card   what else can be written from a file
+    triton, mlflow, card   what else can be written from a file; `folders` writes it whole, `served` goes into a model
+              folder of MLflow
 
 `columns`, `runtime` and what is written from a file do without torch.
 """

@@ -230,7 +230,7 @@ def _rows_made(file: ExportedGenerator, maker: Synthesizer, allowed: Tolerance) 
 
 def _as_floats(values: pd.Series, dtype: str) -> npt.NDArray[np.float64]:
     if "date" in dtype or "time" in dtype or "duration" in dtype or not pd.api.types.is_numeric_dtype(values):
-        moments = pd.to_datetime(values.astype(str), errors="coerce", format="mixed")
+        moments = pd.to_datetime(values.astype(str), errors="coerce", format="mixed", utc=True).dt.tz_localize(None)
         return np.where(moments.isna(), np.nan, moments.to_numpy().astype("datetime64[us]").view(np.int64))
     return values.to_numpy(dtype=np.float64, na_value=np.nan)
 

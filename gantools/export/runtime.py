@@ -39,6 +39,7 @@ IMAGES_READ = 64  # before those of one size are run together
 QUIET = 3  # onnxruntime's severity of errors: its warnings are about inputs with a default, which are meant
 DEVICES = ("auto", "cpu", "cuda", "tensorrt")
 PREFIX = "gantools."
+TEXTS = ("kind", "version", "precision", "exported", "model", "data", "features")  # entries that are no JSON
 
 
 # --- sessions ---
@@ -201,17 +202,11 @@ def describe(session: ort.InferenceSession) -> dict[str, Any]:
     entries = session.get_modelmeta().custom_metadata_map
     if f"{PREFIX}kind" not in entries:
         raise ExportError("is not a model that gantools exported", remedy="export one with `gantools export`")
-    found: dict[str, Any] = {}
-    for name, text in entries.items():
-        if name.startswith(PREFIX):
-            value: Any = text
-            if text[:1] in '{["-0123456789' or text in ("true", "false", "null", "NaN", "Infinity"):
-                try:
-                    value = json.loads(text)
-                except ValueError:
-                    value = text
-            found[name.removeprefix(PREFIX)] = value
-    return found
+    own = {name.removeprefix(PREFIX): text for name, text in entries.items() if name.startswith(PREFIX)}
+    try:
+        return {name: text if name in TEXTS else json.loads(text) for name, text in own.items()}
+    except ValueError as error:
+        raise ExportError("its metadata cannot be read", remedy="export it again") from error
 
 
 class ExportedCalibrated(Exported):
