@@ -41,9 +41,12 @@ demo: $(INSTALLED)
 	$(BIN)/gantools score $(DEMO)/fours/new --train $(DEMO)/fours/normal --explain --false-alarms 0.05 --seed 0 --budget 40s --force \
 	    -o $(DEMO)/fours.scored.csv --report $(DEMO)/fours.html
 	@echo
+	$(BIN)/gantools export $(DEMO)/scorer -o $(DEMO)/scorer.onnx --card $(DEMO)/scorer.md --force
+	@echo
 	@echo "Results: $(DEMO)/tumours.balanced.csv (the balanced table), $(DEMO)/report.html (open it in a browser),"
 	@echo "         $(DEMO)/generator (make more rows: $(BIN)/gantools generate $(DEMO)/generator -n 100)"
 	@echo "         $(DEMO)/screening.scored.csv (scores, verdicts and reasons), $(DEMO)/scores.html, $(DEMO)/scorer"
+	@echo "         $(DEMO)/scorer.onnx (the scorer for onnxruntime alone), $(DEMO)/scorer.md (its model card)"
 	@echo "         $(DEMO)/digits.balanced (the balanced folder of images), $(DEMO)/digits.html"
 	@echo "         $(DEMO)/fours.scored.csv, $(DEMO)/fours.scored.maps (where images are odd), $(DEMO)/fours.html"
 
@@ -66,6 +69,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/oneclass.py
 	$(BIN)/python benchmarks/anomaly.py
+	$(BIN)/python benchmarks/export.py
 	$(BIN)/python benchmarks/images/generation.py longtail
 	$(BIN)/python benchmarks/images/generation.py conditional --seconds 1800
 	$(BIN)/python benchmarks/images/generation.py modes --seconds 3600

@@ -68,9 +68,8 @@ def export(
     destination = output or DEFAULT_FOLDER / f"{named.name}.onnx"
     if destination.suffix != ".onnx":
         raise ConfigError(f"{destination} does not end in .onnx", where="--output", remedy="name an .onnx file")
-    if output is None:
-        DEFAULT_FOLDER.mkdir(exist_ok=True)
-    check_output_file(destination, option="--output", force=force)
+    if output is not None or DEFAULT_FOLDER.exists():  # else it is made when the file is written
+        check_output_file(destination, option="--output", force=force)
     check_apart(destination, folder, option="--output")
     if card is not None:
         check_output_file(card, option="--card", force=force)

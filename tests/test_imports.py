@@ -113,7 +113,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
         "import gantools_cli.main",
         *(
             f"from gantools_cli.main import main; main([*{arguments!r}, '--help'], standalone_mode=False)"
-            for arguments in ([], ["augment"], ["score"], ["train"], ["generate"], ["info"], ["models"])
+            for arguments in ([], ["augment"], ["score"], ["train"], ["generate"], ["export"], ["info"], ["models"])
         ),
     ],
 )
