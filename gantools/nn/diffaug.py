@@ -10,6 +10,7 @@ from torch import Tensor
 
 Uniform = Callable[..., Tensor]
 
+N_CHANGES = 5  # brightness, contrast, saturation, place, a square cut out
 SHIFT = 0.125  # largest translation, as a share of the side
 CUTOUT = 0.5  # side of the square that is erased, as a share of the side
 
@@ -23,23 +24,30 @@ def diff_augment(x: Tensor, chance: Tensor, uniform: Uniform, *, flip: bool = Fa
     Adversarial Networks with Limited Data', section 2.2).
     """
     n = len(x)
-
-    def chosen() -> Tensor:
-        return (uniform(n) < chance).reshape(-1, 1, 1, 1)
-
-    def amount(low: float, high: float) -> Tensor:
-        return (low + (high - low) * uniform(n)).reshape(-1, 1, 1, 1)
-
     if flip:
         x = torch.where((uniform(n) < 0.5).reshape(-1, 1, 1, 1), x.flip(3), x)
-    x = torch.where(chosen(), x + amount(-0.5, 0.5), x)
+    chosen = uniform(N_CHANGES, n) < chance
+    if x.device.type != "cpu":  # which images are touched at all is not waited for
+        return _changed(x, chosen, uniform)
+    touched = chosen.any(0).nonzero().squeeze(1)
+    return x.index_copy(0, touched, _changed(x[touched], chosen[:, touched], uniform)) if len(touched) else x
+
+
+def _changed(x: Tensor, chosen: Tensor, uniform: Uniform) -> Tensor:
+    """chosen: [N_CHANGES, N] bool, which images each change is made of."""
+
+    def amount(low: float, high: float) -> Tensor:
+        return (low + (high - low) * uniform(len(x))).reshape(-1, 1, 1, 1)
+
+    brighter, starker, greyer, moved, cut = chosen.reshape(N_CHANGES, -1, 1, 1, 1).unbind(0)
+    x = torch.where(brighter, x + amount(-0.5, 0.5), x)
     mean = x.mean((1, 2, 3), keepdim=True)
-    x = torch.where(chosen(), mean + (x - mean) * amount(0.5, 1.5), x)
+    x = torch.where(starker, mean + (x - mean) * amount(0.5, 1.5), x)
     if x.shape[1] > 1:
         grey = x.mean(1, keepdim=True)
-        x = torch.where(chosen(), grey + (x - grey) * amount(0.0, 2.0), x)
-    x = _translated(x, chosen(), uniform)
-    return x * ~(chosen() & _square(x, uniform))
+        x = torch.where(greyer, grey + (x - grey) * amount(0.0, 2.0), x)
+    x = _translated(x, moved, uniform)
+    return x * ~(cut & _square(x, uniform))
 
 
 def _translated(x: Tensor, chosen: Tensor, uniform: Uniform) -> Tensor:

@@ -70,7 +70,11 @@ class TrainingImages:
         place = drawn_places(self.cumulative, size, random)
         images, label = self.images[place], self.label[place]
         varied = torch.rand(size, device=label.device, generator=random) < self.vary[label]
-        images = torch.where(varied.reshape(-1, 1, 1, 1), augmented(images, random, self.flip[label]), images)
+        if images.device.type == "cpu":  # of frequent classes few are, and the others need no work
+            some = varied.nonzero().squeeze(1)
+            images[some] = augmented(images[some], random, self.flip[label[some]])
+        else:
+            images = torch.where(varied.reshape(-1, 1, 1, 1), augmented(images, random, self.flip[label]), images)
         return Batch(as_input(images), label, self.rank[place], progress, random)
 
     def judge(self, model: Model, classes: Sequence[str], seed: int) -> Judgement:
