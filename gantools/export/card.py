@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 
 from gantools.export.folders import Opened, Value, opened, write_text
+from gantools.export.runtime import REMEMBERED
 
 N_LEVELS = 8  # named of a column
-REMEMBERED = "remembered/codes"  # what the rows are in that a scorer of tables remembers
 TYPES = {"float": "float32", "double": "float64", "string": "text"}  # others are called as onnxruntime calls them
 SIZES = {"batch": "N", "height": "H", "width": "W"}
 CHANNELS = {1: "grey", 3: "colour (red, green, blue)", 4: "colour and opacity"}
@@ -295,7 +295,7 @@ def _limits(model: Opened, file: Path) -> Iterable[str]:
 
 def _n_remembered(file: Path) -> int:
     tensors = onnx.load(file).graph.initializer
-    return next((int(tensor.dims[0]) for tensor in tensors if tensor.name == REMEMBERED), 0)
+    return next((int(tensor.dims[0]) for tensor in tensors if tensor.name in REMEMBERED), 0)
 
 
 # --- how to call it ---

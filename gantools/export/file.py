@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -13,6 +15,8 @@ from gantools.export.graph import WHOLE_FILE, Graph, Model, build, described, wr
 from gantools.export.precision import LOOSE, reduced
 from gantools.export.proof import STRICT, Parity, prove
 from gantools.export.runtime import open_session
+from gantools.score.images import ImageScorer
+from gantools.score.scorer import AnomalyScorer
 
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -51,6 +55,25 @@ def export_model(
         raise ConfigError(f"there is no precision {precision!r}", where="precision", remedy=", ".join(PRECISIONS))
     tell: Callable[[str], Any] = progress or (lambda _: None)
     tell("Tracing")
+    with on_cpu(model):
+        return _exported(model, Path(path), precision, noise_inside, tell, started)
+
+
+@contextmanager
+def on_cpu(model: Model) -> Iterator[None]:
+    """The model on the CPU for the while: there it is traced, and there the library is compared with."""
+    module = model.gauge_ if isinstance(model, AnomalyScorer | ImageScorer) else model.gan_
+    device = next(chain(module.parameters(), module.buffers())).device
+    model.to("cpu")
+    try:
+        yield
+    finally:
+        model.to(str(device))
+
+
+def _exported(
+    model: Model, path: Path, precision: Precision, noise_inside: bool, tell: Callable[[str], Any], started: float
+) -> ExportedFile:
     graph = build(model, noise_inside=noise_inside)
     if precision != "fp32":
         graph = replace(graph, proto=reduced(graph.proto, precision))
@@ -63,5 +86,5 @@ def export_model(
     if len(data) > WHOLE_FILE:
         raise ExportError(f"{len(data):,} bytes are more than one ONNX file holds", remedy="train a smaller model")
     tell("Writing")
-    write(data, Path(path))
-    return ExportedFile(Path(path), graph, precision, parity, len(data), time.perf_counter() - started)
+    write(data, path)
+    return ExportedFile(path, graph, precision, parity, len(data), time.perf_counter() - started)

@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,6 +38,7 @@ from gantools.data.raw import MISSING
 from gantools.errors import ExportError
 from gantools.export.columns import Port, input_ports, label_port, output_ports
 from gantools.export.modules import ImageMaking, ImageScoring, TableMaking, TableScoring, example
+from gantools.export.runtime import INNER, REMEMBERED
 from gantools.score.explain import Explainer
 from gantools.score.images import ImageScorer
 from gantools.score.scorer import AnomalyScorer
@@ -45,7 +47,6 @@ OPSET, ML_OPSET, IR = 20, 3, 10
 BATCH = "batch"
 ROWS_TRACED = 3
 WHOLE_FILE = 2**31 - 2**20  # bytes that one protobuf message holds
-REMEMBERED = ("remembered/numbers", "remembered/codes")  # what the words of reasons are found in
 UNKNOWN = 2**31 - 1  # the code of a label that there is none of: looking it up fails
 
 Model = AnomalyScorer | ImageScorer | Synthesizer | ImageSynthesizer
@@ -94,7 +95,7 @@ def build(model: Model, *, noise_inside: bool = False) -> Graph:
 
 
 def _table_scorer(scorer: AnomalyScorer) -> Graph:
-    schema, gauge = scorer.schema_, scorer.gauge_.cpu()
+    schema, gauge = scorer.schema_, scorer.gauge_
     encoder = gauge.views.encoder
     ports = input_ports(schema, {name: encoder.values(j) for j, name in enumerate(schema.numeric)})
     names = _free_names(
@@ -102,7 +103,7 @@ def _table_scorer(scorer: AnomalyScorer) -> Graph:
     )
     given = [example(port, ROWS_TRACED) for port in ports]
     module = TableScoring(gauge, scorer.calibration_, ports).eval()
-    inner = [f"raw_{k}" for k in range(4)]
+    inner = [f"{INNER}raw/{k}" for k in range(4)]
     outputs = [names[name] for name in ("anomaly_score", "p_value", "is_anomaly")]
     inputs = [names["threshold"], *(_traced_name(port) for port in ports)]
     proto = _traced(module, (torch.zeros(1, dtype=torch.float64), *given), inputs, [*outputs, *inner], fixed=1)
@@ -112,10 +113,9 @@ def _table_scorer(scorer: AnomalyScorer) -> Graph:
     with torch.no_grad():
         score, _, _, *start = module(torch.zeros(1, dtype=torch.float64), *given)
     asked = [names[name] for name in ("contribution", "suspects", "alike")]
-    reasons = _traced(explainer, (*start, score), [*inner, outputs[0]], asked)
+    reasons = _traced(explainer, (*start, score), [*inner, outputs[0]], asked, prefix=f"{INNER}explain/")
     _add_branch(proto, reasons, names["explain"], outputs[0], explainer.n_columns)
-    remembered = (REMEMBERED[0], scorer._remembered.numbers), (REMEMBERED[1], scorer._remembered.codes)
-    for name, array in remembered:
+    for name, array in zip(REMEMBERED, (scorer._remembered.numbers, scorer._remembered.codes), strict=True):
         _rename_initializer(proto, array, name)
     tail = scorer.calibration_.to_tensors()["tail"].tolist()
     del proto.graph.output[3:7]
@@ -132,7 +132,7 @@ def _table_scorer(scorer: AnomalyScorer) -> Graph:
 def _image_scorer(scorer: ImageScorer) -> Graph:
     names = {n: n for n in ("image", "threshold", "anomaly_score", "p_value", "is_anomaly", "heatmap")}
     layout = scorer.encoder_.layout
-    module = ImageScoring(scorer.gauge_.cpu(), scorer.encoder_, scorer.calibration_, scorer.pixel_threshold_).eval()
+    module = ImageScoring(scorer.gauge_, scorer.encoder_, scorer.calibration_, scorer.pixel_threshold_).eval()
     image = torch.zeros(ROWS_TRACED, layout.size + 5, layout.size + 9, layout.channels, dtype=torch.uint8)
     sizes = {0: _dim(BATCH), 1: _dim("height", 1 << 14), 2: _dim("width", 1 << 14)}
     proto = _traced(
@@ -161,7 +161,7 @@ def _table_generator(maker: Synthesizer) -> Graph:
     ports = output_ports(schema)
     label = label_port(schema[str(schema.target)])
     names = _free_names(("noise", "label"), ports)
-    rows = maker.row_generator().cpu()
+    rows = maker.row_generator()
     module = TableMaking(rows, schema, ports, label).eval()
     made = [*(port for port in ports if port.name != schema.target), *(p for p in ports if p.name == schema.target)]
     given = torch.zeros(ROWS_TRACED, rows.noise_width), example(label, ROWS_TRACED)
@@ -180,7 +180,7 @@ def _table_generator(maker: Synthesizer) -> Graph:
 def _image_generator(maker: ImageSynthesizer) -> Graph:
     names = {name: name for name in ("noise", "label", "image")}
     label = Port("label", "string", maker.schema_.classes, has_missing=False)
-    gan, layout = maker.gan_.cpu(), maker.encoder_.layout
+    gan, layout = maker.gan_, maker.encoder_.layout
     module = ImageMaking(gan, maker.encoder_, label).eval()
     given = torch.zeros(ROWS_TRACED, gan.noise_width), example(label, ROWS_TRACED)
     proto = _traced(module, given, ["noise", _traced_name(label)], ["image"])
@@ -198,6 +198,11 @@ def _origin(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _free_names(wanted: Sequence[str], ports: Sequence[Port]) -> dict[str, str]:
+    """What inputs and outputs are called that are no columns. Raises ExportError for a column that cannot be one."""
+    for port in ports:
+        if not port.name or port.name.startswith(INNER):
+            problem = "has no name" if not port.name else f"begins with '{INNER}', as what is inside a graph does"
+            raise ExportError(problem, where=f"column '{port.name}'", remedy="rename it and train again")
     taken = {port.name for port in ports}
     found = {}
     for name in wanted:
@@ -222,9 +227,11 @@ def _traced(
     outputs: Sequence[str],
     fixed: int = 0,
     shapes: Sequence[Mapping[int, Any]] | None = None,
+    prefix: str = INNER,
 ) -> onnx.ModelProto:
     """The module as a graph, whose batch, the first dimension, may have any size. fixed: so many of the first inputs
-    have a size that stays. shapes: the sizes that may change of the others."""
+    have a size that stays. shapes: the sizes that may change of the others. prefix: of the names of all values but
+    inputs and outputs."""
     batch = _dim(BATCH)
     dynamic = [None] * fixed + [{0: batch} if shapes is None else shapes[k] for k in range(len(given) - fixed)]
     takes_list = isinstance(module, TableScoring)
@@ -233,8 +240,9 @@ def _traced(
         try:
             program = torch.export.export(module, tuple(given), dynamic_shapes=asked, strict=False)
             exported = torch.onnx.export(
-                program, dynamo=True, opset_version=OPSET, input_names=list(inputs), output_names=list(outputs),
-                verbose=False,
+                program, dynamo=True, opset_version=OPSET, verbose=False,
+                input_names=[f"in{k}" for k in range(len(inputs))],
+                output_names=[f"out{k}" for k in range(len(outputs))],
             )  # fmt: skip
         except Exception as error:  # torch raises whatever met it
             problem = (
@@ -246,9 +254,11 @@ def _traced(
     proto = cast(Any, exported).model_proto
     for node in proto.graph.node:
         del node.metadata_props[:]  # paths and stack traces of the machine that exported
-        node.doc_string = ""
+        node.doc_string, node.name = "", prefix + node.name
     del proto.graph.value_info[:]
     del proto.graph.metadata_props[:]
+    called = {f"in{k}": name for k, name in enumerate(inputs)} | {f"out{k}": name for k, name in enumerate(outputs)}
+    _rename(proto.graph, lambda name: called.get(name, prefix + name))
     return cast(onnx.ModelProto, proto)
 
 
@@ -273,7 +283,7 @@ def _quietly() -> Any:
 
 def _traced_name(port: Port) -> str:
     """What stands for a column in the traced graph: of text, its codes."""
-    return f"{port.name}/code" if port.type == "string" else port.name
+    return f"{INNER}code/{port.name}" if port.type == "string" else port.name
 
 
 def _add_levels(
@@ -317,19 +327,12 @@ def _spell_levels(proto: onnx.ModelProto, ports: Sequence[Port]) -> None:
             outputs.append(given[traced])
             continue
         levels = port.levels or ()
-        code = traced
+        code = f"{INNER}code/{port.name}"
         if port.type != "string":  # numbers are looked up in a tensor, the missing one last
-            code = f"{port.name}/code"
-            for node in graph.node:
-                for k, name in enumerate(node.output):
-                    if name == traced:
-                        node.output[k] = code
-                for k, name in enumerate(node.input):
-                    if name == traced:
-                        node.input[k] = code
+            _rename(graph, partial(_instead, {port.name: code}))
             table = np.array([*levels, port.missing], dtype=port.type)
-            graph.initializer.append(numpy_helper.from_array(table, f"{port.name}/levels"))
-            graph.node.append(helper.make_node("Gather", [f"{port.name}/levels", code], [port.name]))
+            graph.initializer.append(numpy_helper.from_array(table, f"{INNER}levels/{port.name}"))
+            graph.node.append(helper.make_node("Gather", [f"{INNER}levels/{port.name}", code], [port.name]))
             element = helper.np_dtype_to_tensor_dtype(np.dtype(port.type))
         else:
             graph.node.append(
@@ -358,34 +361,27 @@ def _add_branch(proto: onnx.ModelProto, branch: onnx.ModelProto, asked: str, row
     """
     graph, inner = proto.graph, branch.graph
     held = {_content(tensor): tensor.name for tensor in graph.initializer}
-    renamed = {}
+    same: dict[str, str] = {}
     for tensor in inner.initializer:
         content = _content(tensor)
-        if content not in held:
-            held[content] = f"explain/{tensor.name}"
-            copy = graph.initializer.add()
-            copy.CopyFrom(tensor)
-            copy.name = held[content]
-        renamed[tensor.name] = held[content]
+        if content in held:
+            same[tensor.name] = held[content]
+        else:
+            held[content] = tensor.name
+            graph.initializer.append(tensor)
+    del inner.initializer[:]
     outputs = [value.name for value in inner.output]
-    inputs = {value.name for value in inner.input}
-    for node in inner.node:
-        for names in (node.input, node.output):
-            for k, name in enumerate(names):
-                if name in renamed:
-                    names[k] = renamed[name]
-                elif name and name not in inputs:
-                    names[k] = f"explain/{name}"
-        node.name = f"explain/{node.name}"
+    ends_of = {name: f"{INNER}explain/{name}" for name in outputs}  # inside the branch they are values like any other
+    _rename(inner, lambda name: ends_of.get(name, same.get(name, name)))
     then = helper.make_graph(
         list(inner.node), "explained", [],
-        [helper.make_tensor_value_info(f"explain/{v.name}", v.type.tensor_type.elem_type, None) for v in inner.output],
+        [helper.make_tensor_value_info(v.name, v.type.tensor_type.elem_type, None) for v in inner.output],
     )  # fmt: skip
     nodes, ends = [], []
-    for value, shape in zip(inner.output, ((n_columns,), (0,), (0, 0)), strict=True):
+    for name, value, shape in zip(outputs, inner.output, ((n_columns,), (0,), (0, 0)), strict=True):
         element = value.type.tensor_type.elem_type
         empty = np.array([np.nan], np.float64) if element == TensorProto.DOUBLE else np.array([0], np.int64)
-        end, size = f"plain/{value.name}", f"plain/{value.name}/size"
+        end, size = f"{INNER}plain/{name}", f"{INNER}plain/{name}/size"
         nodes += [
             helper.make_node(
                 "Constant", [], [f"{size}/rest"], value=numpy_helper.from_array(np.array(shape, dtype=np.int64))
@@ -402,30 +398,33 @@ def _add_branch(proto: onnx.ModelProto, branch: onnx.ModelProto, asked: str, row
     sizes: dict[str, tuple[Any, ...]] = dict(
         zip(outputs, ((BATCH, n_columns), (BATCH, "suspects"), (BATCH, "suspects", "alike")), strict=True)
     )
-    for value in inner.output:
-        graph.output.append(
-            helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, sizes[value.name])
-        )
+    for name, value in zip(outputs, inner.output, strict=True):
+        graph.output.append(helper.make_tensor_value_info(name, value.type.tensor_type.elem_type, sizes[name]))
 
 
 def _rename_initializer(proto: onnx.ModelProto, array: np.ndarray, name: str) -> None:
     """Give the initializer that holds this array a name by which it can be found in the file."""
     wanted = _content(numpy_helper.from_array(np.ascontiguousarray(array)))
-    for tensor in proto.graph.initializer:
-        if _content(tensor) == wanted:
-            _rename(proto.graph, tensor.name, name)
-            tensor.name = name
-            return
+    found = next((tensor.name for tensor in proto.graph.initializer if _content(tensor) == wanted), None)
+    _rename(proto.graph, lambda old: name if old == found else old)
 
 
-def _rename(graph: onnx.GraphProto, before: str, after: str) -> None:
+def _rename(graph: onnx.GraphProto, new: Callable[[str], str]) -> None:
+    """Give every value of the graph and of its branches another name, its end points included."""
     for node in graph.node:
-        for k, name in enumerate(node.input):
-            if name == before:
-                node.input[k] = after
+        for names in (node.input, node.output):
+            for k, name in enumerate(names):
+                if name:  # "" is an input that is left out
+                    names[k] = new(name)
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                _rename(attribute.g, before, after)
+                _rename(attribute.g, new)
+    for value in (*graph.initializer, *graph.input, *graph.output):
+        value.name = new(value.name)
+
+
+def _instead(called: Mapping[str, str], name: str) -> str:
+    return called.get(name, name)
 
 
 def _content(tensor: onnx.TensorProto) -> tuple[Any, ...]:
@@ -449,12 +448,12 @@ def _draw_noise(graph: Graph) -> None:
     inputs = [value for value in proto.graph.input if value.name != name]
     del proto.graph.input[:]
     proto.graph.input.extend(inputs)
-    proto.graph.initializer.append(numpy_helper.from_array(np.array([width], np.int64), "noise/width"))
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([width], np.int64), f"{INNER}noise/width"))
     _put_in_front(proto.graph, [
-        helper.make_node("Shape", [label], ["noise/rows"]),
-        helper.make_node("Concat", ["noise/rows", "noise/width"], ["noise/size"], axis=0),
-        helper.make_node("ConstantOfShape", ["noise/size"], ["noise/zeros"]),
-        helper.make_node("RandomNormalLike", ["noise/zeros"], [name], dtype=TensorProto.FLOAT),
+        helper.make_node("Shape", [label], [f"{INNER}noise/rows"]),
+        helper.make_node("Concat", [f"{INNER}noise/rows", f"{INNER}noise/width"], [f"{INNER}noise/size"], axis=0),
+        helper.make_node("ConstantOfShape", [f"{INNER}noise/size"], [f"{INNER}noise/zeros"]),
+        helper.make_node("RandomNormalLike", [f"{INNER}noise/zeros"], [name], dtype=TensorProto.FLOAT),
     ])  # fmt: skip
 
 

@@ -39,6 +39,8 @@ IMAGES_READ = 64  # before those of one size are run together
 QUIET = 3  # onnxruntime's severity of errors: its warnings are about inputs with a default, which are meant
 DEVICES = ("auto", "cpu", "cuda", "tensorrt")
 PREFIX = "gantools."
+INNER = "gantools/"  # begins the names of values inside a graph, so that no column is called as one of them
+REMEMBERED = (f"{INNER}remembered/numbers", f"{INNER}remembered/codes")  # what the words of reasons are found in
 TEXTS = ("kind", "version", "precision", "exported", "model", "data", "features")  # entries that are no JSON
 
 
@@ -299,7 +301,10 @@ class ExportedScorer(ExportedCalibrated):
             if self.path is None:
                 raise ExportError("reasons need the file, not its bytes alone", where="explain")
             held = {tensor.name: tensor for tensor in onnx.load(self.path).graph.initializer}
-            numbers, codes = (onnx.numpy_helper.to_array(held[f"remembered/{name}"]) for name in ("numbers", "codes"))
+            # a table may have columns of one kind only
+            arrays = {name: onnx.numpy_helper.to_array(held[name]) for name in REMEMBERED if name in held}
+            nothing = np.empty((len(next(iter(arrays.values()))), 0))
+            numbers, codes = (arrays.get(name, nothing) for name in REMEMBERED)
             self._remembered = Raw(numbers.astype(np.float64), codes.astype(np.int64))
         return self._remembered
 

@@ -22,6 +22,8 @@ SUSPECTS = 6  # columns per row whose cells are tried; the others contribute not
 LOOKED_AT = 48  # columns per row that suspects are chosen from
 CANDIDATES = 128  # remembered rows that are like the row in all columns but one
 ALIKE = 20  # remembered rows that say what is usual in rows like it
+GRAIN, FARTHEST = 1e-3, 1e6  # squared distances that differ by less are alike; beyond the latter all are
+NO_RELIEF = 1e-4  # of the score: what replacing a cell changes by less it changes by rounding
 SOME_ROWS = 32  # rows explained at a time: their distances to the memory stay in the cache
 
 
@@ -66,7 +68,8 @@ class Explainer(nn.Module):
             ]
             suspects, alike = (torch.cat(each) for each in zip(*found, strict=True))
         tried = score_of(self._abnormality(*self._with_replaced(numbers, codes, suspects, alike[:, :, 0])))
-        relief = (score.unsqueeze(1) - tried.reshape(suspects.shape)).clamp(min=0.0)
+        relief = score.unsqueeze(1) - tried.reshape(suspects.shape)
+        relief = torch.where(relief > NO_RELIEF * score.unsqueeze(1), relief, 0.0)
         contribution = torch.zeros_like(blame, dtype=score.dtype).scatter(1, suspects, relief)
         nothing = contribution.sum(1, keepdim=True) <= 0
         contribution = torch.where(nothing, blame.double(), contribution)
@@ -126,7 +129,7 @@ class _Neighbourhood:
         without = total.unsqueeze(1) - by_column  # [N, looked at, CANDIDATES]
         itself = total <= COINCIDES * (x.square().sum(1, keepdim=True) + 1)  # tells nothing of what else is usual
         without = torch.where(itself.unsqueeze(1), FAR, without)
-        nearest = without.topk(min(ALIKE, candidates.shape[1]), 2, largest=False).indices
+        nearest = _nearest(without, ALIKE)
         cost = by_column.gather(2, nearest).mean(2)
         first = self._most_suspect(cost, blame.gather(1, looked_at), SUSPECTS)
         nearest = nearest.gather(1, first.unsqueeze(2).expand(-1, -1, nearest.shape[2]))
@@ -140,7 +143,7 @@ class _Neighbourhood:
             own = x[:, places]
             away = torch.addmm(squared, own, rows).add_(own.square().sum(1, keepdim=True))
             total, worst = total + away, torch.maximum(worst, away)
-        return (total - worst).topk(min(CANDIDATES, len(self.rows)), 1, largest=False).indices
+        return _nearest(total - worst, CANDIDATES)
 
     def _most_suspect(self, cost: Tensor, blame: Tensor, most: int) -> Tensor:
         n = cost.shape[1]
@@ -154,6 +157,14 @@ def _blame(gauge: Gauge, standard: Tensor, n_columns: int) -> Tensor:
     column = gauge.views.column_of()[0].to(standard.device)
     worst = errors.mean(0).amax(0)
     return standard.new_full((standard.shape[0], n_columns), 1e-9).index_add(1, column, worst)
+
+
+def _nearest(distance: Tensor, most: int) -> Tensor:
+    """Where the least of distances [..., M] stand, so many at most. Of those at about one distance the first, wherever
+    this runs: many rows that differ in one category are equally far."""
+    n = distance.shape[-1]
+    key = (distance.clamp(max=FARTHEST) / GRAIN).round().long() * n + torch.arange(n, device=distance.device)
+    return key.topk(min(most, n), -1, largest=False).indices
 
 
 def _ranks(x: Tensor) -> Tensor:

@@ -101,8 +101,10 @@ class Memory(nn.Module):
         nearest_groups = grouped.amin(1).topk(min(wanted, self.n_groups), 1, largest=False, sorted=False).indices
         first = torch.arange(grouped.shape[1], device=x.device) * self.n_groups
         candidates = (nearest_groups.unsqueeze(2) + first).flatten(1)
-        nearest, place = offset.gather(1, candidates).topk(wanted, 1, largest=False)
-        squared, index = (nearest + length).clamp(min=0.0), candidates.gather(1, place)
+        index = candidates.gather(1, offset.gather(1, candidates).topk(wanted, 1, largest=False).indices)
+        # once more without cancellation: the distance to a row that is remembered is 0 and not what rounding leaves
+        rows = self.keys[:-1].index_select(1, index.flatten()).reshape(x.shape[1], *index.shape)  # times -2
+        squared = (x.T.unsqueeze(2) + rows / 2).square().sum(0)
         if own is None:
             return squared, index, offset
         itself = own.unsqueeze(1) & (squared[:, :1] <= COINCIDES * (length + 1))

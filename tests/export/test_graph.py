@@ -13,6 +13,7 @@ import pytest
 
 from gantools import AnomalyScorer
 from gantools.augment.synthesizer import Synthesizer
+from gantools.errors import ExportError
 from gantools.export.columns import MISSING_INT
 from gantools.export.file import ExportedFile, export_model
 
@@ -183,3 +184,25 @@ def test_noise_inside_is_drawn_anew(maker: Synthesizer, tmp_path: Any) -> None:
     label = {"label_": np.array(["no"] * 40, dtype=object)}
     first, second = (session.run(["income"], label)[0] for _ in range(2))
     assert first.shape == (40,) and not np.array_equal(first, second, equal_nan=True)
+
+
+def test_columns_may_be_called_as_what_is_inside_a_graph(tmp_path: Any) -> None:
+    """PyTorch names values after operations: cat, add, where. Ties abound, too: every row has many equals."""
+    rng = np.random.default_rng(0)
+    names = ["cat", "where", "add", "noise"]
+    frame = pd.DataFrame({name: rng.choice(["u", "", "w"], 90) for name in names})
+    scorer = AnomalyScorer(options={"width": 16, "steps": 4}, steps=4, random_state=0, device="cpu").fit(frame)
+    file = export_model(scorer, tmp_path / "model.onnx")
+    assert file.parity["blamed_otherwise"] == 0
+    session = session_of(file)
+    cells = {name: frame[name].to_numpy(dtype=object) for name in names}
+    score = session.run(["anomaly_score"], cells)[0]
+    np.testing.assert_allclose(score, scorer.anomaly_score(frame), rtol=1e-4)
+    assert session.run(["anomaly_score"], {name: values[:0] for name, values in cells.items()})[0].shape == (0,)
+
+
+def test_a_column_without_a_name_is_refused(tmp_path: Any) -> None:
+    frame = pd.DataFrame({"": np.arange(50.0) ** 2, "b": np.arange(50) % 7})
+    scorer = AnomalyScorer(options={"width": 16, "steps": 4}, steps=4, random_state=0, device="cpu").fit(frame)
+    with pytest.raises(ExportError, match="has no name"):
+        export_model(scorer, tmp_path / "model.onnx")

@@ -38,7 +38,7 @@ def test_half_precision_halves_the_nets(maker: Synthesizer, maker_file: Exported
 def test_a_precision_that_breaks_verdicts_is_refused(
     scorer: AnomalyScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(module.LOOSE, "int8", Tolerance(score=1e-7))
+    monkeypatch.setitem(module.LOOSE, "int8", Tolerance(score=1e-7, tied=1e-7))
     with pytest.raises(ExportError, match="nothing was written"):
         export_model(scorer, tmp_path / "model.onnx", precision="int8")
     assert not list(tmp_path.iterdir())
