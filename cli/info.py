@@ -20,6 +20,7 @@ from .common import (
     parse_kinds,
     print_json,
     refuse_for_images,
+    refuse_given,
 )
 from .show import TrainingProgress, percent, print_table, training_facts, training_line
 
@@ -42,11 +43,15 @@ LEVELS_SHOWN = 4
 def info(context: click.Context, *, data: Path, target: str | None, kinds: tuple[str, ...], as_json: bool) -> None:
     """Show what the columns of the table DATA are taken for, or what images the folder or .npz file DATA holds.
 
-    DATA may also be the folder of a saved generator or scorer: then what it was trained on is shown.
+    DATA may also be the folder of a saved generator or scorer, or an exported .onnx file: then what it was trained on
+    and how it is called is shown.
     """
     from gantools.data.images import is_images
 
-    if is_images(data):
+    if data.suffix == ".onnx":
+        refuse_given(context, "has no meaning for an exported model", target="--target", kinds="--kind")
+        _info_exported(data, as_json)
+    elif is_images(data):
         refuse_for_images(context)
         check_image_target(data, target)
         _info_images(data, as_json)
@@ -157,6 +162,35 @@ def _info_scorer(folder: Path, as_json: bool) -> None:
     for line in report.health:
         click.echo(f"Health: {line}")
     _print_schema(schema)
+
+
+def _info_exported(file: Path, as_json: bool) -> None:
+    from gantools.export.runtime import load_exported
+
+    model = load_exported(file, "cpu")
+    told = {name: value for name, value in model.described.items() if name not in ("held_out", "drift", "schema")}
+    if as_json:
+        print_json({"file": file, **told})
+        return
+    click.echo(f"{file}: {model.kind.replace('-', ' ')} '{told['model']}', exported {told['exported']}")
+    if "threshold" in told:
+        click.echo(f"Threshold {told['threshold']:.4g}, set for {percent(told['false_alarms'])} false alarms")
+    defaults = {value.name for value in model.session.get_overridable_initializers()}
+    values = [
+        *(("input", value) for value in model.session.get_inputs()),
+        *(("may be left out", value) for value in model.session.get_overridable_initializers()),
+        *(("output", value) for value in model.session.get_outputs()),
+    ]
+    rows = [
+        (value.name, role, value.type.removeprefix("tensor(").rstrip(")"), " x ".join(map(str, value.shape)) or "one")
+        for role, value in values
+        if role != "input" or value.name not in defaults
+    ]
+    print_table(["name", "", "type", "size"], rows)
+    parity = ", ".join(
+        f"{name.replace('_', ' ')} {value:.2g}" for name, value in told["parity"].items() if isinstance(value, float)
+    )
+    click.echo(f"Compared with the library when it was exported: {parity or 'not, it draws its noise itself'}")
 
 
 def _info_images(data: Path, as_json: bool) -> None:

@@ -14,6 +14,8 @@ _HOMES = {
     "ImageSynthesizer": "gantools.augment.images",
     "Synthesizer": "gantools.augment.synthesizer",
     "balance": "gantools.augment.balance",
+    "export_model": "gantools.export.file",
+    "load_exported": "gantools.export.runtime",
     "verdict": "gantools.evaluate.table",
     "TrainConfig": "gantools.config",
     "Schema": "gantools.data.schema",
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from gantools.data.table import read_table, write_table
     from gantools.errors import GantoolsError
     from gantools.evaluate.table import verdict
+    from gantools.export.file import export_model
+    from gantools.export.runtime import load_exported
     from gantools.registry import list_models, register
     from gantools.score.images import ImageScorer
     from gantools.score.scorer import AnomalyScorer

@@ -249,7 +249,7 @@ def _places_before(x: Tensor, at: Tensor, closed: bool) -> Tensor:
 
 def count(truths: Tensor) -> Tensor:
     """How many are true along the last dimension, at most 2**24: int64. Summed as float32, which is fast in a graph."""
-    return truths.float().sum(-1).long()
+    return truths.float().sum(truths.dim() - 1).long()  # not -1, which onnxruntime gets wrong where there are no rows
 
 
 def interpolate(x: Tensor, at: Tensor, value: Tensor, *, closed: bool) -> Tensor:

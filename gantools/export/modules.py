@@ -107,7 +107,7 @@ class Verdict(nn.Module):
         score = score_of(abnormality)
         n = len(self.calibration.scores)
         row = (count(self.scores[:, 0] < score.unsqueeze(1)) - 1).clamp(min=0)  # the last that begins below
-        below = row * self.scores.shape[1] + count(self.scores[row] < score.unsqueeze(1))
+        below = row * self.scores.shape[1] + count(self.scores.index_select(0, row) < score.unsqueeze(1))
         p = (1 + n - below).double() / (n + 1)
         tail = self.calibration.tail
         if tail is not None:

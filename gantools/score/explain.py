@@ -15,14 +15,13 @@ from torch import Tensor, nn
 
 from gantools.data.raw import Raw
 from gantools.score.gauge import CHUNK_ROWS, Gauge, score_of
-from gantools.score.memory import COINCIDES, FAR, Memory
+from gantools.score.memory import COINCIDES, FAR, Memory, in_order
 from gantools.score.reasons import Explanation
 
 SUSPECTS = 6  # columns per row whose cells are tried; the others contribute nothing
 LOOKED_AT = 48  # columns per row that suspects are chosen from
 CANDIDATES = 128  # remembered rows that are like the row in all columns but one
 ALIKE = 20  # remembered rows that say what is usual in rows like it
-GRAIN, FARTHEST = 1e-3, 1e6  # squared distances that differ by less are alike; beyond the latter all are
 NO_RELIEF = 1e-4  # of the score: what replacing a cell changes by less it changes by rounding
 SOME_ROWS = 32  # rows explained at a time: their distances to the memory stay in the cache
 
@@ -163,8 +162,8 @@ def _nearest(distance: Tensor, most: int) -> Tensor:
     """Where the least of distances [..., M] stand, so many at most. Of those at about one distance the first, wherever
     this runs: many rows that differ in one category are equally far."""
     n = distance.shape[-1]
-    key = (distance.clamp(max=FARTHEST) / GRAIN).round().long() * n + torch.arange(n, device=distance.device)
-    return key.topk(min(most, n), -1, largest=False).indices
+    order = in_order(distance, torch.arange(n, device=distance.device), n)
+    return order.topk(min(most, n), -1, largest=False).indices
 
 
 def _ranks(x: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ GROUP = 32  # remembered rows per group in the search: nearest groups first, the
 SAMPLE = 512  # remembered rows, beside the nearest, that stand for all at the higher noise levels
 COINCIDES = 1e-6  # squared distance, against the row's own squared length plus one, below which two rows are the same
 FAR = 1e30  # squared distance of what is no row
+GRAIN, FARTHEST = 1e-3, 1e6  # squared distances that differ by less are alike; beyond the latter all are
 SHARP, BLURS = 0.1, (1.0, 4.0)  # noise levels, in standard deviations of a number; below SHARP nothing is told apart
 TINY = 1e-6
 MEASURES = ("sharp", *(f"blurred {level:g}" for level in BLURS), "relative")
@@ -98,13 +99,17 @@ class Memory(nn.Module):
         length = x.square().sum(1, keepdim=True)
         offset = torch.cat([x, torch.ones_like(length)], 1) @ self.keys
         grouped = offset.reshape(x.shape[0], -1, self.n_groups)
-        nearest_groups = grouped.amin(1).topk(min(wanted, self.n_groups), 1, largest=False, sorted=False).indices
+        groups = torch.arange(self.n_groups, device=x.device)
+        order = in_order(grouped.amin(1) + length, groups, self.n_groups)
+        nearest_groups = order.topk(min(wanted, self.n_groups), 1, largest=False, sorted=False).indices
         first = torch.arange(grouped.shape[1], device=x.device) * self.n_groups
         candidates = (nearest_groups.unsqueeze(2) + first).flatten(1)
-        index = candidates.gather(1, offset.gather(1, candidates).topk(wanted, 1, largest=False).indices)
+        order = in_order(offset.gather(1, candidates) + length, candidates, offset.shape[1])
+        index = candidates.gather(1, order.topk(wanted, 1, largest=False, sorted=False).indices)
         # once more without cancellation: the distance to a row that is remembered is 0 and not what rounding leaves
         rows = self.keys[:-1].index_select(1, index.flatten()).reshape(x.shape[1], *index.shape)  # times -2
-        squared = (x.T.unsqueeze(2) + rows / 2).square().sum(0)
+        squared, place = (x.T.unsqueeze(2) + rows / 2).square().sum(0).topk(wanted, 1, largest=False)
+        index = index.gather(1, place)
         if own is None:
             return squared, index, offset
         itself = own.unsqueeze(1) & (squared[:, :1] <= COINCIDES * (length + 1))
@@ -113,6 +118,12 @@ class Memory(nn.Module):
             torch.where(itself, index[:, 1:], index[:, :-1]),
             offset,
         )
+
+
+def in_order(squared: Tensor, index: Tensor, n: int) -> Tensor:
+    """Numbers that stand in the order of squared distances, and at about one distance in the order of index [..., M],
+    which is below n. So it does not depend on rounding which of many equal rows are nearest. int64, as squared."""
+    return (squared.clamp(max=FARTHEST) / GRAIN).round().long() * n + index
 
 
 def _distance(squared: Tensor) -> Tensor:

@@ -77,6 +77,14 @@ def test_rows_are_made_by_the_file_as_by_the_folder(
     assert result.exit_code == 0 and (pd.read_csv(exported)["churned"] == "yes").sum() == 9
 
 
+def test_info_tells_how_a_file_is_called(invoke: Invoke, scorer_file: Path, generator_file: Path) -> None:
+    told = the_json(invoke("info", scorer_file, "--json"))
+    assert told["kind"] == "table-scorer" and {port["name"] for port in told["inputs"]} >= {"age", "city"}
+    shown = invoke("info", generator_file)
+    assert shown.exit_code == 0 and "noise" in shown.output and "table generator" in shown.output
+    assert invoke("info", scorer_file, "--target", "churned").exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -198,7 +198,12 @@ def test_columns_may_be_called_as_what_is_inside_a_graph(tmp_path: Any) -> None:
     cells = {name: frame[name].to_numpy(dtype=object) for name in names}
     score = session.run(["anomaly_score"], cells)[0]
     np.testing.assert_allclose(score, scorer.anomaly_score(frame), rtol=1e-4)
-    assert session.run(["anomaly_score"], {name: values[:0] for name, values in cells.items()})[0].shape == (0,)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_no_rows_are_no_error(session: ort.InferenceSession, table: pd.DataFrame, asked: bool) -> None:
+    found = session.run(None, {**cells_of(table.head(0)), "explain": np.array(asked)})
+    assert [len(values) for values in found] == [0] * 6
 
 
 def test_a_column_without_a_name_is_refused(tmp_path: Any) -> None:
