@@ -2,7 +2,8 @@
 
     columns   what each raw column is in a graph: its type, its levels, what a missing cell is
     modules   raw tensors to raw tensors, as torch modules
-    graph     such a module as a file: traced, composed with text levels and the explanation, described
+    compose   torch modules as graphs, and what is put around them: text levels, defaults, a branch
+    graph     what makes up the graph of each of the four kinds of models, and its description
     proof     the file against the library, on real rows and images
     precision the same graph with nets in half precision or 8 bits
     file      all of this in order: trace, prove, describe, write
