@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gantools.export.file import ExportedFile
 
 DEFAULT_FOLDER = Path("exports")
+BESIDE = {"triton": "Triton model repository", "mlflow": "MLflow model", "card": "Model card"}
 
 
 @click.command()
@@ -94,15 +95,12 @@ def export(
             "parity": found.parity, "seconds": round(found.seconds, 1), **beside,
         })  # fmt: skip
         return
-    for line in parity_words(found):
-        click.echo(line)
+    click.echo(parity_words(found))
     click.echo(f"Time: {duration(found.seconds)} in all.")
     click.echo()
     click.echo(f"ONNX file: {destination} ({found.n_bytes / 1e6:.1f} MB)")
     for name, path in beside.items():
-        click.echo(
-            f"{ {'triton': 'Triton model repository', 'mlflow': 'MLflow model', 'card': 'Model card'}[name] }: {path}"
-        )
+        click.echo(f"{BESIDE[name]}: {path}")
 
 
 def _check_folder(path: Path, option: str, *, force: bool) -> None:
@@ -153,17 +151,17 @@ def _write_beside(file: Path, triton: Path | None, mlflow: Path | None, card: Pa
     return written
 
 
-def parity_words(found: ExportedFile) -> list[str]:
-    """What the comparison with the library found, in sentences."""
+def parity_words(found: ExportedFile) -> str:
+    """What the comparison with the library found, as a sentence."""
     parity = found.parity
     if parity.get("noise") == "inside":
-        return ["The file draws its noise itself, so it was run but not compared with the library."]
+        return "The file draws its noise itself, so it was run but not compared with the library."
     tried = f"{parity['rows']:,} rows" if "rows" in parity else f"{parity['images']:,} images"
     if "score_relative" in parity:
-        said = f"Compared with the library on {tried}: scores differ by {parity['score_relative']:.1e} of themselves at"
-        said += f" most, {parity['verdicts_otherwise']} verdicts differ."
+        said = f"scores differ by {parity['score_relative']:.1e} of themselves at most, "
+        said += f"{parity['verdicts_otherwise']} verdicts differ"
     elif "cells_otherwise" in parity:
-        said = f"Compared with the library on {tried}: {parity['cells_otherwise']:.2%} of cells differ."
+        said = f"{parity['cells_otherwise']:.2%} of cells differ"
     else:
-        said = f"Compared with the library on {tried}: bytes differ by {parity['largest_byte']} at most."
-    return [said]
+        said = f"bytes differ by {parity['largest_byte']} at most"
+    return f"Compared with the library on {tried}: {said}."

@@ -18,7 +18,7 @@ from gantools.augment.choose import Anchors, balancing, refined
 from gantools.augment.rows import CHUNK_ROWS, RowGenerator, chunk_seeds
 from gantools.augment.small import SmallClasses
 from gantools.config import TrainConfig, build, check, to_json
-from gantools.data.raw import Raw, codes_to_labels, from_raw, labels_to_codes, to_raw
+from gantools.data.raw import Raw, labelled_rows, labels_to_codes, to_raw
 from gantools.data.schema import Schema, infer_schema
 from gantools.encode.table import TableEncoder
 from gantools.errors import CheckpointError, ConfigError, DataError
@@ -183,7 +183,7 @@ class Synthesizer:
         # On a CPU, chunks in parallel with one thread each beat threads within a chunk, which wait for one another.
         with one_thread(), ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             numbers, codes = zip(*pool.map(rows, chunk_seeds(len(label), seed)), strict=True)
-        return self._frame(Raw(np.concatenate(numbers), np.concatenate(codes)), label, rng)
+        return labelled_rows(Raw(np.concatenate(numbers), np.concatenate(codes)), label, self.schema_, rng)
 
     @torch.no_grad()
     def rows_from(self, noise: torch.Tensor, label: np.ndarray) -> pd.DataFrame:
@@ -192,12 +192,7 @@ class Synthesizer:
         device = maker.pool_size.device
         numbers, codes = maker(noise.to(device), torch.from_numpy(label).to(device))
         raw = Raw(numbers.cpu().numpy(), codes.cpu().numpy())
-        return self._frame(raw, label, np.random.default_rng(0))
-
-    def _frame(self, raw: Raw, label: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
-        frame = from_raw(raw, self.schema_, rng)
-        frame[str(self.schema_.target)] = codes_to_labels(label, self.schema_)
-        return frame[list(self.schema_.names)]
+        return labelled_rows(raw, label, self.schema_, np.random.default_rng(0))
 
     def row_generator(self) -> RowGenerator:
         """The trained generator with all that turns its output into raw rows."""

@@ -133,6 +133,13 @@ def codes_to_labels(codes: Codes, schema: Schema) -> pd.Series:
     return _as_series(_write_levels(codes, column.levels, column), column).rename(column.name)
 
 
+def labelled_rows(raw: Raw, label: Codes, schema: Schema, rng: np.random.Generator) -> pd.DataFrame:
+    """`from_raw` with the labels that the codes [N] stand for: every column, in the schema's order."""
+    frame = from_raw(raw, schema, rng)
+    frame[str(schema.target)] = codes_to_labels(label, schema)
+    return frame[list(schema.names)]
+
+
 def _target(schema: Schema) -> Column:
     if schema.target is None:
         raise DataError("has no target", where="schema", remedy="name the label's column when inferring it")

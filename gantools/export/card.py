@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from gantools.export.folders import Opened, Value, opened, write_text
+from gantools.export.folders import Opened, Value, opened, write
 from gantools.export.runtime import REMEMBERED
 
 N_LEVELS = 8  # named of a column
@@ -68,7 +68,7 @@ def write_card(file: Path | str, path: Path | str) -> Path:
     Raises ExportError for a file that is no export, and where the card cannot be written.
     """
     file, path = Path(file), Path(path)
-    write_text(path, card(opened(file), file))
+    write(path, card(opened(file), file).encode())
     return path
 
 

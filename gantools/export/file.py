@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from gantools.errors import ConfigError, ExportError
-from gantools.export.graph import WHOLE_FILE, Graph, Model, build, described, write
+from gantools.export.folders import write
+from gantools.export.graph import Graph, Model, build, described
 from gantools.export.precision import LOOSE, reduced
 from gantools.export.proof import STRICT, Parity, prove
 from gantools.export.runtime import open_session
@@ -19,6 +20,7 @@ from gantools.score.images import ImageScorer
 from gantools.score.scorer import AnomalyScorer
 
 Precision = Literal["fp32", "fp16", "int8"]
+WHOLE_FILE = 2**31 - 2**20  # bytes that one protobuf message holds
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
@@ -86,5 +88,5 @@ def _exported(
     if len(data) > WHOLE_FILE:
         raise ExportError(f"{len(data):,} bytes are more than one ONNX file holds", remedy="train a smaller model")
     tell("Writing")
-    write(data, path)
+    write(path, data)
     return ExportedFile(path, graph, precision, parity, len(data), time.perf_counter() - started)

@@ -95,12 +95,12 @@ def _strange(folder: Path, own: Collection[str]) -> str:
     return ""
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all. Raises ExportError when it cannot be written."""
+def write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all. Raises ExportError when it cannot be written."""
     aside = path.with_name(f".{path.name}.writing")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_text(text, encoding="utf-8")
+        aside.write_bytes(data)
         os.replace(aside, path)
     except OSError as error:
         reason = error.strerror or str(error)

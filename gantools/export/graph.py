@@ -13,11 +13,9 @@ The file is written only once `proof` has found it equal to the library.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,7 +51,6 @@ from gantools.score.scorer import AnomalyScorer
 
 IR = 10
 ROWS_TRACED = 3
-WHOLE_FILE = 2**31 - 2**20  # bytes that one protobuf message holds
 UNKNOWN = 2**31 - 1  # the code of a label that there is none of: looking it up fails
 
 Model = AnomalyScorer | ImageScorer | Synthesizer | ImageSynthesizer
@@ -205,7 +202,7 @@ def _origin(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
     return {"model": model, "data": config["data"], "trained_with": config["versions"]}
 
 
-# --- describing and writing ---
+# --- describing ---
 
 
 def described(graph: Graph, parity: Mapping[str, Any], precision: str) -> None:
@@ -233,17 +230,3 @@ def described(graph: Graph, parity: Mapping[str, Any], precision: str) -> None:
         proto,
         {f"gantools.{k}": v if isinstance(v, str) else json.dumps(v, allow_nan=True) for k, v in entries.items()},
     )
-
-
-def write(data: bytes, path: Path) -> None:
-    """Write a file whole or not at all. Raises ExportError when it cannot be written."""
-    aside = path.with_name(path.name + ".writing")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(data)
-        os.replace(aside, path)
-    except OSError as error:
-        aside.unlink(missing_ok=True)
-        raise ExportError(
-            f"cannot be written: {error.strerror}", where=str(path), remedy="choose another file"
-        ) from error

@@ -21,7 +21,7 @@ import onnxruntime as ort
 import pandas as pd
 
 from gantools.data.image_schema import ImageSchema
-from gantools.data.raw import Raw, codes_to_labels, from_raw, to_raw
+from gantools.data.raw import Raw, labelled_rows, to_raw
 from gantools.data.schema import Schema
 from gantools.errors import DataError, ExportError
 from gantools.export.columns import Port, to_cells, to_feed
@@ -199,11 +199,17 @@ class Exported:
             raise ExportError(f"cannot be run on these inputs: {reason}", where=where) from error
 
 
+def kind_of(entries: Mapping[str, str]) -> str:
+    """What kind of model metadata are of. Raises ExportError for a file of another origin."""
+    if f"{PREFIX}kind" not in entries:
+        raise ExportError("is not a model that gantools exported", remedy="export one with `gantools export`")
+    return entries[f"{PREFIX}kind"]
+
+
 def describe(session: ort.InferenceSession) -> dict[str, Any]:
     """What an exported file says of itself. Raises ExportError for a file of another origin."""
     entries = session.get_modelmeta().custom_metadata_map
-    if f"{PREFIX}kind" not in entries:
-        raise ExportError("is not a model that gantools exported", remedy="export one with `gantools export`")
+    kind_of(entries)
     own = {name.removeprefix(PREFIX): text for name, text in entries.items() if name.startswith(PREFIX)}
     try:
         return {name: text if name in TEXTS else json.loads(text) for name, text in own.items()}
@@ -351,15 +357,11 @@ class ExportedImageScorer(ExportedCalibrated):
         return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
 
 
-class ExportedGenerator(Exported):
-    """A table generator from a file."""
-
-    kind = "table-generator"
+class ExportedMaker(Exported):
+    """What both generators share."""
 
     def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
         super().__init__(session, path)
-        self.schema_ = Schema.from_json(self.described["schema"])
-        self.outputs = [Port.from_json(port) for port in self.described["outputs"]]
         self.class_counts: tuple[int, ...] = tuple(self.described["class_counts"])
         self.noise_width = int(self.described["noise_width"])
 
@@ -368,19 +370,32 @@ class ExportedGenerator(Exported):
         """Whether the graph draws its noise itself."""
         return all(value.name != self.names["noise"] for value in self.session.get_inputs())
 
+    def _asked(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
+        """The inputs for noise [N, noise_width] and label codes [N]."""
+        port = self.inputs[0]
+        levels = np.array(port.levels, dtype=object if port.type == "string" else port.type)
+        asked = {port.name: levels[label]}
+        return asked if self.draws_noise else {**asked, self.names["noise"]: noise}
+
+
+class ExportedGenerator(ExportedMaker):
+    """A table generator from a file."""
+
+    kind = "table-generator"
+
+    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
+        super().__init__(session, path)
+        self.schema_ = Schema.from_json(self.described["schema"])
+        self.outputs = [Port.from_json(port) for port in self.described["outputs"]]
+
     def generate(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> pd.DataFrame:
         """Rows in the training table's dtypes, without identifiers. noise: [N, noise_width]. label: [N] codes."""
         return self.to_frame(self.cells(noise, label), label)
 
     def cells(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
         """What the graph gives for each column."""
-        port = self.inputs[0]
-        table = np.array(port.levels, dtype=object if port.type == "string" else port.type)
-        feed = {port.name: table[label]}
-        if not self.draws_noise:
-            feed[self.names["noise"]] = noise
         names = [port.name for port in self.outputs]
-        return dict(zip(names, self.run(feed, names), strict=True))
+        return dict(zip(names, self.run(self._asked(noise, label), names), strict=True))
 
     def to_frame(self, cells: Mapping[str, npt.NDArray[Any]], label: npt.NDArray[np.int64]) -> pd.DataFrame:
         """Columns of the graph as a table in the training table's dtypes, identifiers made fresh."""
@@ -395,12 +410,10 @@ class ExportedGenerator(Exported):
         for index, name in enumerate(schema.categorical):
             code = columns[name].to_numpy()
             codes[:, index] = np.where(code >= len(schema[name].levels), code + 1, code)  # a level of the pool
-        frame = from_raw(Raw(numbers, codes), schema, np.random.default_rng(0))
-        frame[str(schema.target)] = codes_to_labels(label, schema)
-        return frame[list(schema.names)]
+        return labelled_rows(Raw(numbers, codes), label, schema, np.random.default_rng(0))
 
 
-class ExportedImageGenerator(Exported):
+class ExportedImageGenerator(ExportedMaker):
     """An image generator from a file."""
 
     kind = "image-generator"
@@ -408,21 +421,10 @@ class ExportedImageGenerator(Exported):
     def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
         super().__init__(session, path)
         self.schema_ = ImageSchema.from_json(self.described["schema"])
-        self.class_counts: tuple[int, ...] = tuple(self.described["class_counts"])
-        self.noise_width = int(self.described["noise_width"])
-
-    @property
-    def draws_noise(self) -> bool:
-        """Whether the graph draws its noise itself."""
-        return all(value.name != "noise" for value in self.session.get_inputs())
 
     def generate(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Images [N, S, S, C]. noise: [N, noise_width]. label: [N] codes."""
-        table = np.array(self.inputs[0].levels, dtype=object)
-        feed: dict[str, Any] = {"label": table[label]}
-        if not self.draws_noise:
-            feed["noise"] = noise
-        return self.run(feed, ["image"])[0]
+        return self.run(self._asked(noise, label), [self.names["image"]])[0]
 
 
 KINDS: tuple[type[Exported], ...] = (ExportedScorer, ExportedImageScorer, ExportedGenerator, ExportedImageGenerator)
@@ -433,7 +435,7 @@ def load_exported(model: Path | str | bytes, device: str = "auto", *, threads: i
     session = open_session(model, device, threads=threads)
     path = None if isinstance(model, bytes) else Path(model)
     try:
-        kind = describe(session)["kind"]
+        kind = kind_of(session.get_modelmeta().custom_metadata_map)
         return next(one for one in KINDS if one.kind == kind)(session, path)
     except ExportError as error:
         raise ExportError(error.problem, where=str(path or ""), remedy=error.remedy) from error
