@@ -49,12 +49,12 @@ def tell(what: str, **figures: Any) -> None:
 def scoring(train: pd.DataFrame, test: pd.DataFrame, folder: Path, asked: argparse.Namespace) -> None:
     import torch
 
-    from gantools.data.raw import to_raw
+    from gantools.data.tables.raw import to_raw
     from gantools.export.columns import to_feed
     from gantools.export.file import export_model
     from gantools.export.runtime import ExportedScorer, load_exported
-    from gantools.score.gauge import score_of
-    from gantools.score.scorer import AnomalyScorer
+    from gantools.score.table_head import score_of
+    from gantools.score.table_scorer import AnomalyScorer
 
     scorer = AnomalyScorer(random_state=0, steps=asked.steps, device="cpu").fit(train)
     found = export_model(scorer, folder / "scorer.onnx")
@@ -81,7 +81,7 @@ def scoring(train: pd.DataFrame, test: pd.DataFrame, folder: Path, asked: argpar
         feed = to_feed(raw, frame, exported.inputs)
         tensors = torch.from_numpy(raw.numbers.copy()), torch.from_numpy(raw.codes.copy())
         with torch.inference_mode():
-            eager = milliseconds(lambda tensors=tensors: score_of(scorer.gauge_(*tensors)), asked.seconds)
+            eager = milliseconds(lambda tensors=tensors: score_of(scorer.head_(*tensors)), asked.seconds)
         session = milliseconds(lambda feed=feed: exported.session.run(names, feed), asked.seconds)
         library = milliseconds(lambda frame=frame: scorer.assess(frame), asked.seconds)
         tell(
@@ -122,7 +122,7 @@ def generating(train: pd.DataFrame, folder: Path, asked: argparse.Namespace) -> 
 def images(data: Path, folder: Path, asked: argparse.Namespace) -> None:
     from gantools.export.file import export_model
     from gantools.export.runtime import ExportedImageScorer, load_exported
-    from gantools.score.images import ImageScorer
+    from gantools.score.image_scorer import ImageScorer
 
     with np.load(data / "images" / "mnist.npz") as held:
         train, test = held["x_train"][held["y_train"] == 8][:1000], held["x_test"][:: 10_000 // N_IMAGES]

@@ -167,7 +167,7 @@ def _augment_table(asked: _Asked, target: str, kinds: tuple[str, ...]) -> None:
     check_output_file(destination, option="--output", force=asked.force, source=asked.data)
     _check_outputs(asked, destination)
 
-    from gantools.data.table import read_table, write_table
+    from gantools.data.tables.table import read_table, write_table
 
     kinds_given = parse_kinds(kinds)
     options = parse_settings(asked.settings)
@@ -195,7 +195,7 @@ def _augment_table(asked: _Asked, target: str, kinds: tuple[str, ...]) -> None:
         )
 
     if asked.report is not None:
-        from gantools.evaluate.report import to_html, write_html
+        from gantools.report.tables import to_html, write_html
 
         title = f"{asked.data.name}, balanced"
         page = to_html(result.verdict, result.balance, result.schema, result.training, title=title)
@@ -248,7 +248,7 @@ def _show_table(asked: _Asked, result: AugmentResult, destination: Path) -> None
 
 
 def _augment_images(asked: _Asked, size: int | None, fit: str, features: str, grids: Path | None) -> None:
-    from gantools.data.image_folder import check_image_folder
+    from gantools.data.images.folder import check_image_folder
 
     destination = asked.output or folder_beside(asked.data, "balanced")
     check_apart(destination, asked.data, option="--output")
@@ -263,7 +263,7 @@ def _augment_images(asked: _Asked, size: int | None, fit: str, features: str, gr
     options = parse_settings(asked.settings)
 
     from gantools.augment.balance import parse_strategy
-    from gantools.augment.images import ImageSynthesizer, default_train
+    from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
     from gantools.workflow.augment_images import augment_images
 
     config = train_config(
@@ -293,8 +293,8 @@ def _augment_images(asked: _Asked, size: int | None, fit: str, features: str, gr
     if asked.save is not None:
         result.synthesizer.save(asked.save)
     if asked.report is not None:
-        from gantools.evaluate.image_report import images_to_html
-        from gantools.evaluate.page import write_html
+        from gantools.report.balanced_images import images_to_html
+        from gantools.report.page import write_html
 
         page = images_to_html(
             result.verdict,

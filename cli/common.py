@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gantools.config import TrainConfig
-    from gantools.data.schema import Kind
+    from gantools.data.tables.schema import Kind
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -120,7 +120,7 @@ def _trace(ctx: click.Context) -> None:
 
 def holds_images(data: Path) -> bool:
     """Whether what is to be learned from is images, else it is a table. Raises ConfigError for a saved model."""
-    from gantools.data.images import is_images
+    from gantools.data.images.source import is_images
 
     found = is_images(data)
     if data.is_dir() and not found:
@@ -198,7 +198,7 @@ def parse_kinds(items: Iterable[str]) -> dict[str, Kind]:
 
     Raises ConfigError for a malformed item or a kind that does not exist.
     """
-    from gantools.data.schema import Kind
+    from gantools.data.tables.schema import Kind
 
     kinds: dict[str, Kind] = {}
     for item in items:

@@ -113,15 +113,15 @@ def _check_folder(path: Path, option: str, *, force: bool) -> None:
 
 def _loaded(folder: Path, kind: str) -> Any:
     if kind == "table-scorer":
-        from gantools.score.scorer import AnomalyScorer
+        from gantools.score.table_scorer import AnomalyScorer
 
         return AnomalyScorer.load(folder, device="cpu")
     if kind == "image-scorer":
-        from gantools.score.images import ImageScorer
+        from gantools.score.image_scorer import ImageScorer
 
         return ImageScorer.load(folder, device="cpu")
     if kind == "image-generator":
-        from gantools.augment.images import ImageSynthesizer
+        from gantools.augment.image_synthesizer import ImageSynthesizer
 
         return ImageSynthesizer.load(folder, device="cpu")
     if kind == "table-generator" or not folder.is_dir():

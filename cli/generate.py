@@ -98,7 +98,7 @@ def generate(
     check_output_file(destination, option="--output", force=force)
 
     from gantools.augment.synthesizer import Synthesizer
-    from gantools.data.table import write_table
+    from gantools.data.tables.table import write_table
 
     synthesizer = Synthesizer.load(folder, device=device)
     target = str(synthesizer.schema_.target)
@@ -134,7 +134,7 @@ def _generate_exported(
         check_table_name(destination)
         check_output_file(destination, option="--output", force=force)
 
-        from gantools.data.table import write_table
+        from gantools.data.tables.table import write_table
         from gantools.workflow.augment import match_label
         from gantools.workflow.exported import sample_rows
 
@@ -146,7 +146,7 @@ def _generate_exported(
         write_table(frame, destination)
         _tell_rows(frame, target, destination, as_json)
     elif isinstance(model, ExportedImageGenerator):
-        from gantools.data.image_folder import check_image_folder
+        from gantools.data.images.folder import check_image_folder
         from gantools.workflow.exported import ImageSampler
 
         destination = output or file.with_suffix(".generated")
@@ -160,13 +160,13 @@ def _generate_exported(
 def _generate_images(
     folder: Path, n: int, where: str | None, destination: Path, seed: int, device: str, force: bool, as_json: bool
 ) -> None:
-    from gantools.data.image_folder import check_image_folder
+    from gantools.data.images.folder import check_image_folder
 
     check_apart(destination, folder, option="--output")
     check_image_folder(destination, force=force)
     check_output_place(destination, option="--output")
 
-    from gantools.augment.images import ImageSynthesizer
+    from gantools.augment.image_synthesizer import ImageSynthesizer
 
     synthesizer = ImageSynthesizer.load(folder, device=device)
     _write_images(synthesizer, synthesizer.gan_.spec.class_counts, n, where, destination, seed, as_json)

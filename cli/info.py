@@ -25,8 +25,8 @@ from .common import (
 from .show import TrainingProgress, percent, print_table, training_facts, training_line
 
 if TYPE_CHECKING:
-    from gantools.data.image_schema import ImageSchema
-    from gantools.data.schema import Column, Schema
+    from gantools.data.images.schema import ImageSchema
+    from gantools.data.tables.schema import Column, Schema
     from gantools.train.monitor import TrainingReport
 
 # How many levels of a column the table names.
@@ -46,7 +46,7 @@ def info(context: click.Context, *, data: Path, target: str | None, kinds: tuple
     DATA may also be the folder of a saved generator or scorer, or an exported .onnx file: then what it was trained on
     and how it is called is shown.
     """
-    from gantools.data.images import is_images
+    from gantools.data.images.source import is_images
 
     if data.suffix == ".onnx":
         refuse_given(context, "has no meaning for an exported model", target="--target", kinds="--kind")
@@ -73,8 +73,8 @@ def info(context: click.Context, *, data: Path, target: str | None, kinds: tuple
 
 
 def _info_table(data: Path, target: str | None, kinds: tuple[str, ...], as_json: bool) -> None:
-    from gantools.data.schema import infer_schema
-    from gantools.data.table import read_table
+    from gantools.data.tables.schema import infer_schema
+    from gantools.data.tables.table import read_table
 
     kinds_given = parse_kinds(kinds)
     frame, dialect = read_table(data)
@@ -131,7 +131,7 @@ def _info_generator(folder: Path, as_json: bool) -> None:
 
 
 def _info_scorer(folder: Path, as_json: bool) -> None:
-    from gantools.score.scorer import AnomalyScorer
+    from gantools.score.table_scorer import AnomalyScorer
 
     scorer = AnomalyScorer.load(folder, device="cpu")
     schema, report, calibration = scorer.schema_, scorer.report_, scorer.calibration_
@@ -194,7 +194,7 @@ def _info_exported(file: Path, as_json: bool) -> None:
 
 
 def _info_images(data: Path, as_json: bool) -> None:
-    from gantools.data.images import open_images
+    from gantools.data.images.source import open_images
 
     with TrainingProgress() as progress:
         schema = open_images(data, on_read=lambda done: progress.images("Checking the images", done, None)).schema
@@ -207,7 +207,7 @@ def _info_images(data: Path, as_json: bool) -> None:
 
 
 def _info_image_generator(folder: Path, as_json: bool) -> None:
-    from gantools.augment.images import ImageSynthesizer
+    from gantools.augment.image_synthesizer import ImageSynthesizer
 
     synthesizer = ImageSynthesizer.load(folder, device="cpu")
     schema, report, encoder = synthesizer.schema_, synthesizer.report_, synthesizer.encoder_
@@ -232,7 +232,7 @@ def _info_image_generator(folder: Path, as_json: bool) -> None:
 
 
 def _info_image_scorer(folder: Path, as_json: bool) -> None:
-    from gantools.score.images import ImageScorer
+    from gantools.score.image_scorer import ImageScorer
 
     scorer = ImageScorer.load(folder, device="cpu")
     schema, report, calibration = scorer.schema_, scorer.report_, scorer.calibration_

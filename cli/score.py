@@ -194,7 +194,7 @@ def score(
     'file' and the same three. Maps are two PNG files for an image, in its size: NAME.overlay.png shows where it is
     odd, and of the 16-bit grey values of NAME.heat.png those above 16384 are anomalous.
     """
-    from gantools.data.images import is_images
+    from gantools.data.images.source import is_images
 
     asked = _Asked(**shared, started=time.monotonic())
     option = "--from" if asked.source is not None else "--onnx"
@@ -248,7 +248,7 @@ def _score_table(asked: _Asked, kinds: tuple[str, ...]) -> None:
     kinds_given = parse_kinds(kinds)
     options = parse_settings(asked.settings)
 
-    from gantools.data.table import reading
+    from gantools.data.tables.table import reading
 
     for table in (asked.data, asked.normal):
         if table is not None:  # told before the slow imports
@@ -260,7 +260,7 @@ def _score_table(asked: _Asked, kinds: tuple[str, ...]) -> None:
     scorer: Any = None
     if asked.source is not None:
         _check_kind(asked.source, "image-scorer", "images, and DATA is a table")
-        from gantools.score.scorer import AnomalyScorer
+        from gantools.score.table_scorer import AnomalyScorer
 
         scorer = AnomalyScorer.load(asked.source, device=asked.device)
     elif asked.onnx is not None:
@@ -291,7 +291,7 @@ def _score_table(asked: _Asked, kinds: tuple[str, ...]) -> None:
     if asked.save is not None:
         _learner(result).save(asked.save)
     if asked.report is not None:
-        from gantools.evaluate.report import scores_to_html, write_html
+        from gantools.report.tables import scores_to_html, write_html
 
         page = scores_to_html(
             result.tally,
@@ -343,7 +343,7 @@ def _show_table(asked: _Asked, result: ScoreResult, destination: Path) -> None:
 
 
 def _score_images(asked: _Asked, size: int | None, fit: str, features: str, maps: Path | None, maps_of: str) -> None:
-    from gantools.data.images import is_images
+    from gantools.data.images.source import is_images
 
     destination = asked.output or _named(folder_beside(asked.data, "scored"), ".csv")
     check_table_name(destination)
@@ -367,7 +367,7 @@ def _score_images(asked: _Asked, size: int | None, fit: str, features: str, maps
     scorer: Any = None
     if asked.source is not None:
         _check_kind(asked.source, "table-scorer", "tables, and DATA holds images")
-        from gantools.score.images import ImageScorer
+        from gantools.score.image_scorer import ImageScorer
 
         scorer = ImageScorer.load(asked.source, device=asked.device)
     elif asked.onnx is not None:
@@ -402,7 +402,7 @@ def _score_images(asked: _Asked, size: int | None, fit: str, features: str, maps
     if asked.save is not None:
         _learner(result).save(asked.save)
     if asked.report is not None:
-        from gantools.evaluate.report import image_scores_to_html, write_html
+        from gantools.report.tables import image_scores_to_html, write_html
 
         page = image_scores_to_html(
             result.tally,
@@ -427,7 +427,7 @@ def _named(path: Path, suffix: str) -> Path:
 
 def _check_maps(asked: _Asked, maps: Path, destination: Path) -> None:
     """Refuse a folder where maps cannot or must not be written."""
-    from gantools.evaluate.overlay import is_map_folder
+    from gantools.report.overlay import is_map_folder
 
     for other in (asked.data, asked.normal, asked.save):
         if other is not None:

@@ -34,8 +34,8 @@ from .common import (
 from .show import TrainingProgress, training_facts, training_line
 
 if TYPE_CHECKING:
-    from gantools.data.image_schema import ImageSchema
-    from gantools.data.schema import Schema
+    from gantools.data.images.schema import ImageSchema
+    from gantools.data.tables.schema import Schema
     from gantools.train.monitor import TrainingReport
 
 STAGE = "Training"
@@ -108,7 +108,7 @@ def train(
 def _train_table(asked: _Asked, target: str, kinds: tuple[str, ...]) -> None:
     check_output_folder(asked.save, option="--save", force=asked.force, resume=asked.resume)
 
-    from gantools.data.table import read_table
+    from gantools.data.tables.table import read_table
 
     kinds_given = parse_kinds(kinds)
     options = parse_settings(asked.settings)
@@ -116,7 +116,7 @@ def _train_table(asked: _Asked, target: str, kinds: tuple[str, ...]) -> None:
     frame, _ = read_table(asked.data)
 
     from gantools.augment.synthesizer import Synthesizer
-    from gantools.data.schema import infer_schema
+    from gantools.data.tables.schema import infer_schema
     from gantools.workflow.augment import check_target
 
     with about(asked.data):
@@ -147,7 +147,7 @@ def _train_images(asked: _Asked, size: int | None, fit: str, grids: Path | None)
     check_apart(pictures, asked.save, option="--grids")
     options = parse_settings(asked.settings)
 
-    from gantools.augment.images import ImageSynthesizer, default_train
+    from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
     from gantools.workflow.augment_images import check_model, load_set, open_source
 
     config = train_config(**asked.training(), like=default_train())

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "AnomalyScorer": "gantools.score.scorer",
+    "AnomalyScorer": "gantools.score.table_scorer",
     "GANOverSampler": "gantools.augment.sampler",
-    "ImageScorer": "gantools.score.images",
-    "ImageSynthesizer": "gantools.augment.images",
+    "ImageScorer": "gantools.score.image_scorer",
+    "ImageSynthesizer": "gantools.augment.image_synthesizer",
     "Synthesizer": "gantools.augment.synthesizer",
     "balance": "gantools.augment.balance",
     "export_model": "gantools.export.file",
     "load_exported": "gantools.export.runtime",
-    "verdict": "gantools.evaluate.table",
+    "verdict": "gantools.evaluate.table_utility",
     "TrainConfig": "gantools.config",
-    "Schema": "gantools.data.schema",
-    "Kind": "gantools.data.schema",
-    "infer_schema": "gantools.data.schema",
-    "read_table": "gantools.data.table",
-    "write_table": "gantools.data.table",
+    "Schema": "gantools.data.tables.schema",
+    "Kind": "gantools.data.tables.schema",
+    "infer_schema": "gantools.data.tables.schema",
+    "read_table": "gantools.data.tables.table",
+    "write_table": "gantools.data.tables.table",
     "list_models": "gantools.registry",
     "register": "gantools.registry",
     "GantoolsError": "gantools.errors",
@@ -31,19 +31,19 @@ __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:
     from gantools.augment.balance import balance
-    from gantools.augment.images import ImageSynthesizer
+    from gantools.augment.image_synthesizer import ImageSynthesizer
     from gantools.augment.sampler import GANOverSampler
     from gantools.augment.synthesizer import Synthesizer
     from gantools.config import TrainConfig
-    from gantools.data.schema import Kind, Schema, infer_schema
-    from gantools.data.table import read_table, write_table
+    from gantools.data.tables.schema import Kind, Schema, infer_schema
+    from gantools.data.tables.table import read_table, write_table
     from gantools.errors import GantoolsError
-    from gantools.evaluate.table import verdict
+    from gantools.evaluate.table_utility import verdict
     from gantools.export.file import export_model
     from gantools.export.runtime import load_exported
     from gantools.registry import list_models, register
-    from gantools.score.images import ImageScorer
-    from gantools.score.scorer import AnomalyScorer
+    from gantools.score.image_scorer import ImageScorer
+    from gantools.score.table_scorer import AnomalyScorer
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ LIBRARY = ROOT / "gantools"
 
 # A part may import itself and the layers before its own; parts of one layer do not know each other.
 LAYERS = (
-    ("errors", "config", "registry"),
+    ("errors", "config", "registry", "files"),
     ("data",),
     ("encode",),
     ("nn", "losses"),
@@ -25,6 +25,7 @@ LAYERS = (
     ("train",),
     ("augment", "score"),
     ("evaluate",),
+    ("report",),
     ("export",),
     ("workflow",),
 )

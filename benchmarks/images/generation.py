@@ -31,14 +31,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from peers import data_folder
 
 from gantools.augment.balance_images import balance_images
-from gantools.augment.images import ImageSynthesizer, default_train
-from gantools.data.image_schema import ImageSchema
+from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
+from gantools.data.images.schema import ImageSchema
 from gantools.encode.images import ImageEncoder, ImageLayout, ImageSet
 from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
 from gantools.nn.augment import augmented, flip_symmetric
 from gantools.nn.convolutional import ConvDiscriminator, ConvGenerator
+from gantools.train.image_classifier import Lesson, probabilities, train_classifier, train_classifiers
 from gantools.train.images import as_input
-from gantools.train.judge import Lesson, probabilities, train_classifier, train_classifiers
 from gantools.train.monitor import Progress
 
 LARGEST = 5000  # images of the largest class of the long tail

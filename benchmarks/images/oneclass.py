@@ -61,7 +61,7 @@ def principal(train: np.ndarray, test: np.ndarray, seed: int) -> np.ndarray:
 
 
 def gantools(train: np.ndarray, test: np.ndarray, seed: int, **arguments: Any) -> np.ndarray:
-    from gantools.score.images import ImageScorer
+    from gantools.score.image_scorer import ImageScorer
 
     return ImageScorer(random_state=seed, **arguments).fit(train).anomaly_score(test)
 
@@ -148,7 +148,7 @@ def patch_memory(train: Sequence[np.ndarray], test: Sequence[np.ndarray], seed: 
 def own(
     train: Sequence[np.ndarray], test: Sequence[np.ndarray], seed: int, arguments: dict[str, Any]
 ) -> Iterator[tuple[float, Any]]:
-    from gantools.score.images import ImageScorer
+    from gantools.score.image_scorer import ImageScorer
 
     scorer = ImageScorer(random_state=seed, **arguments).fit(train)
     for found in scorer.assess(test):

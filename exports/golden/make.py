@@ -20,17 +20,17 @@ import pandas as pd
 from sklearn.datasets import load_digits, load_iris
 
 from gantools import registry
-from gantools.augment.images import ImageSynthesizer, default_train
+from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig, to_json
-from gantools.data.images import open_images
-from gantools.data.raw import to_raw
+from gantools.data.images.source import open_images
+from gantools.data.tables.raw import to_raw
 from gantools.encode.images import ImageEncoder, ImageLayout, ImageSet
 from gantools.export.columns import to_feed
 from gantools.export.file import export_model
 from gantools.export.runtime import Exported, load_exported
-from gantools.score.images import ImageScorer
-from gantools.score.scorer import AnomalyScorer
+from gantools.score.image_scorer import ImageScorer
+from gantools.score.table_scorer import AnomalyScorer
 
 HERE = Path(__file__).parent
 SIZE = 16

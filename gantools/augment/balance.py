@@ -112,7 +112,7 @@ def fresh_rows(
 
     Returns (rows, how many copies were redrawn, how many are left).
     """
-    rows = synthesizer.sample(counts, seed=seed, near=real)
+    rows = synthesizer.sample(counts, seed=seed, to_balance=real)
     target = str(synthesizer.schema_.target)
     kinds = synthesizer.schema_
     compared = [*kinds.numeric, *kinds.categorical]
@@ -124,7 +124,7 @@ def fresh_rows(
             break
         labels = rows[target].iloc[copies]
         wanted = labels.value_counts(sort=False).to_dict()
-        again = synthesizer.sample(wanted, seed=seed + 1_000_003 * (attempt + 1), near=real)
+        again = synthesizer.sample(wanted, seed=seed + 1_000_003 * (attempt + 1), to_balance=real)
         order = np.argsort(_places(labels, again[target]), kind="stable")  # rows come label by label
         fresh = ~np.isin(_fingerprints(again, compared), known)
         put, take = copies[order][fresh], np.flatnonzero(fresh)

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from gantools.augment.balance import Strategy, rows_to_make
-from gantools.augment.images import ImageSynthesizer
+from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.encode.images import ImageSet
 from gantools.nn.augment import augmented, flip_symmetric
-from gantools.train.judge import probabilities, train_classifier
+from gantools.train.image_classifier import probabilities, train_classifier
 
 CANDIDATES = 3  # generated for each that is taken
 GENERATED_SHARE = 0.5  # of the synthetic images of a class

@@ -18,8 +18,8 @@ from gantools.augment.choose import Anchors, balancing, refined
 from gantools.augment.rows import CHUNK_ROWS, RowGenerator, chunk_seeds
 from gantools.augment.small import SmallClasses
 from gantools.config import TrainConfig, build, check, to_json
-from gantools.data.raw import Raw, labelled_rows, labels_to_codes, to_raw
-from gantools.data.schema import Schema, infer_schema
+from gantools.data.tables.raw import Raw, labelled_rows, labels_to_codes, to_raw
+from gantools.data.tables.schema import Schema, infer_schema
 from gantools.encode.table import TableEncoder
 from gantools.errors import CheckpointError, ConfigError, DataError
 from gantools.models.base import GAN, DataSpec, GANOptions
@@ -141,15 +141,15 @@ class Synthesizer:
         counts: Mapping[Any, int] | int,
         *,
         seed: int = 0,
-        near: pd.DataFrame | None = None,
+        to_balance: pd.DataFrame | None = None,
         refine: bool = True,
     ) -> pd.DataFrame:
         """New rows: exactly so many of each label, or so many in all with labels in the training rows' proportions.
 
-        counts: label -> number of rows, or a number. near: real rows, target included, that are to be balanced: the new
-        rows are then chosen to help a classifier on them. refine: let the model's classifier choose among more rows
-        than are wanted, so that they fit their labels better (`augment.choose`); four times faster without. Both do
-        nothing for a model without a classifier. Returns the training frame's columns, order and dtypes; rows stand
+        counts: label -> number of rows, or a number. to_balance: real rows, target included, that are to be balanced:
+        the new rows are then chosen to help a classifier on them. refine: let the model's classifier choose among more
+        rows than are wanted, so that they fit their labels better (`augment.choose`); four times faster without. Both
+        do nothing for a model without a classifier. Returns the training frame's columns, order and dtypes; rows stand
         label by label for a mapping and shuffled for a number. Raises ConfigError for an unknown label or a negative
         number.
         """
@@ -157,13 +157,15 @@ class Synthesizer:
         rng = np.random.default_rng(seed)
         levels = self.schema_[str(self.schema_.target)].levels
         label = wanted_labels(counts, levels, self.gan_.spec.class_counts, rng)
-        return self._rows(label, seed, rng, near, refine)
+        return self._rows(label, seed, rng, to_balance, refine)
 
     def _rows(
-        self, label: np.ndarray, seed: int, rng: np.random.Generator, near: pd.DataFrame | None, refine: bool
+        self, label: np.ndarray, seed: int, rng: np.random.Generator, to_balance: pd.DataFrame | None, refine: bool
     ) -> pd.DataFrame:
         device = next(self.gan_.parameters()).device
-        anchors = self._anchors(near, torch.Generator(device).manual_seed(seed)) if near is not None else None
+        anchors = (
+            self._anchors(to_balance, torch.Generator(device).manual_seed(seed)) if to_balance is not None else None
+        )
         workers = torch.get_num_threads() if device.type == "cpu" else 1
         maker = self.row_generator()
 
@@ -200,9 +202,9 @@ class Synthesizer:
         device = next(self.gan_.parameters()).device
         return RowGenerator(self.gan_, self._small, self.encoder_, pools).to(device).eval()
 
-    def _anchors(self, near: pd.DataFrame, random: torch.Generator) -> Anchors:
-        label = torch.from_numpy(labels_to_codes(near[str(self.schema_.target)], self.schema_)).to(random.device)
-        return Anchors.of(self.encoder_, self.encoder_.encode(to_raw(near, self.schema_)), label, random)
+    def _anchors(self, to_balance: pd.DataFrame, random: torch.Generator) -> Anchors:
+        label = torch.from_numpy(labels_to_codes(to_balance[str(self.schema_.target)], self.schema_)).to(random.device)
+        return Anchors.of(self.encoder_, self.encoder_.encode(to_raw(to_balance, self.schema_)), label, random)
 
     def to(self, device: str) -> Synthesizer:
         """Sample on another device ("auto", "cpu", "cuda", ...)."""

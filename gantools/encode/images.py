@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gantools.config import check
 
 if TYPE_CHECKING:
-    from gantools.data.images import ImageSchema, ImageSource
+    from gantools.data.images.source import ImageSchema, ImageSource
 
 Fit = Literal["resize", "crop", "pad"]
 FITS: tuple[Fit, ...] = get_args(Fit)

@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gantools.data.raw import MISSING, Raw
-from gantools.data.schema import Kind, Schema
+from gantools.data.tables.raw import MISSING, Raw
+from gantools.data.tables.schema import Kind, Schema
 
 N_KNOTS = 128  # quantile knots of a column; atoms come on top of them
 ATOM_SHARE = 1 / N_KNOTS  # a value with at least this share of the rows owns an interval of its own

@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gantools.data.raw import Raw
+from gantools.data.tables.raw import Raw
 from gantools.encode.table import TableEncoder
 
 REACH = 5.0  # standard deviations up to which distance is linear

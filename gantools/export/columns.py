@@ -21,9 +21,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gantools.data.dtypes import dtype_of
-from gantools.data.raw import MISSING, UNSEEN, Raw
-from gantools.data.schema import NUMERIC_KINDS, Column, Kind, Schema
+from gantools.data.tables.dtypes import dtype_of
+from gantools.data.tables.raw import MISSING, UNSEEN, Raw
+from gantools.data.tables.schema import NUMERIC_KINDS, Column, Kind, Schema
 
 Type = Literal["float32", "float64", "int64", "string"]
 MISSING_INT = -(2**63)

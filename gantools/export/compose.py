@@ -17,7 +17,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from gantools.data.raw import MISSING
+from gantools.data.tables.raw import MISSING
 from gantools.errors import ExportError
 from gantools.export.columns import Port
 from gantools.export.runtime import INNER

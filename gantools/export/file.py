@@ -16,8 +16,8 @@ from gantools.export.graph import Graph, Model, build, described
 from gantools.export.precision import LOOSE, reduced
 from gantools.export.proof import STRICT, Parity, prove
 from gantools.export.runtime import open_session
-from gantools.score.images import ImageScorer
-from gantools.score.scorer import AnomalyScorer
+from gantools.score.image_scorer import ImageScorer
+from gantools.score.table_scorer import AnomalyScorer
 
 Precision = Literal["fp32", "fp16", "int8"]
 WHOLE_FILE = 2**31 - 2**20  # bytes that one protobuf message holds
@@ -64,7 +64,7 @@ def export_model(
 @contextmanager
 def on_cpu(model: Model) -> Iterator[None]:
     """The model on the CPU for the while: there it is traced, and there the library is compared with."""
-    module = model.gauge_ if isinstance(model, AnomalyScorer | ImageScorer) else model.gan_
+    module = model.head_ if isinstance(model, AnomalyScorer | ImageScorer) else model.gan_
     device = next(chain(module.parameters(), module.buffers())).device
     model.to("cpu")
     try:

@@ -24,7 +24,7 @@ import torch
 from onnx import helper
 
 import gantools
-from gantools.augment.images import ImageSynthesizer
+from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.augment.synthesizer import Synthesizer
 from gantools.errors import ExportError
 from gantools.export.columns import Port, input_ports, label_port, output_ports
@@ -46,8 +46,8 @@ from gantools.export.compose import (
 from gantools.export.modules import ImageMaking, ImageScoring, TableMaking, TableScoring, example
 from gantools.export.runtime import INNER, REMEMBERED
 from gantools.score.explain import Explainer
-from gantools.score.images import ImageScorer
-from gantools.score.scorer import AnomalyScorer
+from gantools.score.image_scorer import ImageScorer
+from gantools.score.table_scorer import AnomalyScorer
 
 IR = 10
 ROWS_TRACED = 3
@@ -100,21 +100,21 @@ def build(model: Model, *, noise_inside: bool = False) -> Graph:
 
 
 def _table_scorer(scorer: AnomalyScorer) -> Graph:
-    schema, gauge = scorer.schema_, scorer.gauge_
-    encoder = gauge.views.encoder
+    schema, head = scorer.schema_, scorer.head_
+    encoder = head.views.encoder
     ports = input_ports(schema, {name: encoder.values(j) for j, name in enumerate(schema.numeric)})
     names = free_names(
         ("threshold", "explain", "anomaly_score", "p_value", "is_anomaly", "contribution", "suspects", "alike"), ports
     )
     given = [example(port, ROWS_TRACED) for port in ports]
-    module = TableScoring(gauge, scorer.calibration_, ports).eval()
+    module = TableScoring(head, scorer.calibration_, ports).eval()
     inner = [f"{INNER}raw/{k}" for k in range(4)]
     outputs = [names[name] for name in ("anomaly_score", "p_value", "is_anomaly")]
     inputs = [names["threshold"], *(traced_name(port) for port in ports)]
     proto = traced(module, (torch.zeros(1, dtype=torch.float64), *given), inputs, [*outputs, *inner], fixed=1)
     add_levels(proto, ports)
     set_default(proto, names["threshold"], np.array([scorer.threshold_]))
-    explainer = Explainer(gauge, scorer._remembered).eval()
+    explainer = Explainer(head, scorer._remembered).eval()
     with torch.no_grad():
         score, _, _, *start = module(torch.zeros(1, dtype=torch.float64), *given)
     asked = [names[name] for name in ("contribution", "suspects", "alike")]
@@ -137,7 +137,7 @@ def _table_scorer(scorer: AnomalyScorer) -> Graph:
 def _image_scorer(scorer: ImageScorer) -> Graph:
     names = {n: n for n in ("image", "threshold", "anomaly_score", "p_value", "is_anomaly", "heatmap")}
     layout = scorer.encoder_.layout
-    module = ImageScoring(scorer.gauge_, scorer.encoder_, scorer.calibration_, scorer.pixel_threshold_).eval()
+    module = ImageScoring(scorer.head_, scorer.encoder_, scorer.calibration_, scorer.pixel_threshold_).eval()
     image = torch.zeros(ROWS_TRACED, layout.size + 5, layout.size + 9, layout.channels, dtype=torch.uint8)
     sizes = {0: dim(BATCH), 1: dim("height", 1 << 14), 2: dim("width", 1 << 14)}
     proto = traced(

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from gantools.augment.rows import RowGenerator
-from gantools.data.dtypes import zone_of
-from gantools.data.raw import MISSING
-from gantools.data.schema import Schema
+from gantools.data.tables.dtypes import zone_of
+from gantools.data.tables.raw import MISSING
+from gantools.data.tables.schema import Schema
 from gantools.encode.images import ImageEncoder
 from gantools.encode.table import TableEncoder, count
 from gantools.export.columns import MISSING_INT, Port
 from gantools.models.base import GAN
-from gantools.score.gauge import Gauge, score_of
-from gantools.score.image_gauge import ImageGauge
+from gantools.score.image_head import ImageHead
+from gantools.score.table_head import TableHead, score_of
 from gantools.score.threshold import Calibration
 
 TYPES = {"float32": torch.float32, "float64": torch.float64, "int64": torch.int64}
@@ -120,16 +120,16 @@ class Verdict(nn.Module):
 class TableScoring(nn.Module):
     """Cells to score, p-value and verdict; and what an explanation starts from: raw rows and both views of them."""
 
-    def __init__(self, gauge: Gauge, calibration: Calibration, ports: Sequence[Port]) -> None:
+    def __init__(self, head: TableHead, calibration: Calibration, ports: Sequence[Port]) -> None:
         super().__init__()
-        self.raw = RawRows(ports, gauge.views.encoder)
-        self.gauge = gauge
+        self.raw = RawRows(ports, head.views.encoder)
+        self.head = head
         self.verdict = Verdict(calibration)
 
     def forward(self, threshold: Tensor, *cells: Tensor) -> tuple[Tensor, ...]:
         numbers, codes = self.raw(cells)
-        standard, ranked = self.gauge.views(numbers, codes)
-        found = self.verdict(self.gauge.abnormality(standard, ranked), threshold)
+        standard, ranked = self.head.views(numbers, codes)
+        found = self.verdict(self.head.abnormality(standard, ranked), threshold)
         return (*found, numbers, codes, standard, ranked)
 
 
@@ -185,14 +185,14 @@ class ImageScoring(nn.Module):
     """Images uint8 [N, H, W, C] to score, p-value, verdict and a heat map [N, H, W], 1 being the pixel threshold."""
 
     def __init__(
-        self, gauge: ImageGauge, encoder: ImageEncoder, calibration: Calibration, pixel_threshold: float
+        self, head: ImageHead, encoder: ImageEncoder, calibration: Calibration, pixel_threshold: float
     ) -> None:
         super().__init__()
-        self.gauge, self.encoder, self.pixel_threshold = gauge, encoder, pixel_threshold
+        self.head, self.encoder, self.pixel_threshold = head, encoder, pixel_threshold
         self.verdict = Verdict(calibration)
 
     def forward(self, threshold: Tensor, image: Tensor) -> tuple[Tensor, ...]:
-        abnormality, maps = self.gauge(self.encoder(image))
+        abnormality, maps = self.head(self.encoder(image))
         heat = (score_of(maps) / self.pixel_threshold).float()
         return (*self.verdict(abnormality, threshold), self.encoder.in_size(heat, image.shape[1], image.shape[2]))
 

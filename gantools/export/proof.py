@@ -18,16 +18,16 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from gantools.augment.images import ImageSynthesizer
+from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.augment.rows import noise_in_chunks
 from gantools.augment.synthesizer import Synthesizer
-from gantools.data.raw import MISSING, Raw
+from gantools.data.tables.raw import MISSING, Raw
 from gantools.errors import ExportError
 from gantools.export.columns import Port, to_feed
 from gantools.export.graph import Model
 from gantools.export.runtime import ExportedGenerator, ExportedImageGenerator, ExportedImageScorer, ExportedScorer
-from gantools.score.images import ImageScorer
-from gantools.score.scorer import AnomalyScorer
+from gantools.score.image_scorer import ImageScorer
+from gantools.score.table_scorer import AnomalyScorer
 
 ROWS = 1024
 EXPLAINED = 64

@@ -20,9 +20,9 @@ import numpy.typing as npt
 import onnxruntime as ort
 import pandas as pd
 
-from gantools.data.image_schema import ImageSchema
-from gantools.data.raw import Raw, labelled_rows, to_raw
-from gantools.data.schema import Schema
+from gantools.data.images.schema import ImageSchema
+from gantools.data.tables.raw import Raw, labelled_rows, to_raw
+from gantools.data.tables.schema import Schema
 from gantools.errors import DataError, ExportError
 from gantools.export.columns import Port, to_cells, to_feed
 from gantools.score.assessed import Assessed
@@ -210,9 +210,9 @@ def describe(session: ort.InferenceSession) -> dict[str, Any]:
     """What an exported file says of itself. Raises ExportError for a file of another origin."""
     entries = session.get_modelmeta().custom_metadata_map
     kind_of(entries)
-    own = {name.removeprefix(PREFIX): text for name, text in entries.items() if name.startswith(PREFIX)}
+    ours = {name.removeprefix(PREFIX): text for name, text in entries.items() if name.startswith(PREFIX)}
     try:
-        return {name: text if name in TEXTS else json.loads(text) for name, text in own.items()}
+        return {name: text if name in TEXTS else json.loads(text) for name, text in ours.items()}
     except ValueError as error:
         raise ExportError("its metadata cannot be read", remedy="export it again") from error
 
@@ -256,11 +256,11 @@ class ExportedScorer(ExportedCalibrated):
         return self.assess(frame)["anomaly_score"].to_numpy()
 
     def assess(
-        self, frame: pd.DataFrame, explain: bool | Literal["flagged"] = False, own: bool = False
+        self, frame: pd.DataFrame, explain: bool | Literal["flagged"] = False, exclude_self: bool = False
     ) -> pd.DataFrame:
-        """As `AnomalyScorer.assess`. own is refused: an exported file has forgotten which rows it knows."""
-        if own:
-            raise ExportError("an exported scorer cannot judge the rows that it has learned from", where="own")
+        """As `AnomalyScorer.assess`. exclude_self is refused: an exported file has forgotten which rows it knows."""
+        if exclude_self:
+            raise ExportError("an exported scorer cannot judge the rows that it has learned from", where="exclude_self")
         raw = to_raw(frame, self.schema_)
         names = [self.names[name] for name in ("anomaly_score", "p_value", "is_anomaly")]
         parts = [self.run({**feed, **self._threshold}, names) for feed in self._feeds(raw, frame, CHUNK_ROWS)] or [
@@ -316,7 +316,7 @@ class ExportedScorer(ExportedCalibrated):
 
 
 class Images(Protocol):
-    """Where images come from, as `gantools.data.images.ImageSource`."""
+    """Where images come from, as `gantools.data.images.source.ImageSource`."""
 
     def __len__(self) -> int: ...
 

@@ -222,7 +222,7 @@ class Detector(Model):
         """Squared errors of the reconstructions [n_folds, n_levels, N, width] of rows x [N, width]."""
 
     @abstractmethod
-    def verdict(self, x: Tensor) -> Tensor | None:
+    def opinion(self, x: Tensor) -> Tensor | None:
         """The critic's own opinion [n_folds, N], higher where rows look less normal. None where there is no critic."""
 
     @abstractmethod

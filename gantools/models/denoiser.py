@@ -136,7 +136,7 @@ class Denoiser(Detector):
         restored = self.restore(x.repeat(len(LEVELS), 1).expand(*rows, width), level.expand(*rows, 1))
         return (restored.reshape(f, len(LEVELS), n, width) - x).square()
 
-    def verdict(self, x: Tensor) -> Tensor | None:
+    def opinion(self, x: Tensor) -> Tensor | None:
         return None if self.critic is None else self.critic(x.expand(self.n_folds, *x.shape)).squeeze(2)
 
     def held_out(self, batch: Batch) -> Tensor:

@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
-from gantools.data.raw import MISSING, UNSEEN, Raw
-from gantools.data.schema import Column, Kind, Schema
+from gantools.data.tables.formatting import format_value
+from gantools.data.tables.raw import MISSING, UNSEEN, Raw
+from gantools.data.tables.schema import Column, Kind, Schema
 from gantools.errors import DataError
-from gantools.score.spelt import spelt
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -340,8 +340,12 @@ def _numeric_parts(edges: Floats, column: Column) -> Iterator[Part]:
     yield [-1], "without a value", True
     if not len(edges) or column.kind is Kind.DATETIME:
         return
-    values = [spelt(value, column) for value in edges]
-    yield [0], f"below {spelt(float(np.nextafter(edges[0], np.inf)), column)}, the smallest value in training", False
+    values = [format_value(value, column) for value in edges]
+    yield (
+        [0],
+        f"below {format_value(float(np.nextafter(edges[0], np.inf)), column)}, the smallest value in training",
+        False,
+    )
     yield [-2], f"above {values[-1]}, the largest value in training", False
     for j in range(1, len(edges) - 1):
         yield slice(0, j + 1), f"at most {values[j]}", True

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gantools.data.raw import Raw
-from gantools.score.gauge import CHUNK_ROWS, Gauge, score_of
-from gantools.score.memory import COINCIDES, FAR, Memory, in_order
+from gantools.data.tables.raw import Raw
 from gantools.score.reasons import Explanation
+from gantools.score.row_memory import COINCIDES, FAR, RowMemory, in_order
+from gantools.score.table_head import CHUNK_ROWS, TableHead, score_of
 
 SUSPECTS = 6  # columns per row whose cells are tried; the others contribute nothing
 LOOKED_AT = 48  # columns per row that suspects are chosen from
@@ -26,14 +26,16 @@ NO_RELIEF = 1e-4  # of the score: what replacing a cell changes by less it chang
 SOME_ROWS = 32  # rows explained at a time: their distances to the memory stay in the cache
 
 
-def explain(gauge: Gauge, numbers: Tensor, codes: Tensor, remembered: Raw, own: Tensor | None = None) -> Explanation:
+def explain(
+    head: TableHead, numbers: Tensor, codes: Tensor, remembered: Raw, exclude_self: Tensor | None = None
+) -> Explanation:
     """Explain raw rows, as `RowViews` takes them.
 
-    remembered: the rows of the gauge's memory, raw. own: [N] bool, which of the rows may be remembered ones.
+    remembered: the rows of the head's memory, raw. exclude_self: [N] bool, which of the rows may be remembered ones.
     """
-    standard, ranked = gauge.views(numbers, codes)
-    score = score_of(gauge.abnormality(standard, ranked, own))
-    found = Explainer(gauge, remembered)(numbers, codes, standard, ranked, score)
+    standard, ranked = head.views(numbers, codes)
+    score = score_of(head.abnormality(standard, ranked, exclude_self))
+    found = Explainer(head, remembered)(numbers, codes, standard, ranked, score)
     return Explanation(*(each.cpu().numpy() for each in found))
 
 
@@ -43,21 +45,21 @@ class Explainer(nn.Module):
     numbers: Tensor  # [M, n_numeric] float64, of the remembered rows
     codes: Tensor  # [M, n_blocks] int64
 
-    def __init__(self, gauge: Gauge, remembered: Raw) -> None:
+    def __init__(self, head: TableHead, remembered: Raw) -> None:
         super().__init__()
-        self.gauge = gauge
-        device = gauge.group_scale.device
+        self.head = head
+        device = head.group_scale.device
         for name, array in (("numbers", remembered.numbers), ("codes", remembered.codes)):
             self.register_buffer(name, torch.from_numpy(np.array(array)).to(device))
-        self.column = torch.cat([column.cpu() for column in gauge.views.column_of()])
+        self.column = torch.cat([column.cpu() for column in head.views.column_of()])
         self.n_columns = int(self.column.max()) + 1
 
     def forward(
         self, numbers: Tensor, codes: Tensor, standard: Tensor, ranked: Tensor, score: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Contributions, suspects and alike rows of raw rows, as in `Explanation`. score: [N]."""
-        blame = _blame(self.gauge, standard, self.n_columns)
-        neighbourhood = _Neighbourhood(self.gauge, self.column, self.n_columns)
+        blame = _blame(self.head, standard, self.n_columns)
+        neighbourhood = _Neighbourhood(self.head, self.column, self.n_columns)
         if torch.compiler.is_exporting():
             suspects, alike = neighbourhood.suspects(standard, ranked, blame)
         else:
@@ -76,9 +78,9 @@ class Explainer(nn.Module):
 
     def _abnormality(self, numbers: Tensor, codes: Tensor) -> Tensor:
         if torch.compiler.is_exporting():
-            return cast(Tensor, self.gauge(numbers, codes))
+            return cast(Tensor, self.head(numbers, codes))
         parts = zip(torch.split(numbers, CHUNK_ROWS), torch.split(codes, CHUNK_ROWS), strict=True)
-        return torch.cat([self.gauge(*part) for part in parts])
+        return torch.cat([self.head(*part) for part in parts])
 
     def _with_replaced(self, numbers: Tensor, codes: Tensor, suspects: Tensor, donor: Tensor) -> tuple[Tensor, Tensor]:
         """Copies of raw rows, one for each suspect [N, k], its cell taken from the donor [N, k] among the remembered
@@ -96,11 +98,11 @@ class Explainer(nn.Module):
 
 
 class _Neighbourhood:
-    """The gauge's remembered rows, column by column."""
+    """The head's remembered rows, column by column."""
 
-    def __init__(self, gauge: Gauge, column: Tensor, n_columns: int) -> None:
+    def __init__(self, head: TableHead, column: Tensor, n_columns: int) -> None:
         """column: [width of both views], of each place, on the CPU."""
-        memories = [cast(Memory, memory) for memory in gauge.memories]
+        memories = [cast(RowMemory, memory) for memory in head.memories]
         self.centre = torch.cat([memory.centre for memory in memories])
         self.rows = torch.cat([memory.rows() for memory in memories], 1)  # [M, width of both views]
         self.column, self.n_columns = column.to(self.rows.device), n_columns
@@ -139,8 +141,8 @@ class _Neighbourhood:
         """Remembered rows nearest to rows x [N, width of both views] in all columns but the furthest one [N, K]."""
         total = worst = x.new_zeros((x.shape[0], self.rows.shape[0]))
         for places, rows, squared in self.parts:
-            own = x[:, places]
-            away = torch.addmm(squared, own, rows).add_(own.square().sum(1, keepdim=True))
+            part = x[:, places]
+            away = torch.addmm(squared, part, rows).add_(part.square().sum(1, keepdim=True))
             total, worst = total + away, torch.maximum(worst, away)
         return _nearest(total - worst, CANDIDATES)
 
@@ -150,10 +152,10 @@ class _Neighbourhood:
         return suspicion.topk(min(most, cost.shape[1]), 1).indices
 
 
-def _blame(gauge: Gauge, standard: Tensor, n_columns: int) -> Tensor:
+def _blame(head: TableHead, standard: Tensor, n_columns: int) -> Tensor:
     """How much worse than usual the generator restores each column, at its worst level: [N, n_columns], above 0."""
-    errors = gauge.detector.errors(standard) / gauge.usual_error.unsqueeze(2)
-    column = gauge.views.column_of()[0].to(standard.device)
+    errors = head.detector.errors(standard) / head.usual_error.unsqueeze(2)
+    column = head.views.column_of()[0].to(standard.device)
     worst = errors.mean(0).amax(0)
     return standard.new_full((standard.shape[0], n_columns), 1e-9).index_add(1, column, worst)
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gantools.data.raw import MISSING, UNSEEN, Raw
-from gantools.data.schema import Column, Schema
-from gantools.score.spelt import apart, cell, spelt
+from gantools.data.tables.formatting import format_apart, format_cell, format_value
+from gantools.data.tables.raw import MISSING, UNSEEN, Raw
+from gantools.data.tables.schema import Column, Schema
 
 USUAL = (0.01, 0.99)  # quantiles that bound what is usual in all rows
 MOSTLY = (0.2, 0.8)  # quantiles that bound what most rows like it have
@@ -76,26 +76,26 @@ class _Phrases:
             self.usual[c] = _quantiles(present, *USUAL) if len(present) else (np.nan, np.nan)
         low, high = self.usual[c]
         if np.isnan(low):
-            return f"{spelt(value, column)} where it is always missing"
+            return f"{format_value(value, column)} where it is always missing"
         if not low <= value <= high:
-            shown = apart(value, low if value < low else high, column)
+            shown = format_apart(value, low if value < low else high, column)
             return f"{shown} where {_range(low, high, column)} is usual"
-        shown = spelt(value, column)
+        shown = format_value(value, column)
         if not len(near):
             return f"{shown} where rows like it have none"
         if not near[0] <= value <= near[-1]:
-            shown = apart(value, near[0] if value < near[0] else near[-1], column)
+            shown = format_apart(value, near[0] if value < near[0] else near[-1], column)
             return f"{shown} where rows like it have {_range(near[0], near[-1], column)}"
         low, high = _quantiles(near, *MOSTLY)
         if not low <= value <= high:
-            shown = apart(value, low if value < low else high, column)
+            shown = format_apart(value, low if value < low else high, column)
             return f"{shown} where rows like it mostly have {_range(low, high, column)}"
         return f"{shown} {UNUSUAL}"
 
     def _category(self, c: int, row: int, alike: npt.NDArray[np.int64]) -> str:
         column, c = self.columns[c], c - self.n_numeric
         known, value = self.remembered.codes[:, c], self.raw.codes[row, c]
-        given = cell(self.cells[column.name].iloc[row]) if value != MISSING else "missing"
+        given = format_cell(self.cells[column.name].iloc[row]) if value != MISSING else "missing"
         if value == UNSEEN:
             return f"{given}, which was never seen"
         if value == MISSING and not (known == MISSING).any():
@@ -112,7 +112,7 @@ class _Phrases:
 def _level(column: Column, code: int) -> str:
     if code == MISSING:
         return "none"
-    return cell(column.levels[code]) if code < len(column.levels) else "another rare one"
+    return format_cell(column.levels[code]) if code < len(column.levels) else "another rare one"
 
 
 def _quantiles(ordered: npt.NDArray[np.float64], low: float, high: float) -> tuple[float, float]:
@@ -122,5 +122,5 @@ def _quantiles(ordered: npt.NDArray[np.float64], low: float, high: float) -> tup
 
 
 def _range(low: float, high: float, column: Column) -> str:
-    first, last = spelt(low, column), spelt(high, column)
+    first, last = format_value(low, column), format_value(high, column)
     return first if first == last else f"{first} to {last}"

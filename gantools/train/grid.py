@@ -7,7 +7,7 @@ from typing import cast
 
 import torch
 
-from gantools.data.images import write_png
+from gantools.data.images.source import write_png
 from gantools.encode.images import ImageEncoder
 from gantools.models.base import GAN, Model
 

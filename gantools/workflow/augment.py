@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from gantools.augment.balance import FLAG, BalanceResult, Strategy, balance, rows_to_make
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
-from gantools.data.schema import Kind, Schema, infer_schema
+from gantools.data.tables.schema import Kind, Schema, infer_schema
 from gantools.errors import ConfigError, DataError, TrainingError
-from gantools.evaluate.table import verdict
+from gantools.evaluate.table_utility import verdict
 from gantools.evaluate.verdict import Verdict
 
 if TYPE_CHECKING:

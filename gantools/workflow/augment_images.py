@@ -20,18 +20,18 @@ from torch import Tensor
 from gantools import registry
 from gantools.augment.balance import Strategy, rows_to_make
 from gantools.augment.balance_images import ImageBalance, balance_images
-from gantools.augment.images import ImageSynthesizer, default_train
+from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
 from gantools.config import TrainConfig, build, check
-from gantools.data.image_folder import check_class_names, has_manifest, new_image_folder
-from gantools.data.images import ImageSchema, ImageSource, open_images
+from gantools.data.images.folder import check_class_names, has_manifest, new_image_folder
+from gantools.data.images.source import ImageSchema, ImageSource, open_images
 from gantools.encode.images import FITS, Fit, ImageEncoder, ImageLayout, ImageSet, check_size, fitting_size
 from gantools.errors import ConfigError, DataError, TrainingError
 from gantools.evaluate.image_quality import ImageQuality, NearCopies, image_quality, near_copies
-from gantools.evaluate.image_report import Examples
-from gantools.evaluate.images import image_verdict
+from gantools.evaluate.image_utility import image_verdict
 from gantools.evaluate.verdict import Verdict
 from gantools.nn.features import Features, NetFeatures, features_of, inception_features, perceptual_features
-from gantools.train.judge import classifier_features
+from gantools.report.balanced_images import Examples
+from gantools.train.image_classifier import classifier_features
 from gantools.train.loop import resolve_device
 from gantools.train.monitor import Progress, TrainingReport
 from gantools.workflow.augment import ALONE_SHARE, FINAL_SHARE, STAGE_VERDICT, VERDICT_SHARE, scaled_strategy

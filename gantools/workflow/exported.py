@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gantools.augment.images import CHUNK_IMAGES, wanted_classes
+from gantools.augment.image_synthesizer import CHUNK_IMAGES, wanted_classes
 from gantools.augment.rows import noise_in_chunks
 from gantools.augment.synthesizer import wanted_labels
 from gantools.export.runtime import ExportedGenerator, ExportedImageGenerator

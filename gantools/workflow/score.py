@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from gantools.data.raw import to_raw
-from gantools.data.schema import Kind, Schema, infer_schema
-from gantools.data.stream import Added, TableReader, TableWriter
+from gantools.data.tables.raw import to_raw
+from gantools.data.tables.schema import Kind, Schema, infer_schema
+from gantools.data.tables.stream import Added, TableReader, TableWriter
 from gantools.errors import ConfigError, DataError
 from gantools.evaluate.scores import Detection, ScoreTally
 from gantools.score.drift import Drift, DriftMonitor
-from gantools.score.scorer import AnomalyScorer
+from gantools.score.table_scorer import AnomalyScorer
 from gantools.score.threshold import Calibration
 
 if TYPE_CHECKING:
@@ -287,13 +287,13 @@ def score_table(
     if n_learned is None or train is not None:
         monitor = DriftMonitor(scorer.drift_, len(scorer.calibration_.scores))
     is_itself = n_learned is not None and train is None
-    tally = _score(scorer, reader, output, added, labels, monitor, on_rows, own=is_itself)
+    tally = _score(scorer, reader, output, added, labels, monitor, on_rows, exclude_self=is_itself)
     if tally.n_unscored:
         notes.append(f"{tally.n_unscored} rows could not be scored; they have no score and are no anomalies.")
     return ScoreResult(
         scorer=scorer,
         tally=tally,
-        top=_explained(scorer, tally.top, own=is_itself),
+        top=_explained(scorer, tally.top, exclude_self=is_itself),
         threshold=threshold,
         contamination=contamination,
         n_learned=n_learned,
@@ -485,7 +485,7 @@ def _score(
     monitor: DriftMonitor | None,
     on_rows: Rows | None,
     *,
-    own: bool,
+    exclude_self: bool,
 ) -> ScoreTally:
     tally = ScoreTally(N_TOP)
     with TableWriter(output, reader, added) as writer:
@@ -495,7 +495,9 @@ def _score(
                 marks = read_marks(frame[labels]) if labels is not None and labels in frame else None
                 if not tally.n_rows:
                     scorer.check_fits(frame)
-                assessed = scorer.assess(frame, explain="flagged" if "reason" in added else False, own=own)
+                assessed = scorer.assess(
+                    frame, explain="flagged" if "reason" in added else False, exclude_self=exclude_self
+                )
                 if "reason" in assessed:
                     assessed["reason"] = assessed["reason"].where(assessed["is_anomaly"])
                 tally.update(frame, assessed, marks)
@@ -507,8 +509,8 @@ def _score(
     return tally
 
 
-def _explained(scorer: Scorer, rows: pd.DataFrame, *, own: bool) -> pd.DataFrame:
+def _explained(scorer: Scorer, rows: pd.DataFrame, *, exclude_self: bool) -> pd.DataFrame:
     if not len(rows):
         return rows
-    assessed = scorer.assess(rows, explain=True, own=own)
+    assessed = scorer.assess(rows, explain=True, exclude_self=exclude_self)
     return pd.concat([rows, assessed], axis=1)

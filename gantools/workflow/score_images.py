@@ -20,16 +20,16 @@ from PIL import Image
 
 from gantools import registry
 from gantools.config import build
-from gantools.data.image_schema import ImageSchema
-from gantools.data.images import ImageSource, open_images
-from gantools.data.table import write_table
+from gantools.data.images.schema import ImageSchema
+from gantools.data.images.source import ImageSource, open_images
+from gantools.data.tables.table import write_table
 from gantools.encode.images import Fit, check_size
 from gantools.errors import DataError
-from gantools.evaluate.overlay import map_folder, oddest_place, overlay, write_maps
 from gantools.evaluate.scores import Detection, ScoreTally
 from gantools.nn.efficientnet import load_efficientnet
-from gantools.score.image_gauge import Features
-from gantools.score.images import ImageScorer
+from gantools.report.overlay import map_folder, oddest_place, overlay, write_maps
+from gantools.score.image_head import Features
+from gantools.score.image_scorer import ImageScorer
 from gantools.score.threshold import Calibration, best_f1
 from gantools.workflow.score import (
     CONTAMINATION,

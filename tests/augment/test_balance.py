@@ -131,7 +131,7 @@ def blobs(n_rare: int) -> pd.DataFrame:
 def test_chosen_rows_lie_where_their_class_lies() -> None:
     frame = blobs(30)
     maker = fitted(frame, "label", steps=400)
-    near = maker.sample({"rare": 500}, near=frame)
+    near = maker.sample({"rare": 500}, to_balance=frame)
     assert near[["u", "v"]].mean().to_numpy() == pytest.approx([3, 3], abs=0.7)
     right = (near["u"] + near["v"] > 3).mean()
     assert right > 0.9

@@ -8,9 +8,9 @@ import torch
 from sklearn.datasets import load_digits
 
 from gantools.augment.balance_images import MIN_IMAGES, balance_images, images_to_make
-from gantools.augment.images import ImageSynthesizer
+from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.config import TrainConfig
-from gantools.data.image_schema import ImageSchema
+from gantools.data.images.schema import ImageSchema
 from gantools.encode.images import ImageEncoder, ImageLayout, ImageSet
 from gantools.errors import ConfigError
 

@@ -17,7 +17,7 @@ from gantools.augment.balance import balance
 from gantools.augment.sampler import GANOverSampler
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
-from gantools.data.schema import infer_schema
+from gantools.data.tables.schema import infer_schema
 from gantools.errors import CheckpointError, ConfigError, DataError
 from gantools.registry import discover
 from gantools.train.resume import resumable

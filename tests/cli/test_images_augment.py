@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from gantools.evaluate import image_quality
-from gantools.train import judge
+from gantools.train import image_classifier as judge
 from gantools_cli.show import TrainingProgress
 
 from .conftest import Invoke, the_error, the_json

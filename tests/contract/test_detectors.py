@@ -17,7 +17,7 @@ from gantools.encode.table import Layout
 from gantools.errors import ConfigError
 from gantools.models.base import Batch, DataSpec, Detector
 from gantools.registry import discover, get
-from gantools.score import scorer as module
+from gantools.score import table_scorer as module
 
 DETECTORS = sorted(name for name, cls in discover().items() if cls.purpose == "score")
 GENERATORS = sorted(name for name, cls in discover().items() if cls.purpose == "generate")
@@ -74,7 +74,7 @@ def test_every_phase_moves_its_nets_and_no_other(name: str) -> None:
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_training_moves_every_net(name: str, frame: pd.DataFrame) -> None:
-    few, more = (fitted(name, frame, steps=steps).gauge_.detector for steps in (1, 12))
+    few, more = (fitted(name, frame, steps=steps).head_.detector for steps in (1, 12))
     for net in {net for phase in made(name).phases() for net in phase.nets}:
         pairs = zip(getattr(few, net).parameters(), getattr(more, net).parameters(), strict=True)
         assert any(not torch.equal(one, other) for one, other in pairs), net
@@ -89,7 +89,7 @@ def test_errors_and_verdicts(name: str, n: int) -> None:
         errors = detector.errors(x)
         assert errors.shape == (detector.n_folds, detector.n_levels, n, WIDTH) and errors.dtype == torch.float32
         assert torch.isfinite(errors).all() and (errors >= 0).all()
-        verdict = detector.verdict(x)
+        verdict = detector.opinion(x)
         if verdict is not None:
             assert verdict.shape == (detector.n_folds, n) and torch.isfinite(verdict).all()
         assert torch.equal(errors, detector.errors(x))  # scoring draws no lots
@@ -168,8 +168,8 @@ def test_resumed_equals_uninterrupted(
     assert (folder / "state.safetensors").exists()
     resumed = fitted(name, frame, folder=folder, resume=True)
     whole = fitted(name, frame)
-    for key, value in whole.gauge_.state_dict().items():
-        assert torch.equal(value, resumed.gauge_.state_dict()[key]), key
+    for key, value in whole.head_.state_dict().items():
+        assert torch.equal(value, resumed.head_.state_dict()[key]), key
     assert (resumed.anomaly_score(frame) == whole.anomaly_score(frame)).all()
     assert not (folder / "state.safetensors").exists()
 

@@ -13,12 +13,12 @@ import pytest
 from sklearn.datasets import load_digits
 
 from gantools import AnomalyScorer
-from gantools.augment.images import ImageSynthesizer
+from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.export.file import export_model
 from gantools.registry import discover
-from gantools.score.images import ImageScorer
+from gantools.score.image_scorer import ImageScorer
 
 from .test_image_models import digits
 

@@ -13,8 +13,8 @@ import torch
 from gantools.encode.images import ImageLayout
 from gantools.models.base import Batch, DataSpec, ImageDetector
 from gantools.registry import discover
-from gantools.score import images as module
-from gantools.score.images import ImageScorer
+from gantools.score import image_scorer as module
+from gantools.score.image_scorer import ImageScorer
 
 DETECTORS = sorted(name for name, cls in discover("image").items() if cls.purpose == "score")
 SIZE = 16
@@ -70,7 +70,7 @@ def test_every_phase_moves_its_nets_and_no_other(name: str) -> None:
 
 @pytest.mark.parametrize("name", DETECTORS)
 def test_training_moves_every_net(name: str, images: np.ndarray) -> None:
-    few, more = (fitted(name, images, steps=steps).gauge_.detector for steps in (1, 12))
+    few, more = (fitted(name, images, steps=steps).head_.detector for steps in (1, 12))
     for net in {net for phase in made(name).phases() for net in phase.nets}:
         pairs = zip(getattr(few, net).parameters(), getattr(more, net).parameters(), strict=True)
         assert any(not torch.equal(one, other) for one, other in pairs), net
@@ -139,8 +139,8 @@ def test_resumed_equals_uninterrupted(
     assert (folder / "state.safetensors").exists()
     resumed = fitted(name, images, folder=folder, resume=True)
     whole = fitted(name, images)
-    for key, value in whole.gauge_.state_dict().items():
-        assert torch.equal(value, resumed.gauge_.state_dict()[key]), key
+    for key, value in whole.head_.state_dict().items():
+        assert torch.equal(value, resumed.head_.state_dict()[key]), key
     assert not (folder / "state.safetensors").exists()
 
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from gantools.augment.images import ImageSynthesizer
+from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.config import TrainConfig
-from gantools.data.image_schema import ImageSchema
+from gantools.data.images.schema import ImageSchema
 from gantools.encode.images import ImageEncoder, ImageLayout, ImageSet, allowed_sizes
 from gantools.errors import ConfigError
 from gantools.models.base import GAN, Batch, DataSpec

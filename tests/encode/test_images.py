@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gantools.data.images import open_images
+from gantools.data.images.source import open_images
 from gantools.encode import images as module
 from gantools.encode.images import ImageEncoder, ImageLayout, ImageSet, check_size, fitting_size
 from gantools.errors import ConfigError

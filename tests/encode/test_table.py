@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gantools.data.raw import MISSING, Raw, from_raw, to_raw
-from gantools.data.schema import infer_schema
+from gantools.data.tables.raw import MISSING, Raw, from_raw, to_raw
+from gantools.data.tables.schema import infer_schema
 from gantools.encode.table import TableEncoder, interpolate
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from gantools.data.raw import to_raw
-from gantools.data.schema import Schema, infer_schema
+from gantools.data.tables.raw import to_raw
+from gantools.data.tables.schema import Schema, infer_schema
 from gantools.encode.table import TableEncoder
 from gantools.encode.views import ABSENT, RAREST, REACH, UNHEARD, RowViews
-from gantools.score.scorer import watching_constants
+from gantools.score.table_scorer import watching_constants
 
 N = 500
 

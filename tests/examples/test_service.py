@@ -92,7 +92,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from gantools.augment.synthesizer import Synthesizer
     from gantools.config import TrainConfig
     from gantools.export.file import export_model
-    from gantools.score.scorer import AnomalyScorer
+    from gantools.score.table_scorer import AnomalyScorer
 
     folder = tmp_path_factory.mktemp("models")
     frame = table()

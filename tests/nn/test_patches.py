@@ -5,15 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gantools.nn.patches import EdgeFeatures, Memory, OrientedEdges, PlaceMemory, WholeFeatures, WholePatches, placed
+from gantools.nn.patches import EdgeFeatures, OrientedEdges, WholeFeatures, WholePatches
+from gantools.score.patch_memory import PatchMemory, PlaceMemory, placed
 
 
 def rows(n: int, seed: int) -> torch.Tensor:
     return torch.randn(n, 6, generator=torch.Generator().manual_seed(seed))
 
 
-def memory(x: torch.Tensor, k: int = 1) -> Memory:
-    return Memory.of(x, torch.arange(len(x)), torch.stack([x.mean(0), x.std(0)]), k)
+def memory(x: torch.Tensor, k: int = 1) -> PatchMemory:
+    return PatchMemory.of(x, torch.arange(len(x)), torch.stack([x.mean(0), x.std(0)]), k)
 
 
 def test_distances_are_those_of_the_nearest() -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gantools.data.raw import Raw, to_raw
-from gantools.data.schema import Schema, infer_schema
+from gantools.data.tables.raw import Raw, to_raw
+from gantools.data.tables.schema import Schema, infer_schema
 from gantools.errors import DataError
 from gantools.score.drift import Drift, DriftMonitor, Reference
 from gantools.score.threshold import Calibration

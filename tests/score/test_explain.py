@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from gantools import AnomalyScorer
-from gantools.data.raw import Raw, to_raw
-from gantools.data.schema import Column, Kind, infer_schema
+from gantools.data.tables.formatting import format_apart, format_cell, format_number, format_value
+from gantools.data.tables.raw import Raw, to_raw
+from gantools.data.tables.schema import Column, Kind, infer_schema
 from gantools.score import explain as module
 from gantools.score.explain import explain
 from gantools.score.reasons import Explanation, words
-from gantools.score.spelt import apart, cell, plain, spelt
 
 QUICK = {"steps": 30, "options": {"width": 16}, "random_state": 0, "device": "cpu"}
 
@@ -58,7 +58,7 @@ def test_training_rows_are_explained_by_others(scorer: AnomalyScorer) -> None:
     assert len(scorer._remembered) == 600
     with torch.no_grad():
         tensors = torch.from_numpy(np.array(raw.numbers[:50])), torch.from_numpy(np.array(raw.codes[:50]))
-        found = explain(scorer.gauge_, *tensors, scorer._remembered)
+        found = explain(scorer.head_, *tensors, scorer._remembered)
     assert (found.alike != np.arange(50).reshape(-1, 1, 1)).all()
 
 
@@ -251,30 +251,38 @@ def test_a_column_that_was_not_tried_has_words_too() -> None:
     ],
 )  # fmt: skip
 def test_plain_numbers(value: float, text: str) -> None:
-    assert plain(value) == text
+    assert format_number(value) == text
 
 
 def test_numbers_are_told_apart_that_look_alike() -> None:
     free = Column("x", Kind.CONTINUOUS, "float64")
-    assert spelt(6.35201, free) == spelt(6.352, free) == "6.352"
-    assert apart(6.35201, 6.352, free) == "6.35201"
-    assert apart(np.nextafter(6.352, 9), 6.352, free) != "6.352"
+    assert format_value(6.35201, free) == format_value(6.352, free) == "6.352"
+    assert format_apart(6.35201, 6.352, free) == "6.35201"
+    assert format_apart(np.nextafter(6.352, 9), 6.352, free) != "6.352"
     whole = Column("x", Kind.INTEGER, "int64", decimals=0)
-    assert spelt(7.0, whole) == "7" and spelt(7.5, whole) == "7.5" and spelt(1e300, whole) == "1e+300"
-    assert spelt(-0.0, Column("x", Kind.CONTINUOUS, "float64", decimals=2)) == "0.00"
+    assert (
+        format_value(7.0, whole) == "7" and format_value(7.5, whole) == "7.5" and format_value(1e300, whole) == "1e+300"
+    )
+    assert format_value(-0.0, Column("x", Kind.CONTINUOUS, "float64", decimals=2)) == "0.00"
 
 
 def test_moments_are_spelt_in_their_zone() -> None:
     zoned = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=80, freq="h", tz="Asia/Tokyo")})
     column = infer_schema(zoned)["t"]
-    assert spelt(float(to_raw(zoned, infer_schema(zoned)).numbers[0, 0]), column) == "2024-01-01"
+    assert format_value(float(to_raw(zoned, infer_schema(zoned)).numbers[0, 0]), column) == "2024-01-01"
 
 
 def test_cells() -> None:
-    assert [cell(value) for value in ("a", np.int64(3), True, np.str_("b"), 2.5)] == ["'a'", "3", "True", "'b'", "2.5"]
+    assert [format_cell(value) for value in ("a", np.int64(3), True, np.str_("b"), 2.5)] == [
+        "'a'",
+        "3",
+        "True",
+        "'b'",
+        "2.5",
+    ]
 
 
 def test_long_texts_lose_their_middle() -> None:
     """What two long texts begin with alone would not tell them apart."""
-    assert cell("x" * 60) == repr("x" * 60)
-    assert cell("x" * 300 + "\n" + "y" * 20) == repr("x" * 30 + "..." + "x" * 6 + "\n" + "y" * 20)
+    assert format_cell("x" * 60) == repr("x" * 60)
+    assert format_cell("x" * 300 + "\n" + "y" * 20) == repr("x" * 30 + "..." + "x" * 6 + "\n" + "y" * 20)

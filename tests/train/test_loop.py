@@ -55,8 +55,8 @@ class Scripted(GAN):
 
 
 def rows(n: int = 200, seed: int = 0) -> TrainingRows:
-    from gantools.data.raw import Raw
-    from gantools.data.schema import infer_schema
+    from gantools.data.tables.raw import Raw
+    from gantools.data.tables.schema import infer_schema
     from gantools.encode.table import TableEncoder
 
     rng = np.random.default_rng(seed)
@@ -187,8 +187,8 @@ def test_held_out_rows_are_not_trained_on() -> None:
 
 
 def test_a_perfect_generator_of_spikes_has_no_distance() -> None:
-    from gantools.data.raw import Raw
-    from gantools.data.schema import infer_schema
+    from gantools.data.tables.raw import Raw
+    from gantools.data.tables.schema import infer_schema
     from gantools.encode.table import TableEncoder
 
     table = pd.DataFrame({"a": np.arange(2000) % 3, "label": ["x", "y"] * 1000})

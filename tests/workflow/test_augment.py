@@ -11,7 +11,7 @@ import pytest
 
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
-from gantools.data.schema import Schema, infer_schema
+from gantools.data.tables.schema import Schema, infer_schema
 from gantools.errors import ConfigError, DataError
 from gantools.workflow.augment import (
     augment_table,

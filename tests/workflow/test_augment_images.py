@@ -14,12 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from gantools.augment.images import ImageSynthesizer, default_train
-from gantools.data.images import open_images
+from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
+from gantools.data.images.source import open_images
 from gantools.encode.images import FITS, ImageSet
 from gantools.errors import ConfigError, DataError
 from gantools.evaluate import image_quality
-from gantools.train import judge
+from gantools.train import image_classifier as judge
 from gantools.workflow import augment_images as workflow
 from gantools.workflow.augment_images import augment_images, generate_images, proportional
 
@@ -196,7 +196,7 @@ def test_a_failure_while_writing_leaves_nothing(
             raise error
         shutil.copy(digits / "0" / "000.png", path)
 
-    monkeypatch.setattr("gantools.data.image_folder.write_png", fail)
+    monkeypatch.setattr("gantools.data.images.folder.write_png", fail)
     with pytest.raises((KeyboardInterrupt, DataError)):
         augment_images(digits, out, strategy={"1": 20}, synthesizer=maker)
     assert files(out) == before

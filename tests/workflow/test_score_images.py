@@ -17,7 +17,7 @@ from PIL import Image
 
 import gantools.workflow.score_images as workflow
 from gantools.errors import ConfigError, DataError
-from gantools.score.images import Assessed
+from gantools.score.image_scorer import Assessed
 from gantools.score.threshold import Calibration
 from gantools.workflow.score_images import ImageScoreResult, Options, score_images
 

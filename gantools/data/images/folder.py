@@ -1,0 +1,127 @@
+"""A folder of images is written: originals linked, synthetic ones as PNG, a manifest of both; whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from gantools.data.images.source import Bytes, ImageSource, write_png
+from gantools.errors import ConfigError, DataError
+from gantools.files import new_folder
+
+MANIFEST = "manifest.csv"
+HEAD = ("file", "label", "is_synthetic", "seed")
+
+
+class ImageFolderWriter:
+    """Fills a folder with a sub-folder per class: `CLASS/synthetic_000001.png`, and originals as they are called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._files: set[str] = set()
+        self._rows: list[tuple[str, str, bool, int | str]] = []
+        self._numbers: Counter[tuple[str, str]] = Counter()
+
+    def __len__(self) -> int:
+        """Images written."""
+        return len(self._rows)
+
+    def originals(self, source: ImageSource) -> None:
+        """Every image of `source`, before any synthetic one: a hard link, a copy where there can be none, a PNG of an
+        array's.
+        """
+        for index, code in enumerate(source.label.tolist()):
+            label = source.schema.classes[code]
+            path = source.path_of(index)
+            if path is None:
+                write_png(source.read(index), self._next(label, "image", ""))
+            else:
+                _link(path, self._new(source.names[index], label, ""))
+
+    def synthetic(self, image: Bytes, label: str, seed: int) -> str:
+        """One image [H, W, C]. seed: that it can be made again with. Returns the file's name below the folder."""
+        write_png(image, self._next(label, "synthetic", seed))
+        return self._rows[-1][0]
+
+    def manifest(self) -> None:
+        """Write the list of what the folder holds, when it is complete."""
+        with (self.folder / MANIFEST).open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([HEAD, *self._rows])
+
+    def _next(self, label: str, word: str, seed: int | str) -> Path:
+        """The next numbered PNG of a class whose name no original has."""
+        while True:
+            self._numbers[label, word] += 1
+            name = f"{label}/{word}_{self._numbers[label, word]:06d}.png"
+            if name.lower() not in self._files:
+                return self._new(name, label, seed)
+
+    def _new(self, name: str, label: str, seed: int | str) -> Path:
+        self._files.add(name.lower())  # some file systems know no case
+        self._rows.append((name, label, isinstance(seed, int), seed))
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+@contextmanager
+def new_image_folder(path: Path) -> Iterator[ImageFolderWriter]:
+    """Write a folder beside its place and rename it when the block ends well; a failure leaves nothing behind.
+
+    A folder that stands there is replaced: ask `check_image_folder` first. Raises DataError when it cannot be written.
+    """
+    with new_folder(path) as folder:
+        writer = ImageFolderWriter(folder)
+        yield writer
+        writer.manifest()
+
+
+def has_manifest(folder: Path) -> bool:
+    """Whether gantools wrote the folder."""
+    try:
+        with (folder / MANIFEST).open(encoding="utf-8", errors="replace") as file:
+            return file.readline().strip() == ",".join(HEAD)
+    except OSError:
+        return False
+
+
+def check_image_folder(path: Path, *, force: bool) -> None:
+    """Refuse a place where no folder of images can or must be written. Raises ConfigError.
+
+    force: a folder that gantools wrote is replaced.
+    """
+    where = "--output"
+    if path.suffix.lower() == ".npz":
+        raise ConfigError(f"{path} is the name of a file", where=where, remedy="images go into a folder, name that")
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path} is a file", where=where, remedy="give the name of a folder")
+    if path.is_dir() and any(path.iterdir()):
+        if not force:
+            raise ConfigError(f"{path} is not empty", where=where, remedy="give another name, or --force to replace it")
+        if not has_manifest(path):
+            problem = f"{path} holds files that gantools did not write"
+            raise ConfigError(problem, where=where, remedy="give another name")
+
+
+def check_class_names(classes: Sequence[str], where: str) -> None:
+    """Refuse labels that cannot be names of folders, as those of arrays may be. Raises DataError."""
+    for name in classes:
+        if not name or name.startswith(".") or any(sign in name for sign in "/\\\0"):
+            remedy = "give labels that can be names of folders"
+            raise DataError(f"the label {name!r} cannot be the name of a folder", where=where, remedy=remedy)
+
+
+def _link(path: Path, place: Path) -> None:
+    real = path.resolve()
+    try:
+        os.link(real, place)
+    except OSError as error:  # another file system, or one without hard links
+        if not real.is_file():
+            remedy = "leave the files as they are while they are used"
+            raise DataError("could be read before, but is gone", where=str(path), remedy=remedy) from error
+        shutil.copy2(real, place)

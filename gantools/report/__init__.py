@@ -1,0 +1,1 @@
+"""Numbers to one HTML file. May import everything up to evaluate."""
