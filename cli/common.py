@@ -85,7 +85,9 @@ class CommandGroup(click.Group):
             raise Failure(text, EXIT_INTERRUPTED) from error
         except GantoolsError as error:
             _trace(ctx)
-            raise Failure(f"Error: {error}", error.exit_code) from error
+            raise Failure(
+                f"Error: {with_option(error, self.commands.get(ctx.invoked_subcommand or ''))}", error.exit_code
+            ) from error
         except MemoryError as error:
             _trace(ctx)
             raise Failure("Error: out of memory; use a smaller table or fewer rows", 2) from error
@@ -104,6 +106,21 @@ class CommandGroup(click.Group):
 def _usage_failure(error: click.UsageError) -> Failure:
     path = error.ctx.command_path if error.ctx else "gantools"
     return Failure(f"Error: {error.format_message().rstrip('.')} (see '{path} --help')", 2)
+
+
+def with_option(error: GantoolsError, command: click.Command | None) -> str:
+    """The error as a line that names an option where the library named a parameter."""
+    where = error.where
+    options = {parameter.name: parameter.opts[0] for parameter in command.params if parameter.opts} if command else {}
+    first, _, rest = where.partition(" ")
+    named = options.get(first) or options.get(PARAMETERS.get(first, ""))
+    if named is None or not named.startswith("--"):
+        return str(error)
+    return str(type(error)(error.problem, where=f"{named} {rest}".strip(), remedy=error.remedy))
+
+
+# What the library calls a parameter whose option the command line calls otherwise.
+PARAMETERS = {"set": "settings", "budget_s": "budget"}
 
 
 def _debugging(ctx: click.Context) -> bool:

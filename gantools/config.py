@@ -49,7 +49,7 @@ class TrainConfig:
         check(self.batch_size >= 2, "batch_size", "must be at least 2")
         check(0 <= self.seed < 2**63, "seed", "must be at least 0 and below 2**63")
         check(self.steps is None or self.steps >= 1, "steps", "must be at least 1")
-        check(self.budget_s is None or self.budget_s > 0, "budget", "must be longer than no time at all")
+        check(self.budget_s is None or self.budget_s > 0, "budget_s", "must be longer than no time at all")
         check(0 <= self.ema_decay < 1, "ema_decay", "must be at least 0 and below 1")
         check(self.patience >= 0 and self.checkpoint_every_s >= 0, "patience", "must not be negative")
         check(self.precision in PRECISIONS, "precision", "must be one of " + ", ".join(PRECISIONS))
@@ -66,7 +66,7 @@ PRECISIONS = ("auto", "32", "bf16")
 def check(good: bool, option: str, rule: str) -> None:
     """Raise ConfigError naming the option unless `good`."""
     if not good:
-        raise ConfigError(rule, where=f"--{option.replace('_', '-')}")
+        raise ConfigError(rule, where=option)
 
 
 def build(cls: type[Config], values: Mapping[str, Any] | None = None) -> Config:

@@ -1,7 +1,11 @@
-"""Models are found, not listed: `@register` makes a class known to the CLI, the contract tests and checkpoints.
+"""Models and kinds are found, not listed: a decorator makes a class known to the library, the commands and the tests.
 
-`discover` imports every module of `gantools.models` and every entry point of the group `gantools.models`, so that a
-model from another package joins the shelf by being installed.
+    @register               a model: nets and how they are trained (`gantools.models`)
+    @kind("image-scorer")   an estimator: what a trained model is for (`gantools.augment`, `.score`, `.transform`)
+    @exported("...")        how models of a kind become an ONNX file and run from it (`gantools.export.kinds`)
+
+Each is found by importing the modules of its packages and the entry points of its group, so that a model or a kind from
+another package joins by being installed.
 """
 
 from __future__ import annotations
@@ -9,7 +13,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import importlib.util
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,16 +23,29 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gantools.errors import ConfigError
 
 if TYPE_CHECKING:
+    from gantools.export.runtime import Exported
     from gantools.models.base import Model
+    from gantools.train.trained import Trained
 
-GROUP = "gantools.models"
+MODELS = "gantools.models"
+KINDS = "gantools.kinds"
+EXPORTED = "gantools.exported"
+# Where the classes of each group of entry points are looked for in gantools itself.
+PACKAGES = {
+    MODELS: ("gantools.models",),
+    KINDS: ("gantools.augment", "gantools.score", "gantools.transform"),
+    EXPORTED: ("gantools.export.kinds",),
+}
+
 _models: dict[tuple[str, str], type[Model]] = {}  # by modality and name
-Class = TypeVar("Class", bound="type[Model]")
+_kinds: dict[str, type[Trained]] = {}
+_exported: dict[str, type[Exported]] = {}
+Class = TypeVar("Class", bound="type[Any]")
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What the shelf says of one model. purpose: "generate" or "score". options: the name of each and its default."""
+    """What is known of one model. purpose: "generate" or "score". options: the name of each and its default."""
 
     name: str
     purpose: str
@@ -38,23 +57,69 @@ class ModelInfo:
 
 def register(cls: Class) -> Class:
     """Class decorator: make a model known under its `name`. A second class of that name and modality is an error."""
-    known = _models.get((cls.modality, cls.name))
-    if known is not None and known.__qualname__ != cls.__qualname__:
-        raise ConfigError(
-            f"two models are called {cls.name!r}: {known.__module__} and {cls.__module__}", remedy="rename one"
-        )
-    _models[cls.modality, cls.name] = cls
+    _add(_models, (cls.modality, cls.name), cls, f"models are called {cls.name!r}")
     return cls
+
+
+def kind(name: str) -> Callable[[Class], Class]:
+    """Class decorator: make an estimator known as the kind `name`, which its checkpoints carry."""
+
+    def add(cls: Class) -> Class:
+        cls.kind = name
+        _add(_kinds, name, cls, f"estimators are of the kind {name!r}")
+        return cls
+
+    return add
+
+
+def exported(name: str) -> Callable[[Class], Class]:
+    """Class decorator: make known how models of the kind `name` are exported and run from a file."""
+
+    def add(cls: Class) -> Class:
+        cls.kind = name
+        _add(_exported, name, cls, f"classes export the kind {name!r}")
+        return cls
+
+    return add
+
+
+def _add(known: dict[Any, Any], key: Any, cls: Any, what: str) -> None:
+    before = known.get(key)
+    # A module that is imported once more makes its classes anew: those replace the first ones.
+    if before is not None and (before.__module__, before.__qualname__) != (cls.__module__, cls.__qualname__):
+        raise ConfigError(f"two {what}: {before.__module__} and {cls.__module__}", remedy="rename one")
+    known[key] = cls
+
+
+def _find(group: str, known: dict[Any, Any], wanted: Any = None) -> None:
+    """Import what may register something; only until `wanted` is known where that is given."""
+    for package in PACKAGES[group]:
+        if importlib.util.find_spec(package) is None:
+            continue
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            if wanted is not None and wanted in known:
+                return
+            importlib.import_module(f"{package}.{module.name}")
+    for entry in entry_points(group=group):
+        entry.load()
 
 
 def discover(modality: str = "table") -> dict[str, type[Model]]:
     """Every registered model for "table" or "image" by name, sorted. Imports torch."""
-    package = importlib.import_module(GROUP)
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{GROUP}.{module.name}")
-    for entry in entry_points(group=GROUP):
-        entry.load()
+    _find(MODELS, _models)
     return {name: cls for (of, name), cls in sorted(_models.items()) if of == modality}
+
+
+def estimator(name: str) -> type[Trained] | None:
+    """The estimator of the kind `name`, None where there is none. Imports torch."""
+    _find(KINDS, _kinds, name)
+    return _kinds.get(name)
+
+
+def runtime(name: str) -> type[Exported] | None:
+    """The class that exports the kind `name` and runs it from a file, None where there is none."""
+    _find(EXPORTED, _exported, name)
+    return _exported.get(name)
 
 
 def get(name: str, purpose: str, modality: str = "table") -> type[Model]:
@@ -67,13 +132,13 @@ def get(name: str, purpose: str, modality: str = "table") -> type[Model]:
         what = {"table": "rows", "image": "images"}[modality]
         does = {"generate": f"makes {what} and does not score them", "score": f"scores {what} and does not make them"}
         fitting = ", ".join(other for other, cls in models.items() if cls.purpose == purpose)
-        raise ConfigError(f"{name!r} {does[models[name].purpose]}", where="--model", remedy=f"choose one of {fitting}")
+        raise ConfigError(f"{name!r} {does[models[name].purpose]}", where="model", remedy=f"choose one of {fitting}")
     models = {other: cls for other, cls in models.items() if cls.purpose == purpose}
     if name in models:
         return models[name]
     near = difflib.get_close_matches(name, models, n=1)
     remedy = f"did you mean {near[0]!r}?" if near else "choose one of " + ", ".join(models)
-    raise ConfigError(f"there is no model called {name!r}", where="--model", remedy=remedy)
+    raise ConfigError(f"there is no model called {name!r}", where="model", remedy=remedy)
 
 
 def list_models(modality: str | None = None) -> list[ModelInfo]:

@@ -42,12 +42,12 @@ def test_values_become_what_the_fields_are() -> None:
         ({"batch_size": "many"}, "'many' is not a whole number"),
         ({"batch_size": "2.5"}, "is not a whole number"),
         ({"batch_size": None}, "needs a value"),
-        ({"batch_size": 0}, "--batch-size: must be at least 2"),
+        ({"batch_size": 0}, "batch_size: must be at least 2"),
         ({"tensorboard": "perhaps"}, "is not true or false"),
-        ({"device": "abacus"}, "--device"),
-        ({"precision": "8"}, "--precision"),
-        ({"budget_s": -1}, "--budget"),
-        ({"ema_decay": 1.0}, "--ema-decay"),
+        ({"device": "abacus"}, "device"),
+        ({"precision": "8"}, "precision"),
+        ({"budget_s": -1}, "budget_s"),
+        ({"ema_decay": 1.0}, "ema_decay"),
     ],
 )
 def test_bad_values_are_named(values: dict[str, object], words: str) -> None:

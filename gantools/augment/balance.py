@@ -89,19 +89,19 @@ def rows_to_make(labels: pd.Series, strategy: Strategy) -> dict[Any, int]:
         unknown = [label for label in strategy if label not in place]
         if unknown:
             remedy = f"the labels are {', '.join(map(repr, list(levels)[:20]))}"
-            raise ConfigError(f"there is no label {unknown[0]!r}", where="--strategy", remedy=remedy)
+            raise ConfigError(f"there is no label {unknown[0]!r}", where="strategy", remedy=remedy)
         given = {place[label]: int(n) for label, n in strategy.items()}
         short = [label for label, n in strategy.items() if n < int((codes == place[label]).sum())]
         if short:
             raise ConfigError(
-                f"asks for fewer rows of {short[0]!r} than there are", where="--strategy", remedy="ask for more"
+                f"asks for fewer rows of {short[0]!r} than there are", where="strategy", remedy="ask for more"
             )
     elif isinstance(strategy, str) and strategy not in STRATEGIES:
-        raise ConfigError(f"{strategy!r} is unknown", where="--strategy", remedy="use one of " + ", ".join(STRATEGIES))
+        raise ConfigError(f"{strategy!r} is unknown", where="strategy", remedy="use one of " + ", ".join(STRATEGIES))
     try:
         wanted = check_sampling_strategy(given, codes, "over-sampling")
     except ValueError as error:
-        raise ConfigError(str(error).rstrip("."), where="--strategy") from error
+        raise ConfigError(str(error).rstrip("."), where="strategy") from error
     return {levels[code]: int(n) for code, n in wanted.items() if n > 0}
 
 
@@ -162,9 +162,9 @@ def parse_strategy(text: str) -> Strategy:
         value = None
     if isinstance(value, bool) or not isinstance(value, (int, float, dict)):
         remedy = "use " + ", ".join(STRATEGIES) + """, a ratio such as 0.5, or '{"label": rows}'"""
-        raise ConfigError(f"{text!r} is no strategy", where="--strategy", remedy=remedy)
+        raise ConfigError(f"{text!r} is no strategy", where="strategy", remedy=remedy)
     if isinstance(value, dict):
         if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value.values()):
-            raise ConfigError("every label needs a whole number of rows", where="--strategy")
+            raise ConfigError("every label needs a whole number of rows", where="strategy")
         return value
     return float(value)

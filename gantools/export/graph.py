@@ -90,7 +90,7 @@ def build(model: Model, *, noise_inside: bool = False) -> Graph:
         graph = _image_generator(model)
     if noise_inside:
         if "noise" not in graph.names:
-            raise ExportError("only a generator has noise", where="--noise-inside", remedy="leave it out")
+            raise ExportError("only a generator has noise", where="noise_inside", remedy="leave it out")
         width = graph.described["noise_width"]
         draw_noise(graph.proto, graph.names["noise"], width, graph.inputs[0].name)
     return graph

@@ -37,7 +37,7 @@ def reduced(proto: onnx.ModelProto, precision: str) -> onnx.ModelProto:
     if precision == "int8":
         products = [node for node in products if node.op_type in QUANTIZED]
     if not products:
-        raise ExportError(f"has no layers that {precision} would change", where="--precision", remedy="use fp32")
+        raise ExportError(f"has no layers that {precision} would change", where="precision", remedy="use fp32")
     return _halved(proto) if precision == "fp16" else _quantized(proto, [node.name for node in products])
 
 

@@ -152,14 +152,14 @@ def check_strategy(frame: pd.DataFrame, schema: Schema, strategy: Strategy) -> S
     Raises ConfigError for a strategy that does not fit the labels or asks for nothing.
     """
     if isinstance(strategy, Mapping):
-        strategy = {match_label(schema, str(label), "--strategy"): count for label, count in strategy.items()}
+        strategy = {match_label(schema, str(label), "strategy"): count for label, count in strategy.items()}
     n_labels = len(schema[str(schema.target)].levels)
     if isinstance(strategy, float) and n_labels != 2:
         remedy = """give counts, such as '{"label": 500}'"""
-        raise ConfigError(f"a ratio needs two classes, and there are {n_labels}", where="--strategy", remedy=remedy)
+        raise ConfigError(f"a ratio needs two classes, and there are {n_labels}", where="strategy", remedy=remedy)
     if not rows_to_make(frame[str(schema.target)], strategy):
         problem = "every class has as many rows as asked for already"
-        raise ConfigError(problem, where="--strategy", remedy="""ask for more, such as '{"label": 500}'""")
+        raise ConfigError(problem, where="strategy", remedy="""ask for more, such as '{"label": 500}'""")
     return strategy
 
 

@@ -241,13 +241,13 @@ def check_strategy(source: ImageSource, strategy: Strategy) -> None:
     classes = source.schema.classes
     if isinstance(strategy, Mapping):
         for name in strategy:
-            match_class(classes, str(name), "--strategy")
+            match_class(classes, str(name), "strategy")
     if isinstance(strategy, float) and len(classes) != 2:
         problem = f"a ratio needs two classes, and there are {len(classes)}"
-        raise ConfigError(problem, where="--strategy", remedy="""give counts, such as '{"class": 500}'""")
+        raise ConfigError(problem, where="strategy", remedy="""give counts, such as '{"class": 500}'""")
     if not rows_to_make(_names(source.schema, torch.from_numpy(source.label)), strategy):
         problem = "every class has as many images as asked for already"
-        raise ConfigError(problem, where="--strategy", remedy="""ask for more, such as '{"class": 500}'""")
+        raise ConfigError(problem, where="strategy", remedy="""ask for more, such as '{"class": 500}'""")
 
 
 def match_class(classes: Sequence[str], name: str, option: str) -> str:

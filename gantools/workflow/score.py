@@ -214,8 +214,8 @@ def score_table(
     added: dict[str, Added] = {"anomaly_score": "number", "p_value": "number", "is_anomaly": "truth"}
     if explain:
         added["reason"] = "text"
-    check_rate("--false-alarms", false_alarms, 1)
-    check_rate("--contamination", asked.contamination or None, MOST_CONTAMINATION)
+    check_rate("false_alarms", false_alarms, 1)
+    check_rate("contamination", asked.contamination or None, MOST_CONTAMINATION)
     reader = _open(data, added, on_rows)
     head = next(iter(reader))
     if labels in head:

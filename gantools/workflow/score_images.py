@@ -194,8 +194,8 @@ def score_images(
     was learned, KeyboardInterrupt where training was interrupted. `output` and `maps` are then as they were before.
     """
     asked = training or Options()
-    check_rate("--false-alarms", false_alarms, 1)
-    check_rate("--contamination", asked.contamination or None, MOST_CONTAMINATION)
+    check_rate("false_alarms", false_alarms, 1)
+    check_rate("contamination", asked.contamination or None, MOST_CONTAMINATION)
     if scorer is None:
         _check(asked)
     known, good = None if scorer is None else scorer.schema_, None

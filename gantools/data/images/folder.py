@@ -95,7 +95,7 @@ def check_image_folder(path: Path, *, force: bool) -> None:
 
     force: a folder that gantools wrote is replaced.
     """
-    where = "--output"
+    where = "output"
     if path.suffix.lower() == ".npz":
         raise ConfigError(f"{path} is the name of a file", where=where, remedy="images go into a folder, name that")
     if path.exists() and not path.is_dir():
