@@ -10,16 +10,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from gantools.augment.image_synthesizer import CHUNK_IMAGES, wanted_classes
+from gantools.augment.image_synthesizer import CHUNK_IMAGES
+from gantools.augment.labels import wanted_labels
 from gantools.augment.rows import noise_in_chunks
-from gantools.augment.synthesizer import wanted_labels
 from gantools.export.runtime import ExportedGenerator, ExportedImageGenerator
 
 
 def sample_rows(model: ExportedGenerator, counts: Mapping[Any, int] | int, seed: int) -> pd.DataFrame:
     """The rows of `Synthesizer.sample(counts, seed=seed, refine=False)`, by the exported file."""
     levels = model.schema_[str(model.schema_.target)].levels
-    label = wanted_labels(counts, levels, model.class_counts, np.random.default_rng(seed))
+    label = wanted_labels(counts, levels, model.class_counts)
+    if not isinstance(counts, Mapping):
+        np.random.default_rng(seed).shuffle(label)
     parts = [
         model.cells(noise.numpy(), label[rows]) for rows, noise in noise_in_chunks(len(label), model.noise_width, seed)
     ]
@@ -35,7 +37,7 @@ class ImageSampler:
 
     def sample(self, counts: Mapping[str, int], *, seed: int = 0) -> tuple[Tensor, Tensor]:
         """New images [N, C, size, size] uint8, exactly so many of each class, and their labels [N]."""
-        label = wanted_classes(counts, self.schema_.classes, self.model.class_counts)
+        label = torch.from_numpy(wanted_labels(counts, self.schema_.classes, self.model.class_counts, "image"))
         random = torch.Generator().manual_seed(seed)
         images = []
         for part in torch.split(label, CHUNK_IMAGES):
