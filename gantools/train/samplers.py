@@ -122,15 +122,7 @@ class ByFold:
         fold = fold[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]
         outside = [torch.nonzero(fold != k).squeeze(1) for k in range(n_folds)]
         inside = [torch.nonzero(fold == k).squeeze(1) for k in range(n_folds)]
-        # A single fold has nothing outside it, and very few examples leave folds empty: then all serve.
-        everything = torch.arange(n)
-        others, own = (
-            torch.stack(
-                [_repeated(part if len(part) else everything, max(map(len, parts), default=1)) for part in parts]
-            )
-            for parts in (outside, inside)
-        )
-        return cls(fold, others, own)
+        return cls(fold, _stacked(outside, n), _stacked(inside, n))
 
     @property
     def rank(self) -> Tensor:
@@ -154,9 +146,12 @@ class ByFold:
         return places.gather(1, chosen)
 
 
-def _repeated(places: Tensor, length: int) -> Tensor:
-    """places [n] repeated to the length."""
-    return places.repeat(-(-max(1, length) // len(places)))[: max(1, length)]
+def _stacked(parts: list[Tensor], n: int) -> Tensor:
+    """parts: places [L_k], L_k from 0 to n. Returns [len(parts), largest L_k], shorter parts repeated."""
+    # A single fold has nothing outside it, and very few examples leave folds empty: then all of them serve.
+    parts = [part if len(part) else torch.arange(n) for part in parts]
+    longest = max(map(len, parts))
+    return torch.stack([part.repeat(-(-longest // len(part)))[:longest] for part in parts])
 
 
 # --- judging ---

@@ -17,6 +17,7 @@ from gantools.data.images.schema import ImageSchema
 from gantools.encode.images import ImageEncoder, ImageLayout, ImageSet, allowed_sizes
 from gantools.errors import ConfigError
 from gantools.models.base import GAN, Batch, DataSpec
+from gantools.nn.conditioning import Condition, ConditionSpec
 from gantools.registry import discover, get
 
 MODELS = sorted(name for name, cls in discover("image").items() if cls.purpose == "generate")
@@ -39,7 +40,7 @@ def digits(n_each: int = 12) -> ImageSet:
 def made(name: str, layout: ImageLayout, n_classes: int = 3) -> GAN:
     torch.manual_seed(0)
     cls = discover("image")[name]
-    gan = cls(DataSpec(layout, (20,) * n_classes), cls.tiny())
+    gan = cls(DataSpec(layout, ConditionSpec((20,) * n_classes)), cls.tiny())
     assert isinstance(gan, GAN)
     return gan
 
@@ -47,7 +48,7 @@ def made(name: str, layout: ImageLayout, n_classes: int = 3) -> GAN:
 def batch(layout: ImageLayout) -> Batch:
     random = torch.Generator().manual_seed(0)
     real = torch.rand(8, layout.channels, layout.size, layout.size, generator=random) * 2 - 1
-    return Batch(real, torch.arange(8) % 3, torch.arange(8), 0.0, random)
+    return Batch(real, Condition(torch.arange(8) % 3), torch.arange(8), 0.0, random)
 
 
 def fitted(name: str, data: ImageSet, train: dict[str, Any] | None = None, **more: Any) -> ImageSynthesizer:
@@ -82,7 +83,7 @@ def test_noise_and_class_make_the_image(maker: ImageSynthesizer) -> None:
 @pytest.mark.parametrize("layout", [ImageLayout(1, 28), ImageLayout(3, 40), ImageLayout(4, 64)], ids=str)
 def test_any_size_and_number_of_channels(name: str, layout: ImageLayout) -> None:
     gan = made(name, layout)
-    x = gan.sample(torch.tensor([0, 1, 2]), torch.Generator().manual_seed(0))
+    x = gan.sample(3, Condition(torch.tensor([0, 1, 2])), torch.Generator().manual_seed(0))
     assert x.shape == (3, layout.channels, layout.size, layout.size) and x.dtype == torch.float32
     assert torch.isfinite(x).all()
     for phase in gan.phases():
@@ -116,7 +117,8 @@ def test_every_phase_moves_its_nets_and_no_other(name: str) -> None:
 def test_classes_do_not_drown_the_noise(name: str) -> None:
     """At the start images of a class differ more than means of classes do, or one image a class is learned."""
     gan = made(name, ImageLayout(1, 16))
-    x = gan.sample(torch.arange(3).repeat_interleave(64), torch.Generator().manual_seed(0)).reshape(3, 64, -1)
+    condition = Condition(torch.arange(3).repeat_interleave(64))
+    x = gan.sample(192, condition, torch.Generator().manual_seed(0)).reshape(3, 64, -1)
     within, between = x.var(1).mean(), x.mean(1).var(0).mean()
     assert within > between
 

@@ -13,6 +13,7 @@ import torch
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.models.base import Batch
+from gantools.nn.conditioning import Condition
 from gantools.registry import discover
 
 MODELS = sorted(name for name, cls in discover().items() if cls.purpose == "generate")
@@ -50,8 +51,8 @@ def test_rows_look_like_the_table(maker: Synthesizer, frame: pd.DataFrame) -> No
 
 
 def test_encoded_samples_are_finite_and_one_hot(maker: Synthesizer) -> None:
-    label = torch.tensor([0, 1] * 8)
-    x = maker.gan_.sample(label, torch.Generator().manual_seed(0))
+    condition = Condition(torch.tensor([0, 1] * 8))
+    x = maker.gan_.sample(16, condition, torch.Generator().manual_seed(0))
     layout = maker.encoder_.layout
     assert x.shape == (16, layout.width) and x.dtype == torch.float32
     assert torch.isfinite(x).all()
@@ -63,10 +64,10 @@ def test_encoded_samples_are_finite_and_one_hot(maker: Synthesizer) -> None:
 def test_every_phase_moves_its_nets_and_no_other(maker: Synthesizer, frame: pd.DataFrame) -> None:
     gan = discover()[maker.model](maker.gan_.spec, maker.gan_.options)
     random = torch.Generator().manual_seed(0)
-    label = torch.arange(16) % 2
+    condition = Condition(torch.arange(16) % 2)
     for phase in gan.phases():
-        real = gan.sample(label, random).detach()
-        loss = phase.loss(Batch(real, label, torch.arange(16), 0.0, random))
+        real = gan.sample(16, condition, random).detach()
+        loss = phase.loss(Batch(real, condition, torch.arange(16), 0.0, random))
         assert loss.shape == () and torch.isfinite(loss)
         own = [p for net in phase.nets for p in getattr(gan, net).parameters()]
         grads = torch.autograd.grad(loss, own, allow_unused=True)
@@ -113,7 +114,7 @@ def test_resumed_equals_uninterrupted(name: str, frame: pd.DataFrame, tmp_path: 
 
 
 def test_a_model_that_judges_gives_probabilities(maker: Synthesizer) -> None:
-    x = maker.gan_.sample(torch.tensor([0, 1, 1]), torch.Generator().manual_seed(0))
+    x = maker.gan_.sample(3, Condition(torch.tensor([0, 1, 1])), torch.Generator().manual_seed(0))
     if maker.gan_.judges:
         torch.testing.assert_close(maker.gan_.evidence(x).exp().sum(1), torch.ones(3))
     else:

@@ -7,6 +7,7 @@ import torch
 from gantools.encode.images import ImageLayout
 from gantools.models.base import Batch, DataSpec
 from gantools.models.restorer import Restorer, RestorerOptions, distance
+from gantools.nn.conditioning import Condition
 from gantools.nn.image_damage import damaged, shapes
 
 
@@ -43,10 +44,9 @@ def test_distance_from_the_truth() -> None:
 
 
 def test_training_takes_pieces_of_larger_images() -> None:
-    model = Restorer(DataSpec(ImageLayout(1, 96), (9,)), RestorerOptions(width=8, depth=1, crop=32))
-    nothing = torch.zeros(4, dtype=torch.int64)
+    model = Restorer(DataSpec(ImageLayout(1, 96)), RestorerOptions(width=8, depth=1, crop=32))
     real = images(8, 96).reshape(2, 4, 1, 96, 96)
-    batch = Batch(real, nothing, nothing, 0.0, torch.Generator().manual_seed(0))
+    batch = Batch(real, Condition(), torch.zeros(2, 4, dtype=torch.int64), 0.0, torch.Generator().manual_seed(0))
     piece = model._piece(real[0], batch)
     assert piece.shape == (4, 1, 32, 32)
     windows = real[0, 0, 0].unfold(0, 32, 1).unfold(1, 32, 1)
