@@ -38,8 +38,8 @@ from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
 from gantools.nn.augment import augmented, flip_symmetric
 from gantools.nn.convolutional import ConvDiscriminator, ConvGenerator
 from gantools.train.image_classifier import Lesson, probabilities, train_classifier, train_classifiers
-from gantools.train.stores import as_input
 from gantools.train.monitor import Progress
+from gantools.train.stores import as_input
 
 LARGEST = 5000  # images of the largest class of the long tail
 JUDGE_STEPS = 1000  # of 64 images

@@ -23,10 +23,10 @@ from gantools.nn.augment import flip_symmetric
 from gantools.nn.conditioning import Condition
 from gantools.nn.random_features import RandomFeatures
 from gantools.train.grid import GridWriter
-from gantools.train.loop import OnLook
+from gantools.train.loop import OnLook, OnProgress
 from gantools.train.samplers import ByClass, ClassBalanced, Examples
 from gantools.train.stores import Images, as_input
-from gantools.train.trained import OnProgress, built_model, tensorboard_folder
+from gantools.train.trained import built_model, tensorboard_folder
 
 CHUNK_IMAGES = 256  # sampled at a time
 BATCH_SIZE = 64

@@ -25,11 +25,12 @@ from gantools.encode.table import TableEncoder
 from gantools.errors import ConfigError, DataError
 from gantools.models.base import GAN, DataSpec, GANOptions
 from gantools.nn.conditioning import Condition
-from gantools.train.loop import one_thread
+from gantools.train.devices import one_thread
+from gantools.train.loop import OnProgress
 from gantools.train.resume import digest
 from gantools.train.samplers import ByClass, ClassBalanced, Examples
 from gantools.train.stores import Rows
-from gantools.train.trained import OnProgress, built_model, tensorboard_folder
+from gantools.train.trained import built_model, tensorboard_folder
 
 LOOK_ROWS = 256  # generated per class each time the training is judged
 

@@ -1,8 +1,14 @@
-"""The protocol of a model: its nets and its training phases as data; and what it is then good for.
+"""The protocol of a model: its nets, its training phases as data, and what it gives when it is trained.
 
-A `GAN` samples rows, a `Detector` tells how badly it reconstructs them. Adding a model means adding one file to this
-folder: a subclass of either with `@register`. The loop, checkpoints, the command line and the contract tests find it by
-themselves.
+    Model                            nets and phases: all that the loop knows
+        GAN                          generate(noise, condition): rows or images
+            TableGAN                 encoded rows from a net `generator`
+        Detector                     nets of normal samples, a set for each fold
+            TableDetector            errors(x): how badly rows are reconstructed
+            ImageDetector            maps(x): where images do not look normal
+
+Adding a model means adding one file to this folder: a subclass with `@register`. The loop, checkpoints, the command
+line and the contract tests find it by themselves.
 """
 
 from __future__ import annotations
@@ -74,9 +80,10 @@ class Phase:
     """One kind of optimisation step.
 
     nets: the names of the nets it updates. loss: what it minimises. every: run at each n-th step of the loop. repeats:
-    how often in a row, each time on a fresh batch. lr, betas, weight_decay: of its Adam. optimizer: "adam" or
-    "rmsprop". decay: how the learning rate falls to nothing: "linear", "cosine" or "none" (it does not). after: called
-    when the step is done, for instance to clip weights.
+    how often in a row, each time on a fresh batch. optimizer: "adam", "adamw" (weight decay apart from the gradient,
+    Loshchilov and Hutter 2019) or "rmsprop". lr, weight_decay: of any of them. betas: of Adam. decay: how the learning
+    rate falls to nothing: "linear", "cosine" or "none" (it does not). after: called when the step is done, for instance
+    to clip weights.
     """
 
     name: str
@@ -113,12 +120,20 @@ class ModelOptions:
 
 
 class Model(nn.Module, ABC):
-    """Nets and how they are trained. Subclasses set the class variables and the abstract methods.
+    """Nets and how they are trained. Subclasses set the class variables and give `phases`.
 
     name: what users call it. purpose: "generate" or "score". modality: "table" or "image". summary: one line for
     `gantools models`. paper: where it comes from. averaged: names of the nets whose exponential moving average is what
-    is used after training. in_one_thread: whether steps on a CPU are so small that a second thread costs more than it
-    gives.
+    is used after training.
+
+    in_one_thread: whether steps on a CPU are so small that a second thread costs more than it gives. Otherwise a batch
+    is dealt to two threads, each with the same parameters and with buffers of its own, of which those of the first
+    thread are kept.
+
+    buffers_are_read: whether training reads what earlier steps left in buffers: the vectors of spectral normalisation,
+    a pool of generated samples, a running average in a loss. Such a model sees whole batches in one thread, and its
+    buffers must be persistent, so that a resumed run finds them. The running statistics of batch normalisation are not
+    such buffers: training writes them, and only sampling reads them.
     """
 
     name: ClassVar[str]
@@ -129,6 +144,7 @@ class Model(nn.Module, ABC):
     paper: ClassVar[str]
     Options: ClassVar[type[ModelOptions]] = ModelOptions
     averaged: tuple[str, ...] = ("generator",)
+    buffers_are_read: bool = False
     options: ModelOptions
 
     def __init__(self, spec: DataSpec[Any], options: ModelOptions) -> None:
@@ -203,19 +219,53 @@ class GAN(Model):
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class DetectorOptions(ModelOptions):
+    """n_folds: sets of nets. lr, weight_decay: of all nets. adversary: whether a critic and the generator learn from
+    each other. pressure: weight of the critic's opinion in the generator's loss.
+    """
+
+    n_folds: int = 2
+    lr: float = 1e-3
+    weight_decay: float = 1e-4
+    adversary: bool = True
+    pressure: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.n_folds >= 1, "set n_folds", "must be at least 1")
+        check(self.lr > 0, "set lr", "must be above 0")
+        for name in ("weight_decay", "pressure"):
+            check(getattr(self, name) >= 0, f"set {name}", "must not be negative")
+
+
 class Detector(Model):
-    """Nets that reconstruct normal rows, one set per fold, so that every training row has one that never saw it.
+    """Nets that learn what is normal, one set per fold, so that every training sample has one that never saw it.
+
+    Each fold's nets learn from the samples outside their fold. What they find is a method of the subclasses.
+    """
+
+    purpose = "score"
+    Options: ClassVar[type[ModelOptions]] = DetectorOptions
+    options: DetectorOptions
+
+    @property
+    def n_folds(self) -> int:
+        """How many sets of nets there are."""
+        return self.options.n_folds
+
+    @abstractmethod
+    def held_out(self, batch: Batch) -> Tensor:
+        """What training is judged by, lower is better, on samples that each fold's nets did not learn from."""
+
+
+class TableDetector(Detector):
+    """A detector that reconstructs rows.
 
     n_levels: how many reconstructions are made of a row (noise levels, for instance).
     """
 
-    purpose = "score"
     n_levels: ClassVar[int]
-
-    @property
-    @abstractmethod
-    def n_folds(self) -> int:
-        """How many sets of nets there are. Each learns from the rows outside its fold."""
 
     @abstractmethod
     def errors(self, x: Tensor) -> Tensor:
@@ -225,27 +275,16 @@ class Detector(Model):
     def opinion(self, x: Tensor) -> Tensor | None:
         """The critic's own opinion [n_folds, N], higher where rows look less normal. None where there is no critic."""
 
-    @abstractmethod
-    def held_out(self, batch: Batch) -> Tensor:
-        """What training is judged by, lower is better, on rows that each fold's nets did not learn from."""
 
-
-class ImageDetector(Model):
-    """Nets that find where an image is not normal, one set per fold, so that every training image has one that never
-    saw it.
+class ImageDetector(Detector):
+    """A detector that finds where an image is not normal.
 
     n_maps: how many maps are made of an image (errors of restorations, a critic's opinion, ...).
     """
 
-    purpose = "score"
     modality = "image"
     in_one_thread = False
     n_maps: ClassVar[int]
-
-    @property
-    @abstractmethod
-    def n_folds(self) -> int:
-        """How many sets of nets there are. Each learns from the images outside its fold."""
 
     @abstractmethod
     def maps(self, x: Tensor) -> Tensor:
@@ -253,10 +292,6 @@ class ImageDetector(Model):
 
         x: [N, C, size, size] in [-1, 1].
         """
-
-    @abstractmethod
-    def held_out(self, batch: Batch) -> Tensor:
-        """What training is judged by, lower is better, on images that each fold's nets did not learn from."""
 
 
 def uniform_of(noise: Tensor) -> Tensor:

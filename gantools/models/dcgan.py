@@ -6,13 +6,13 @@ from torch import Tensor
 
 from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
 from gantools.models.base import Batch
-from gantools.models.image import ImageGAN
+from gantools.models.image import PenalisedImageGAN
 from gantools.nn.convolutional import ConvDiscriminator, ConvGenerator
 from gantools.registry import register
 
 
 @register
-class DCGAN(ImageGAN):
+class DCGAN(PenalisedImageGAN):
     """The paper's five guidelines: strides instead of pooling, batch normalisation in both nets, no hidden layers that
     are fully connected, ReLU and tanh in the generator, leaky ReLU in the discriminator.
     """

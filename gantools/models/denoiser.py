@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.config import check
-from gantools.models.base import Batch, Detector, ModelOptions, Phase, TableSpec
+from gantools.models.base import Batch, DetectorOptions, Phase, TableDetector, TableSpec
 from gantools.registry import register
 
 QUIETEST, LOUDEST = 0.05, 3.0  # noise that training draws, in standard deviations of a number, evenly on a log scale
@@ -33,34 +33,25 @@ LEVELS = (0.4, 0.8)  # noise levels that a clean row is restored at, to be score
 
 
 @dataclass(frozen=True)
-class DenoiserOptions(ModelOptions):
-    """n_folds: sets of nets. n_blocks: residual blocks of each net. lr, weight_decay: of both. partly: share of rows
-    that are damaged in some cells only. swapped: share of those whose cells come from another row. adversary: whether
-    there is a critic. pressure: weight of its opinion in the generator's loss.
+class DenoiserOptions(DetectorOptions):
+    """n_blocks: residual blocks of each net. partly: share of rows that are damaged in some cells only. swapped: share
+    of those whose cells come from another row. adversary: whether there is a critic.
     """
 
     steps: int = 1500
-    n_folds: int = 2
     n_blocks: int = 2
-    lr: float = 1e-3
-    weight_decay: float = 1e-4
     partly: float = 0.6
     swapped: float = 0.3
-    adversary: bool = True
-    pressure: float = 0.1
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(self.n_folds >= 1, "set n_folds", "must be at least 1")
-        check(self.lr > 0, "set lr", "must be above 0")
-        for name in ("n_blocks", "weight_decay", "pressure"):
-            check(getattr(self, name) >= 0, f"set {name}", "must not be negative")
+        check(self.n_blocks >= 0, "set n_blocks", "must not be negative")
         for name in ("partly", "swapped"):
             check(0 <= getattr(self, name) <= 1, f"set {name}", "must be from 0 to 1")
 
 
 @register
-class Denoiser(Detector):
+class Denoiser(TableDetector):
     name = "denoiser"
     summary = "denoising generator and a critic of how abnormal a row is, beside a memory of normal rows (default)"
     paper = "after Livernoche et al. 2024, 'On Diffusion Modeling for Anomaly Detection'"
@@ -75,17 +66,13 @@ class Denoiser(Detector):
         self.critic = FoldedNet(spec.layout.width, 1, *shape) if options.adversary else None
         self.averaged = ("generator", "critic") if options.adversary else ("generator",)
 
-    @property
-    def n_folds(self) -> int:
-        return self.options.n_folds
-
     def phases(self) -> Sequence[Phase]:
         o = self.options
-        common: dict[str, Any] = {"lr": o.lr, "betas": (0.9, 0.99), "weight_decay": o.weight_decay}
-        generator = Phase("generator", ("generator",), self.train_generator, **common)
+        adamw: dict[str, Any] = {"optimizer": "adamw", "lr": o.lr, "betas": (0.9, 0.99), "weight_decay": o.weight_decay}
+        generator = Phase("generator", ("generator",), self.train_generator, **adamw)
         if self.critic is None:
             return (generator,)
-        return (generator, Phase("critic", ("critic",), self.train_critic, **common))
+        return (generator, Phase("critic", ("critic",), self.train_critic, **adamw))
 
     def train_generator(self, batch: Batch) -> Tensor:
         damaged, level = self.damage(batch)

@@ -22,9 +22,9 @@ RARE = 500  # images of a class with which augmentation has half of its full cha
 @dataclass(frozen=True)
 class ImageGANOptions(GANOptions):
     """width: channels of the finest map. lr: the generator's learning rate. lr_ratio: the discriminator's, as a
-    multiple of it. n_critic: discriminator steps per generator step. gamma: weight of R1 (and R2 where the model has
-    it). augment: chance of each change that the discriminator's images undergo, for a class of few images; a class of
-    500 has half of it, one of 50,000 a hundredth. flip: classes look the same in a mirror.
+    multiple of it. n_critic: discriminator steps per generator step. augment: chance of each change that the
+    discriminator's images undergo, for a class of few images; a class of 500 has half of it, one of 50,000 a hundredth.
+    flip: classes look the same in a mirror.
     """
 
     width: int = 32
@@ -33,7 +33,6 @@ class ImageGANOptions(GANOptions):
     lr: float = 2e-4
     lr_ratio: float = 1.0
     n_critic: int = 1
-    gamma: float = 0.0
     augment: float = 0.8
     flip: bool = False
 
@@ -42,7 +41,6 @@ class ImageGANOptions(GANOptions):
         for name in ("lr", "lr_ratio"):
             check(getattr(self, name) > 0, f"set {name}", "must be above 0")
         check(self.n_critic >= 1, "set n_critic", "must be at least 1")
-        check(self.gamma >= 0, "set gamma", "must not be negative")
         check(0 <= self.augment <= 1, "set augment", "must be from 0 to 1")
 
     @classmethod
@@ -102,6 +100,27 @@ class ImageGAN(GAN):
             x = diff_augment(x, chance, batch.uniform, flip=self.options.flip)
         return cast(Tensor, self.discriminator(x, batch.condition))
 
+    def generate(self, noise: Tensor, condition: Condition) -> Tensor:
+        return cast(Tensor, self.generator(noise, condition))
+
+
+@dataclass(frozen=True)
+class PenalisedOptions(ImageGANOptions):
+    """gamma: weight of R1 (and R2 where the model has it)."""
+
+    gamma: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.gamma >= 0, "set gamma", "must not be negative")
+
+
+class PenalisedImageGAN(ImageGAN):
+    """One whose discriminator may be penalised for steep gradients."""
+
+    Options = PenalisedOptions
+    options: PenalisedOptions
+
     def judged(self, batch: Batch, *, of_fake: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of real and of generated images, and the gradient penalty at the real ones, or at both kinds.
 
@@ -127,11 +146,8 @@ class ImageGAN(GAN):
         """The weight of the gradient penalties when a share `progress` of the training has passed."""
         return self.options.gamma
 
-    def generate(self, noise: Tensor, condition: Condition) -> Tensor:
-        return cast(Tensor, self.generator(noise, condition))
 
-
-class RelativisticImageGAN(ImageGAN):
+class RelativisticImageGAN(PenalisedImageGAN):
     """One that plays the relativistic pairing game with R1 and R2."""
 
     betas = (0.0, 0.99)

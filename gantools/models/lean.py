@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gantools.models.image import ImageGANOptions, RelativisticImageGAN
+from gantools.models.image import PenalisedOptions, RelativisticImageGAN
 from gantools.nn.convolutional import ConvDiscriminator, ConvGenerator
 from gantools.registry import register
 
 
 @dataclass(frozen=True)
-class LeanOptions(ImageGANOptions):
+class LeanOptions(PenalisedOptions):
     lr: float = 5e-4
     lr_ratio: float = 2.0
     gamma: float = 0.3

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gantools.config import check
-from gantools.losses import gradient_norm_penalty
+from gantools.losses import discriminator_nonsaturating, generator_nonsaturating, gradient_norm_penalty
 from gantools.models.base import Batch, GANOptions, Phase, TableGAN, TableSpec
 from gantools.nn.blocks import MLP, MinibatchDiscrimination
 from gantools.nn.conditioning import Condition, ConditionSpec, beside
@@ -25,9 +25,8 @@ class MLPOptions(GANOptions):
     """lr: the generator's learning rate. lr_ratio: the discriminator's, as a multiple of it (two time-scales, Heusel et
     al. 2017). lr_decay: both fall linearly to nothing. n_critic: discriminator steps per generator step. batch_norm: in
     the generator (Ioffe and Szegedy 2015). spectral_norm: in the discriminator (Miyato et al. 2018).
-    minibatch_discrimination: Salimans et al. 2016. label_smoothing: one-sided, ignored by Wasserstein losses.
-    gradient_penalty: weight of R1 at real rows (Mescheder et al. 2018). replay: share of generated rows that the
-    discriminator sees from earlier steps (Shrivastava et al. 2017).
+    minibatch_discrimination: Salimans et al. 2016. gradient_penalty: weight of R1 at real rows (Mescheder et al. 2018).
+    replay: share of generated rows that the discriminator sees from earlier steps (Shrivastava et al. 2017).
     """
 
     lr: float = 5e-4
@@ -37,7 +36,6 @@ class MLPOptions(GANOptions):
     batch_norm: bool = False
     spectral_norm: bool = False
     minibatch_discrimination: bool = False
-    label_smoothing: float = 0.0
     gradient_penalty: float = 0.0
     replay: float = 0.0
 
@@ -46,7 +44,6 @@ class MLPOptions(GANOptions):
         for name in ("lr", "lr_ratio"):
             check(getattr(self, name) > 0, f"set {name}", "must be above 0")
         check(self.n_critic >= 1, "set n_critic", "must be at least 1")
-        check(0 <= self.label_smoothing < 1, "set label_smoothing", "must be at least 0 and below 1")
         check(self.gradient_penalty >= 0, "set gradient_penalty", "must not be negative")
         check(0 <= self.replay <= 1, "set replay", "must be from 0 to 1")
 
@@ -105,6 +102,7 @@ class MLPGAN(TableGAN):
     def __init__(self, spec: TableSpec, options: MLPOptions) -> None:
         super().__init__(spec, options)
         self.build()
+        self.buffers_are_read = options.spectral_norm or options.replay > 0
         n = REPLAY_ROWS if options.replay else 0
         self.register_buffer("replay_rows", torch.zeros(n, spec.layout.width))
         self.register_buffer("replay_label", torch.full((n,), -1))
@@ -177,3 +175,27 @@ class MLPGAN(TableGAN):
             self.replay_label[slot] = 0
             return rows, Condition(vector=vector)
         return rows, Condition(exchanged(condition.label, self.replay_label), vector)
+
+
+@dataclass(frozen=True)
+class NonsaturatingOptions(MLPOptions):
+    """label_smoothing: how much less than one the discriminator is asked for at real rows (Salimans et al. 2016)."""
+
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(0 <= self.label_smoothing < 1, "set label_smoothing", "must be at least 0 and below 1")
+
+
+class NonsaturatingGAN(MLPGAN):
+    """One with the losses of the first GAN."""
+
+    Options = NonsaturatingOptions
+    options: NonsaturatingOptions
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        return discriminator_nonsaturating(real, fake, self.options.label_smoothing)
+
+    def generator_loss(self, fake: Tensor) -> Tensor:
+        return generator_nonsaturating(fake)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gantools.config import check
 from gantools.encode.images import ImageLayout
-from gantools.models.image import ImageGANOptions, RelativisticImageGAN
+from gantools.models.image import PenalisedOptions, RelativisticImageGAN
 from gantools.nn.blocks import SLOPE
 from gantools.nn.conditioning import Condition, ConditionSpec, Embed, Projection
 from gantools.nn.convolutional import CONDITION_SCALE, widths
@@ -22,7 +22,7 @@ EXPANSION = 2  # of the channels inside a block
 
 
 @dataclass(frozen=True)
-class R3GANOptions(ImageGANOptions):
+class R3GANOptions(PenalisedOptions):
     """n_blocks: residual blocks of each resolution. gamma: falls to a tenth along a cosine, as the learning rate falls
     to nothing.
     """

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.config import check
-from gantools.models.base import Batch, ImageDetector, ImageSpec, ModelOptions, Phase
+from gantools.models.base import Batch, DetectorOptions, ImageDetector, ImageSpec, ModelOptions, Phase
 from gantools.nn.blocks import SLOPE
 from gantools.nn.image_damage import damaged, roughness
 from gantools.registry import register
@@ -33,31 +33,23 @@ SMOOTHING = 5  # pixels that a map is averaged over: a single pixel says little
 
 
 @dataclass(frozen=True)
-class RestorerOptions(ModelOptions):
-    """width: channels of the critic's finest maps, the generator has half as many. n_folds: sets of nets. depth: how
-    often the nets halve their maps. lr, weight_decay: of both. crop: side of the pieces that are learned from, a whole
-    smaller image. adversary: whether the critic also learns from restorations and presses the generator. pressure:
-    weight of its opinion in the generator's loss.
+class RestorerOptions(DetectorOptions):
+    """width: channels of the critic's finest maps, the generator has half as many. depth: how often the nets halve
+    their maps. crop: side of the pieces that are learned from, a whole smaller image. adversary: whether the critic
+    also learns from restorations and presses the generator.
     """
 
     width: int = 24
     steps: int = 800
-    n_folds: int = 2
     depth: int = 3
     lr: float = 2e-3
-    weight_decay: float = 1e-4
     crop: int = 64
-    adversary: bool = True
     pressure: float = 0.05
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(self.n_folds >= 1, "set n_folds", "must be at least 1")
-        check(self.lr > 0, "set lr", "must be above 0")
         check(self.crop >= 16, "set crop", "must be at least 16")
         check(1 <= self.depth <= 6, "set depth", "must be from 1 to 6")
-        for name in ("weight_decay", "pressure"):
-            check(getattr(self, name) >= 0, f"set {name}", "must not be negative")
 
     @classmethod
     def tiny_values(cls) -> dict[str, Any]:
@@ -84,16 +76,12 @@ class Restorer(ImageDetector):
         self.generator = nn.ModuleList(UNet(channels, channels, widths[0], depth) for _ in folds)
         self.critic = nn.ModuleList(UNet(channels, 1, widths[1], depth) for _ in folds)
 
-    @property
-    def n_folds(self) -> int:
-        return self.options.n_folds
-
     def phases(self) -> Sequence[Phase]:
         o = self.options
-        common: dict[str, Any] = {"lr": o.lr, "betas": (0.9, 0.99), "weight_decay": o.weight_decay}
+        adamw: dict[str, Any] = {"optimizer": "adamw", "lr": o.lr, "betas": (0.9, 0.99), "weight_decay": o.weight_decay}
         return (
-            Phase("generator", ("generator",), self.train_generator, every=2, **common),
-            Phase("critic", ("critic",), self.train_critic, **common),
+            Phase("generator", ("generator",), self.train_generator, every=2, **adamw),
+            Phase("critic", ("critic",), self.train_critic, **adamw),
         )
 
     def train_generator(self, batch: Batch) -> Tensor:

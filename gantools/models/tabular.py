@@ -78,6 +78,7 @@ class TabularGAN(TableGAN):
                 options.class_balance * (counts > 0) / (counts > 0).sum()
                 + (1 - options.class_balance) * counts / counts.sum()
             )
+            self.buffers_are_read = True  # the classifier remembers how it did in a window of steps
             self.register_buffer("log_drawn", share.clamp(min=1e-9).log(), persistent=False)
 
     @property
@@ -93,7 +94,7 @@ class TabularGAN(TableGAN):
         if self.judges:
             phases.append(
                 Phase("classifier", ("classifier",), self.train_classifier, every=2, lr=o.classifier_lr,
-                      betas=(0.9, 0.99), weight_decay=o.weight_decay)
+                      betas=(0.9, 0.99), optimizer="adamw", weight_decay=o.weight_decay)
             )  # fmt: skip
         return phases
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
 from gantools.models.base import TableSpec
-from gantools.models.mlp import MLPGAN, MLPDiscriminator, MLPGenerator, MLPOptions
+from gantools.models.mlp import MLPDiscriminator, MLPGenerator, MLPOptions, NonsaturatingGAN
 from gantools.nn.blocks import PerClass
 from gantools.nn.conditioning import Condition
 from gantools.registry import register
 
 
 @register
-class VanillaGAN(MLPGAN):
+class VanillaGAN(NonsaturatingGAN):
     name = "vanilla"
     summary = "one unconditional pair of MLPs per class"
     paper = "Goodfellow et al. 2014, 'Generative Adversarial Nets'"
@@ -21,12 +20,6 @@ class VanillaGAN(MLPGAN):
     def build(self) -> None:
         self.generator = ClassGenerators(self.spec, self.options)
         self.discriminator = ClassDiscriminators(self.spec, self.options)
-
-    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        return discriminator_nonsaturating(real, fake, self.options.label_smoothing)
-
-    def generator_loss(self, fake: Tensor) -> Tensor:
-        return generator_nonsaturating(fake)
 
 
 class ClassGenerators(nn.Module):

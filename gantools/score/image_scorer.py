@@ -31,12 +31,12 @@ from gantools.score.image_head import ALIGNED, FEATURES, Features, ImageHead, Re
 from gantools.score.patch_memory import BESIDE, placed
 from gantools.score.table_head import score_of
 from gantools.score.threshold import Calibration
-from gantools.train.loop import resolve_device
+from gantools.train.devices import resolve_device
+from gantools.train.loop import OnProgress
 from gantools.train.parameters import one_of, whole_number
 from gantools.train.resume import digest
 from gantools.train.samplers import ByFold, Examples, HeldOut
 from gantools.train.stores import Images
-from gantools.train.trained import OnProgress
 
 Bytes = npt.NDArray[np.uint8]
 

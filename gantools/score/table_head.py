@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.encode.views import RowViews
-from gantools.models.base import Detector
+from gantools.models.base import TableDetector
 from gantools.score.row_memory import MEASURES, RowMemory
 
 N_DISTANCES = MEASURES.index("relative")
@@ -50,7 +50,7 @@ class TableHead(nn.Module):
     learned_scale: Tensor  # [2, n_folds, n_learned]
     group_scale: Tensor  # [2, 3]
 
-    def __init__(self, views: RowViews, detector: Detector, n_remembered: int) -> None:
+    def __init__(self, views: RowViews, detector: TableDetector, n_remembered: int) -> None:
         super().__init__()
         self.views, self.detector = views, detector
         self.memories = nn.ModuleList(RowMemory(n_remembered, width) for width in views.widths)

@@ -23,7 +23,7 @@ from gantools.data.tables.schema import Column, Kind, Schema, infer_schema
 from gantools.encode.table import Layout, TableEncoder
 from gantools.encode.views import RowViews
 from gantools.errors import DataError
-from gantools.models.base import Detector
+from gantools.models.base import TableDetector
 from gantools.score.base import TRIMS, Scorer, detector_for, drawn
 from gantools.score.calibrated import Floats
 from gantools.score.drift import Reference
@@ -31,11 +31,11 @@ from gantools.score.explain import explain
 from gantools.score.reasons import Explanation, words
 from gantools.score.row_memory import RowMemory
 from gantools.score.table_head import CHUNK_ROWS, N_DISTANCES, TableHead, score_of
-from gantools.train.loop import one_thread, resolve_device
+from gantools.train.devices import one_thread, resolve_device
+from gantools.train.loop import OnProgress
 from gantools.train.resume import digest
 from gantools.train.samplers import ByFold, Examples, HeldOut
 from gantools.train.stores import Tensors
-from gantools.train.trained import OnProgress
 
 EXPLAINED_ROWS = 256  # explained at a time
 CALIBRATION_ROWS = 20_000  # at most so many held-out rows are calibrated on
@@ -150,12 +150,12 @@ class AnomalyScorer(Scorer):
         with one_thread():
             kept = self._trimmed(raw, config.seed, device)
             self._views, standard, ranked = _viewed(raw.take(kept), self.schema_, device)
-            detector = cast(Detector, self._new_detector(Layout(standard.shape[1], ()), config.seed))
+            detector = cast(TableDetector, self._new_detector(Layout(standard.shape[1], ()), config.seed))
             folds = ByFold.of(len(kept), detector.n_folds, config.seed)
             examples = Examples(Tensors(standard.cpu()), folds, HeldOut(HELD_OUT_ROWS))
             model = self._run(detector, examples, config, folder=folder, resume=resume, progress=progress)
             chosen = drawn(len(kept), self.memory, config.seed)
-            self.head_ = TableHead(self._views.cpu(), cast(Detector, model), len(chosen)).eval().to(device)
+            self.head_ = TableHead(self._views.cpu(), cast(TableDetector, model), len(chosen)).eval().to(device)
             held_out = self._calibrate(raw.take(kept), standard, ranked, folds.fold.to(device), chosen, config.seed)
         self.train_score_ = np.empty(len(raw))
         self.train_score_[kept] = held_out
@@ -338,7 +338,7 @@ class AnomalyScorer(Scorer):
         scorer.schema_ = Schema.from_json(schema)
         views = RowViews.from_json(config["encoder"])
         detector = detector_for(scorer, Layout(views.widths[0], ()))
-        scorer.head_ = TableHead(views, cast(Detector, detector), config["n_remembered"])
+        scorer.head_ = TableHead(views, cast(TableDetector, detector), config["n_remembered"])
         return scorer
 
     def _restore(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gantools.nn.features import MAX_FULL_SIZE, NetFeatures, SmallCNN
-from gantools.train.loop import one_thread
+from gantools.train.devices import one_thread
 
 BATCH_SIZE = 64
 LEARNING_RATE = 4e-3  # at its highest

@@ -13,7 +13,7 @@ import numpy as np
 
 from gantools.errors import CheckpointError
 from gantools.train.checkpoint import load_checkpoint, wrong_kind
-from gantools.train.loop import Snapshot
+from gantools.train.run import Snapshot
 
 MUST_AGREE = ("steps", "batch_size", "devices", "seed", "ema_decay", "eval_every", "log_every", "precision")
 

@@ -12,7 +12,7 @@ from typing import Protocol, Self, cast
 import torch
 from torch import Tensor
 
-from gantools.models.base import GAN, Batch, Model
+from gantools.models.base import GAN, Batch, Detector, Model
 from gantools.nn.conditioning import Condition
 from gantools.train.monitor import energy_distance
 from gantools.train.stores import Store
@@ -215,15 +215,9 @@ class ByClass:
         return Judgement("energy_distance", criterion, tuple(spread), tuple(self.classes[k] for k in watched))
 
 
-class JudgesItself(Protocol):
-    """A model with a criterion of its own on examples that it did not learn from."""
-
-    def held_out(self, batch: Batch) -> Tensor: ...
-
-
 @dataclass(frozen=True)
 class HeldOut:
-    """The model's own criterion on examples held out from the nets of each fold. n: examples of each fold."""
+    """A detector's own criterion on examples held out from the nets of each fold. n: examples of each fold."""
 
     n: int
 
@@ -235,7 +229,7 @@ class HeldOut:
         random = torch.Generator(sampler.fold.device).manual_seed(seed)
         places = sampler.draw_held_out(self.n * len(sampler.own), random)
         batch = examples.at(places, 1.0, random)
-        return Judgement("held_out_error", float(cast(JudgesItself, model).held_out(batch)))
+        return Judgement("held_out_error", float(cast(Detector, model).held_out(batch)))
 
 
 # --- both together ---

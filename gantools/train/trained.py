@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,16 +18,16 @@ from gantools.config import TrainConfig, build, to_json
 from gantools.errors import CheckpointError, ConfigError
 from gantools.models.base import DataSpec, Model, ModelOptions
 from gantools.train.checkpoint import Checkpoint, kind_of, load_checkpoint, load_weights, save_checkpoint, wrong_kind
-from gantools.train.loop import OnLook, Snapshot, resolve_device, train
-from gantools.train.monitor import Progress, TrainingReport
+from gantools.train.devices import resolve_device
+from gantools.train.loop import OnLook, OnProgress, train
+from gantools.train.monitor import TrainingReport
 from gantools.train.resume import resumable, versions
+from gantools.train.run import Snapshot
 from gantools.train.samplers import Examples
 
 if TYPE_CHECKING:
     from gantools.data.images.schema import ImageSchema
     from gantools.data.tables.schema import Schema
-
-OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ from gantools.evaluate.image_utility import image_verdict
 from gantools.evaluate.verdict import Verdict
 from gantools.nn.features import Features, NetFeatures, features_of, inception_features, perceptual_features
 from gantools.report.balanced_images import Examples
+from gantools.train.devices import resolve_device
 from gantools.train.image_classifier import classifier_features
-from gantools.train.loop import resolve_device
 from gantools.train.monitor import Progress, TrainingReport
 from gantools.workflow.augment import ALONE_SHARE, FINAL_SHARE, STAGE_VERDICT, VERDICT_SHARE, scaled_strategy
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from torch import Tensor
 from gantools.config import TrainConfig
 from gantools.encode.images import ImageLayout
 from gantools.encode.table import Layout
-from gantools.models.base import GAN, DataSpec, Model
+from gantools.models.base import GAN, Batch, DataSpec, Detector, Model
 from gantools.nn.conditioning import Condition, ConditionSpec
 from gantools.registry import discover
 from gantools.train.loop import train
@@ -97,3 +98,73 @@ def test_no_condition_at_all(cls: type[GAN]) -> None:
     gan = trained(cls, NOTHING, Condition())
     made = gan.sample(24, Condition(), torch.Generator().manual_seed(2))
     assert torch.isfinite(made).all() and len(made) == 24
+
+
+# --- what models say of themselves ---
+
+
+def batch_for(model: Model, seed: int = 0) -> Batch:
+    layout = model.spec.layout
+    random = torch.Generator().manual_seed(seed)
+    shape = (16, layout.width) if isinstance(layout, Layout) else (16, layout.channels, layout.size, layout.size)
+    if isinstance(model, Detector):
+        real = torch.rand(model.n_folds, *shape, generator=random) * 2 - 1
+        return Batch(real, Condition(), torch.zeros(model.n_folds, 16, dtype=torch.int64), 0.5, random)
+    real = torch.rand(*shape, generator=random) * 2 - 1
+    return Batch(real, Condition(torch.arange(16) % 2), torch.arange(16), 0.5, random)
+
+
+def conditions(cls: type[Model]) -> ConditionSpec:
+    return NOTHING if cls.purpose == "score" else ConditionSpec((20, 20))
+
+
+@pytest.mark.parametrize("cls", MODELS, ids=called)
+def test_every_option_is_read(cls: type[Model]) -> None:
+    """An option that changes nothing misleads; `steps` and `class_balance` are read by who trains the model."""
+    read = set()
+
+    class Watched(cls.Options):  # type: ignore[name-defined, misc]
+        def __getattribute__(self, name: str) -> Any:
+            read.add(name)
+            return super().__getattribute__(name)
+
+    options = Watched(**cls.Options.tiny_values())
+    read.clear()
+    model = cls(DataSpec(LAYOUTS[cls.modality], conditions(cls)), options)
+    for phase in model.phases():
+        phase.loss(batch_for(model))
+        if phase.after is not None:
+            phase.after()
+    assert {field.name for field in fields(cls.Options)} - read <= {"steps", "class_balance"}
+
+
+def unlike(cls: type[Model], **options: Any) -> bool:
+    """Whether a loss changes where buffers that training has written are overwritten."""
+    torch.manual_seed(0)
+    given = cls.Options(**{**cls.Options.tiny_values(), **options})
+    model = cls(DataSpec(LAYOUTS[cls.modality], conditions(cls)), given).train()
+    for phase in model.phases():
+        before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+        phase.loss(batch_for(model))
+        written = [b for name, b in model.named_buffers() if not torch.equal(b, before[name])]
+        found = []
+        for _ in range(2):
+            for buffer in written:
+                buffer.copy_(torch.rand(buffer.shape) * 2)
+            found.append(phase.loss(batch_for(model)))
+        if not torch.equal(*found):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("cls", MODELS, ids=called)
+def test_models_say_where_training_reads_buffers(cls: type[Model]) -> None:
+    if not built(cls, conditions(cls)).buffers_are_read:
+        assert not unlike(cls)
+
+
+@pytest.mark.parametrize("options", [{"spectral_norm": True}, {"replay": 0.5}], ids=str)
+def test_stabilisers_say_so_too(options: dict[str, Any]) -> None:
+    cls = discover()["cgan"]
+    assert unlike(cls, **options)
+    assert cls(DataSpec(LAYOUTS["table"], EMBEDDED), cls.Options(**options)).buffers_are_read

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from gantools.errors import ConfigError
-from gantools.train.loop import resolve_device
+from gantools.train.devices import resolve_device
 
 
 def test_a_device_that_is_not_there_is_named() -> None:

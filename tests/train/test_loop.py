@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -13,18 +14,22 @@ import pandas as pd
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 from gantools.config import TrainConfig
 from gantools.data.tables.raw import Raw
 from gantools.data.tables.schema import infer_schema
 from gantools.encode.images import ImageLayout
 from gantools.encode.table import Layout, TableEncoder
-from gantools.errors import TrainingError
+from gantools.errors import ConfigError, TrainingError
+from gantools.losses import discriminator_wasserstein, generator_wasserstein
 from gantools.models.base import GAN, Batch, DataSpec, GANOptions, Phase
 from gantools.models.cgan import ConditionalGAN
+from gantools.models.image import ImageGAN
 from gantools.nn.conditioning import Condition, ConditionSpec
+from gantools.nn.convolutional import ConvDiscriminator, ConvGenerator
 from gantools.registry import get
-from gantools.train import loop
+from gantools.train import run as state
 from gantools.train.loop import train
 from gantools.train.samplers import ByClass, ClassBalanced, Examples
 from gantools.train.stores import Rows
@@ -65,7 +70,7 @@ def examples(n: int = 200, seed: int = 0) -> Examples:
     return Examples(store, sampler, ByClass(reference, ("x", "y"), 256))
 
 
-def run(step: Callable[[Any, Batch], Tensor], **config: Any) -> Any:
+def trained(step: Callable[[Any, Batch], Tensor], **config: Any) -> Any:
     torch.manual_seed(0)
     gan = Scripted(SPEC, step)
     return train(gan, examples(), TrainConfig(**{"eval_every": 10, "log_every": 5, "device": "cpu", **config}))
@@ -78,7 +83,7 @@ def alive(gan: Scripted, batch: Batch) -> Tensor:
 
 
 def test_a_healthy_run_finishes() -> None:
-    outcome = run(alive)
+    outcome = trained(alive)
     assert (outcome.report.stopped, outcome.report.steps, outcome.report.health) == ("finished", 100, ())
     lines = [json.loads(line) for line in outcome.metrics.splitlines()]
     assert [line["step"] for line in lines] == list(range(5, 101, 5))
@@ -87,13 +92,13 @@ def test_a_healthy_run_finishes() -> None:
 
 def test_a_budget_ends_the_run_in_time() -> None:
     began = time.perf_counter()
-    outcome = run(alive, steps=10_000_000, budget_s=1.0)
+    outcome = trained(alive, steps=10_000_000, budget_s=1.0)
     assert outcome.report.stopped == "budget"
     assert 1.0 <= time.perf_counter() - began < 4.0
 
 
 def test_patience_stops_a_run_that_no_longer_improves() -> None:
-    outcome = run(
+    outcome = trained(
         lambda gan, batch: gan.generator.weight.sum() * 0 + gan.generator.bias.sum() * 1e-4, steps=5000, patience=3
     )
     assert outcome.report.stopped == "early"
@@ -104,7 +109,7 @@ def test_divergence_stops_the_run_with_the_last_good_weights() -> None:
     def explode(gan: Scripted, batch: Batch) -> Tensor:
         return alive(gan, batch) * (float("nan") if batch.progress >= 0.5 else 1.0)
 
-    outcome = run(explode)
+    outcome = trained(explode)
     assert outcome.report.stopped == "unhealthy"
     assert outcome.report.steps <= 60 and outcome.report.best_step <= 50
     assert "learning rate" in outcome.report.health[0]
@@ -113,12 +118,12 @@ def test_divergence_stops_the_run_with_the_last_good_weights() -> None:
 
 def test_a_run_that_never_worked_is_an_error() -> None:
     with pytest.raises(TrainingError, match="lower the learning rate"):
-        run(lambda gan, batch: alive(gan, batch) * float("nan"))
+        trained(lambda gan, batch: alive(gan, batch) * float("nan"))
 
 
 def test_a_budget_that_ends_in_ruins_is_an_error_too() -> None:
     with pytest.raises(TrainingError, match="lower the learning rate"):
-        run(
+        trained(
             lambda gan, batch: alive(gan, batch) * float("nan"),
             steps=10_000_000, budget_s=0.2, eval_every=10**6, log_every=10**6,
         )  # fmt: skip
@@ -144,7 +149,7 @@ def test_collapse_is_named_by_class_and_ends_the_run() -> None:
     def collapse(gan: Scripted, batch: Batch) -> Tensor:
         return gan.generator.weight.square().sum() * 100 + gan.generator.bias.sum() * 1e-3
 
-    outcome = run(collapse, steps=1000)
+    outcome = trained(collapse, steps=1000)
     assert outcome.report.stopped == "unhealthy"
     assert "mode collapse" in outcome.report.health[0]
 
@@ -180,7 +185,7 @@ def test_the_shards_gradients_are_their_mean(striped: Examples, monkeypatch: pyt
 
     found = []
     for shards in (1, 2):
-        monkeypatch.setattr(loop, "SHARDS", shards)
+        monkeypatch.setattr(state, "SHARDS", shards)
         torch.manual_seed(0)
         gan = cls(IMAGES, cls.tiny())
         config = TrainConfig(steps=2, batch_size=16, device="cpu")
@@ -189,8 +194,113 @@ def test_the_shards_gradients_are_their_mean(striped: Examples, monkeypatch: pyt
         torch.testing.assert_close(value, found[1][name])
 
 
+class Remembering(ImageGAN):
+    """A GAN whose discriminator has spectral norm and sees images of earlier steps: it reads buffers as it trains."""
+
+    name = "remembering"
+    summary = paper = ""
+    pool: Tensor
+    buffers_are_read = True
+
+    def build(self) -> None:
+        layout, condition, o = self.spec.layout, self.spec.condition, self.options
+        self.generator = ConvGenerator(layout, o.noise_dim, condition, o.width)
+        self.discriminator = ConvDiscriminator(layout, condition, o.width, batch_norm=False)
+        for layer in self.discriminator.modules():
+            if isinstance(layer, nn.Conv2d):
+                spectral_norm(layer)
+        self.register_buffer("pool", torch.zeros(4, layout.channels, layout.size, layout.size))
+
+    def train_discriminator(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            fake = self.fake(batch)
+            seen = torch.cat([self.pool, fake[len(self.pool) :]])
+            self.pool.copy_(fake[: len(self.pool)])
+        return discriminator_wasserstein(self.logits(batch.real, batch), self.logits(seen, batch))
+
+    def train_generator(self, batch: Batch) -> Tensor:
+        return generator_wasserstein(self.logits(self.fake(batch), batch))
+
+
+class Forgetful(Remembering):
+    """The same where nobody says that its buffers are read."""
+
+    buffers_are_read = False
+
+
+def remembering(cls: type[Remembering], striped: Examples, resume: state.Snapshot | None = None) -> Any:
+    """The weights that training ends with, and a snapshot of its fourth step."""
+    torch.manual_seed(0)
+    snapshots: list[state.Snapshot] = []
+    config = TrainConfig(steps=8, batch_size=16, eval_every=4, log_every=4, device="cpu", checkpoint_every_s=0.0)
+    gan = cls(IMAGES, cls.tiny())
+
+    def keep(snapshot: state.Snapshot) -> None:
+        snapshots.append(copy.deepcopy(snapshot))
+
+    return train(gan, striped, config, resume=resume, on_checkpoint=keep).model.state_dict(), snapshots[0]
+
+
+def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+def test_a_model_whose_buffers_are_read_learns_as_in_one_thread(
+    striped: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights, _ = remembering(Remembering, striped)
+    monkeypatch.setattr(state, "SHARDS", 1)
+    assert equal(weights, remembering(Remembering, striped)[0])
+
+
+def test_a_model_whose_buffers_are_read_resumes_to_the_bit(striped: Examples) -> None:
+    weights, midway = remembering(Remembering, striped)
+    assert midway.counters["step"] == 4 and midway.state["model.pool"].any()
+    assert equal(weights, remembering(Remembering, striped, midway)[0])
+
+
+def test_which_is_not_so_where_nobody_says_that_they_are_read(striped: Examples) -> None:
+    weights, midway = remembering(Forgetful, striped)
+    assert not equal(weights, remembering(Forgetful, striped, midway)[0])
+
+
+@pytest.mark.parametrize("optimizer", sorted(state.OPTIMIZERS))
+def test_gradients_of_any_memory_order(optimizer: str) -> None:
+    """Every weight moves against its own gradient, where gradients are transposed or one number for all."""
+
+    class Matrix(Scripted):
+        def __init__(self) -> None:
+            super().__init__(SPEC, alive)
+            self.generator = nn.Linear(5, 3)
+            self.directions = torch.tensor([1.0, -1, -1, 1, 1, -1, 1, 1, -1, -1, -1, 1, -1, 1, 1]).reshape(5, 3)
+
+        def phases(self) -> Sequence[Phase]:
+            return (Phase("generator", ("generator",), self.loss, lr=0.1, optimizer=optimizer, decay="none"),)
+
+        def loss(self, batch: Batch) -> Tensor:
+            return (self.generator.weight.t() * self.directions).sum() + self.generator.bias.sum()
+
+        def sample(self, n: int, condition: Condition, random: torch.Generator) -> Tensor:
+            return torch.randn(n, 2, generator=random)
+
+    gan = Matrix()
+    before = [p.detach().clone() for p in gan.generator.parameters()]
+    after = train(gan, examples(), TrainConfig(steps=1, ema_decay=0.0, device="cpu")).model.generator.parameters()
+    weight, bias = (was - now for was, now in zip(before, after, strict=True))
+    assert torch.equal(weight.sign(), gan.directions.t()) and (bias > 0).all()
+
+
+def test_an_optimizer_that_is_not_there_is_named() -> None:
+    class Sgd(Scripted):
+        def phases(self) -> Sequence[Phase]:
+            return (Phase("generator", ("generator",), lambda batch: alive(self, batch), optimizer="sgd"),)
+
+    with pytest.raises(ConfigError, match=r"'generator'.*one of adam, adamw, rmsprop"):
+        train(Sgd(SPEC, alive), examples(), TrainConfig(steps=1, device="cpu"))
+
+
 def test_training_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    run(alive, steps=5, precision="bf16")
+    trained(alive, steps=5, precision="bf16")
     assert capfd.readouterr() == ("", "")
 
 
@@ -201,7 +311,7 @@ def broken(gan: Scripted, batch: Batch) -> Tensor:
 @pytest.mark.slow
 def test_an_error_in_a_process_comes_back_as_itself() -> None:
     with pytest.raises(TrainingError, match=r"training broke down.*lower the learning rate"):
-        run(broken, devices=2)
+        trained(broken, devices=2)
 
 
 @pytest.mark.slow
