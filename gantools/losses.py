@@ -1,7 +1,7 @@
 """Adversarial losses and penalties: pure functions, tensors in, tensor out.
 
 Throughout, `real` and `fake` are the discriminator's logits [N] of real and of generated samples. Every function
-returns a scalar to be minimised. Only the loop steps an optimiser.
+returns a scalar to be minimised; nothing here steps an optimiser.
 """
 
 from __future__ import annotations

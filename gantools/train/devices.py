@@ -72,10 +72,10 @@ def resolve_device(name: str) -> torch.device:
     device = torch.device(name.replace("gpu", "cuda"))
     if device.type == "mps":
         problem = "Apple's GPUs have no float64 numbers, which tables are encoded with"
-        raise ConfigError(problem, where="device", remedy="use --device cpu")
+        raise ConfigError(problem, where="device", remedy="use the CPU")
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device.type == "cuda" and (device.index or 0) >= n_gpus:
-        raise ConfigError(f"this machine has no {name!r}", where="device", remedy="use --device auto")
+        raise ConfigError(f"this machine has no {name!r}", where="device", remedy="use 'auto'")
     return device
 
 

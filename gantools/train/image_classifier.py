@@ -1,4 +1,9 @@
-"""The judge of images: a small classifier, trained for a number of steps that says nothing of what it is trained on."""
+"""The classifier of images that generated ones are judged and chosen by.
+
+It is trained by twelve lines of its own (`_teach`), not by the loop. It takes the same number of steps on whatever it
+learns from, epoch by epoch, while learning rate and momentum run through one cycle; it is never watched, averaged,
+resumed or saved, which is most of what the loop does.
+"""
 
 from __future__ import annotations
 

@@ -21,11 +21,11 @@ VANISHED_LOOKS = 5
 PATIENT_SHARE = 0.3  # of the run, before which nothing is hopeless: many runs start badly
 
 REMEDIES = {
-    "divergence": "losses or weights became infinite: lower the learning rate (--set lr=...) or raise the gradient "
+    "divergence": "losses or weights became infinite: lower the learning rate (option lr) or raise the gradient "
     "penalty",
-    "collapse": "mode collapse, what is made for {where} is nearly all alike: train longer, or use the default --model",
+    "collapse": "mode collapse, what is made for {where} is nearly all alike: train longer, or use the default model",
     "vanishing": "the generator's gradients have vanished, the discriminator wins too easily: use the default "
-    "--model, or --model wgan-gp",
+    "model, or wgan-gp",
 }
 
 

@@ -31,7 +31,7 @@ def resumable(folder: Path | str, config: Mapping[str, Any], prefix: str) -> Sna
         raise wrong_kind(folder, str(checkpoint.config.get("kind", "")), config["kind"])
     if not checkpoint.state:
         raise CheckpointError(
-            "holds a finished run", where=str(folder), remedy="leave out --resume or choose another folder"
+            "holds a finished run", where=str(folder), remedy="train without resume, or choose another folder"
         )
     differing = [name for name in ("model", "options", "data") if checkpoint.config.get(name) != config[name]]
     before = {k: v for k, v in checkpoint.config["train"].items() if k in MUST_AGREE}
