@@ -46,6 +46,15 @@ if TYPE_CHECKING:
     from gantools.score.table_scorer import AnomalyScorer
 
 
+def load(folder: Any, device: str = "auto") -> Any:
+    """The estimator that a folder holds, of whatever kind."""
+    from gantools.train.checkpoint import load_checkpoint
+
+    homes = {"table-generator": "Synthesizer", "image-generator": "ImageSynthesizer", "table-scorer": "AnomalyScorer",
+             "image-scorer": "ImageScorer"}  # fmt: skip
+    return __getattr__(homes[load_checkpoint(folder).config.get("kind", "table-generator")]).load(folder, device)
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'gantools' has no attribute {name!r}")

@@ -46,6 +46,7 @@ class ImageSynthesizer:
     `fingerprint_` (digest of the training images).
     """
 
+    modality = "image"
     schema_: ImageSchema
     encoder_: ImageEncoder
     gan_: GAN
@@ -153,6 +154,23 @@ class ImageSynthesizer:
     @property
     def _device(self) -> torch.device:
         return next(self.gan_.parameters()).device
+
+    def facts(self) -> dict[str, Any]:
+        """What `gantools info --json` says of the estimator."""
+        return {
+            "model": self.model,
+            "options": dict(self.options or {}),
+            "training": self.report_.to_json(),
+            "schema": self.schema_.to_json(),
+            "notes": self.schema_.notes(),
+            "target": "folder",
+            "n_images": self.schema_.n_images,
+            "classes": [
+                {"label": c, "images": n} for c, n in zip(self.schema_.classes, self.schema_.counts, strict=True)
+            ],
+            "size": self.encoder_.layout.size,
+            "fit": self.encoder_.fit,
+        }
 
     def to(self, device: str) -> ImageSynthesizer:
         """Sample on another device ("auto", "cpu", "cuda", ...)."""

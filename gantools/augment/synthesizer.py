@@ -45,6 +45,7 @@ class Synthesizer:
         [2, 2, 2]
     """
 
+    modality = "table"
     schema_: Schema
     encoder_: TableEncoder
     gan_: GAN
@@ -205,6 +206,18 @@ class Synthesizer:
     def _anchors(self, to_balance: pd.DataFrame, random: torch.Generator) -> Anchors:
         label = torch.from_numpy(labels_to_codes(to_balance[str(self.schema_.target)], self.schema_)).to(random.device)
         return Anchors.of(self.encoder_, self.encoder_.encode(to_raw(to_balance, self.schema_)), label, random)
+
+    def facts(self) -> dict[str, Any]:
+        """What `gantools info --json` says of the estimator."""
+        return {
+            "model": self.model,
+            "options": dict(self.options or {}),
+            "training": self.report_.to_json(),
+            "schema": self.schema_.to_json(),
+            "notes": self.schema_.notes(),
+            "target": self.schema_.target,
+            "n_rows": self.schema_.n_rows,
+        }
 
     def to(self, device: str) -> Synthesizer:
         """Sample on another device ("auto", "cpu", "cuda", ...)."""

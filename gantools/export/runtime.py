@@ -189,6 +189,10 @@ class Exported:
         self.names: dict[str, str] = self.described["names"]
         self.inputs = [Port.from_json(port) for port in self.described["inputs"]]
 
+    def facts(self) -> dict[str, Any]:
+        """What `gantools info --json` says of the file."""
+        return {name: value for name, value in self.described.items() if name not in ("held_out", "drift", "schema")}
+
     def run(self, feed: Mapping[str, Any], outputs: Sequence[str]) -> list[npt.NDArray[Any]]:
         """The named outputs for these inputs."""
         try:
@@ -231,6 +235,13 @@ class ExportedCalibrated(Exported):
         held = np.array(self.described["held_out"], dtype=np.float64)
         self.calibration_ = Calibration.from_tensors({"scores": held, "tail": self.described["tail"]})
 
+    def set_false_alarms(self, rate: float) -> Any:
+        """Set the threshold for another share of false alarms."""
+        self.false_alarms = rate
+        floor = self.calibration_.finest if isinstance(self, ExportedImageScorer) else 0.0
+        self.threshold_ = self.calibration_.threshold(max(rate, floor))
+        return self
+
     @property
     def _threshold(self) -> dict[str, npt.NDArray[np.float64]]:
         return {self.names["threshold"]: np.array([self.threshold_])}
@@ -240,6 +251,7 @@ class ExportedScorer(ExportedCalibrated):
     """A table scorer from a file, with the methods of `AnomalyScorer` that scoring needs."""
 
     kind = "table-scorer"
+    modality = "table"
 
     def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
         super().__init__(session, path)
@@ -327,6 +339,7 @@ class ExportedImageScorer(ExportedCalibrated):
     """An image scorer from a file, with the methods of `ImageScorer` that scoring needs."""
 
     kind = "image-scorer"
+    modality = "image"
 
     def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
         super().__init__(session, path)
@@ -382,11 +395,26 @@ class ExportedGenerator(ExportedMaker):
     """A table generator from a file."""
 
     kind = "table-generator"
+    modality = "table"
 
     def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
         super().__init__(session, path)
         self.schema_ = Schema.from_json(self.described["schema"])
         self.outputs = [Port.from_json(port) for port in self.described["outputs"]]
+
+    def sample(self, counts: Mapping[Any, int] | int, *, seed: int = 0) -> pd.DataFrame:
+        """The rows of `Synthesizer.sample(counts, seed=seed, refine=False)`, by the exported file."""
+        from gantools.augment.rows import noise_in_chunks
+        from gantools.augment.synthesizer import wanted_labels
+
+        levels = self.schema_[str(self.schema_.target)].levels
+        label = wanted_labels(counts, levels, self.class_counts, np.random.default_rng(seed))
+        parts = [
+            self.cells(noise.numpy(), label[rows])
+            for rows, noise in noise_in_chunks(len(label), self.noise_width, seed)
+        ]
+        cells = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return self.to_frame(cells, label)
 
     def generate(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> pd.DataFrame:
         """Rows in the training table's dtypes, without identifiers. noise: [N, noise_width]. label: [N] codes."""
@@ -417,10 +445,25 @@ class ExportedImageGenerator(ExportedMaker):
     """An image generator from a file."""
 
     kind = "image-generator"
+    modality = "image"
 
     def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
         super().__init__(session, path)
         self.schema_ = ImageSchema.from_json(self.described["schema"])
+
+    def sample(self, counts: Mapping[str, int], *, seed: int = 0) -> tuple[Any, Any]:
+        """New images [N, C, size, size] uint8, exactly so many of each class, and their labels [N]."""
+        import torch
+
+        from gantools.augment.image_synthesizer import CHUNK_IMAGES, wanted_classes
+
+        label = wanted_classes(counts, self.schema_.classes, self.class_counts)
+        random = torch.Generator().manual_seed(seed)
+        images = []
+        for part in torch.split(label, CHUNK_IMAGES):
+            noise = torch.randn((len(part), self.noise_width), generator=random)
+            images.append(torch.from_numpy(self.generate(noise.numpy(), part.numpy())).movedim(3, 1))
+        return torch.cat(images), label
 
     def generate(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Images [N, S, S, C]. noise: [N, noise_width]. label: [N] codes."""

@@ -35,7 +35,7 @@ from gantools.score.assessed import Assessed
 from gantools.score.image_head import ALIGNED, FEATURES, Features, ImageHead, Remembered
 from gantools.score.patch_memory import BESIDE, placed
 from gantools.score.table_head import score_of
-from gantools.score.threshold import Calibration
+from gantools.score.threshold import Calibration, best_f1
 from gantools.train.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
 from gantools.train.fold_images import FoldImages
 from gantools.train.loop import Snapshot, resolve_device, train
@@ -107,8 +107,13 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         "budget_s": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "device": [str],
+        "devices": [Interval(Integral, 1, None, closed="left")],
+        "precision": [str],
+        "tail": ["boolean"],
     }
 
+    modality: ClassVar[str] = "image"
+    best_f1_: float
     schema_: ImageSchema
     encoder_: ImageEncoder
     head_: ImageHead
@@ -136,6 +141,9 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         budget_s: float | None = None,
         batch_size: int = 32,
         device: str = "auto",
+        devices: int = 1,
+        precision: str = "auto",
+        tail: bool = False,
     ) -> None:
         self.model = model
         self.options = options
@@ -150,6 +158,9 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.budget_s = budget_s
         self.batch_size = batch_size
         self.device = device
+        self.devices = devices
+        self.precision = precision
+        self.tail = tail
 
     # -- learning --------------------------------------------------------------------------------------------------
 
@@ -212,7 +223,13 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _train_config(self) -> TrainConfig:
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         return TrainConfig(
-            steps=self.steps, budget_s=self.budget_s, batch_size=int(self.batch_size), seed=seed, device=self.device
+            steps=self.steps,
+            budget_s=self.budget_s,
+            batch_size=int(self.batch_size),
+            seed=seed,
+            device=self.device,
+            devices=int(self.devices),
+            precision=self.precision,
         )
 
     def _size(self, schema: ImageSchema) -> int:
@@ -260,7 +277,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         of_all = [torch.cat(each).to(self._device) for each in (learned, remembered, whole)]
         abnormality, peaks = head.calibrate(of_all[0], of_all[1], of_all[2], fold[judged].to(self._device))
         held_out = score_of(abnormality).cpu().numpy()
-        self.calibration_ = Calibration.fit(held_out)
+        self.calibration_ = Calibration.fit(held_out, tail=bool(self.tail))
         self.threshold_ = _threshold(self.calibration_, self.false_alarms)
         of_peaks = Calibration.fit(score_of(peaks).cpu().numpy())
         self.pixel_threshold_ = _threshold(of_peaks, self.false_alarms)
@@ -389,6 +406,43 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return torch.cat([images for _, _, images in _read(source, chosen, 256, self.encoder_)])
 
     # -- keeping ---------------------------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        """What `gantools info --json` says of the estimator."""
+        return {
+            "model": self.model,
+            "options": dict(self.options or {}),
+            "training": self.report_.to_json(),
+            "schema": self.schema_.to_json(),
+            "notes": self.schema_.notes(),
+            "n_images": self.schema_.n_images,
+            "classes": [
+                {"label": c, "images": n} for c, n in zip(self.schema_.classes, self.schema_.counts, strict=True)
+            ],
+            "size": self.encoder_.layout.size,
+            "fit": self.encoder_.fit,
+            "features": self.features,
+            "pixel_threshold": self.pixel_threshold_,
+            "n_held_out": len(self.calibration_.scores),
+            "threshold": self.threshold_,
+            "false_alarms": self.false_alarms,
+            "finest_false_alarms": self.calibration_.finest,
+            "contamination": self.contamination,
+        }
+
+    def set_false_alarms(self, rate: float) -> ImageScorer:
+        """Set the threshold for another share of false alarms."""
+        self.false_alarms = rate
+        self.threshold_ = _threshold(self.calibration_, rate)
+        return self
+
+    def tune(self, X: Any, y: Any, sample_weight: Any = None) -> ImageScorer:
+        """Set the threshold where F1 is best on labelled images."""
+        score, is_anomaly = self.anomaly_score(X), np.asarray(y, dtype=bool)
+        weight = np.ones(len(score), dtype=int) if sample_weight is None else np.asarray(sample_weight)
+        score, is_anomaly = np.repeat(score, weight), np.repeat(is_anomaly, weight)
+        self.threshold_, self.best_f1_ = best_f1(score[~is_anomaly], score[is_anomaly])
+        return self
 
     def to(self, device: str) -> ImageScorer:
         """Score on another device ("auto", "cpu", "cuda", ...)."""

@@ -87,8 +87,12 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         "budget_s": [Interval(Real, 0, None, closed="neither"), None],
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "device": [str],
+        "devices": [Interval(Integral, 1, None, closed="left")],
+        "precision": [str],
     }
 
+    modality: ClassVar[str] = "table"
+    best_f1_: float
     schema_: Schema
     head_: TableHead
     calibration_: Calibration
@@ -111,6 +115,8 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         budget_s: float | None = None,
         batch_size: int = 256,
         device: str = "auto",
+        devices: int = 1,
+        precision: str = "auto",
     ) -> None:
         self.model = model
         self.options = options
@@ -123,6 +129,8 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.budget_s = budget_s
         self.batch_size = batch_size
         self.device = device
+        self.devices = devices
+        self.precision = precision
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -196,7 +204,13 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _train_config(self) -> TrainConfig:
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         return TrainConfig(
-            steps=self.steps, budget_s=self.budget_s, batch_size=int(self.batch_size), seed=seed, device=self.device
+            steps=self.steps,
+            budget_s=self.budget_s,
+            batch_size=int(self.batch_size),
+            seed=seed,
+            device=self.device,
+            devices=int(self.devices),
+            precision=self.precision,
         )
 
     def _trimmed(self, raw: Raw, seed: int, device: torch.device) -> np.ndarray:
@@ -313,7 +327,7 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             found["reason"] = pd.Series(reason, index=named.index, dtype=pd.Series([""]).dtype)
         return found
 
-    def tune(self, X: Any, y: Any) -> AnomalyScorer:
+    def tune(self, X: Any, y: Any, sample_weight: Any = None) -> AnomalyScorer:
         """Set the threshold where F1 is best on labelled rows.
 
         y: [N], true or 1 for anomalies, false or 0 for normal rows; or -1 and 1, as `predict` has it. Raises DataError.
@@ -322,7 +336,9 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         score = self.anomaly_score(X)
         if len(is_anomaly) != len(score):
             raise DataError(f"has {len(is_anomaly)} labels for {len(score)} rows", where="y")
-        self.threshold_, _ = best_f1(score[~is_anomaly], score[is_anomaly])
+        weight = np.ones(len(score), dtype=int) if sample_weight is None else np.asarray(sample_weight)
+        score, is_anomaly = np.repeat(score, weight), np.repeat(is_anomaly, weight)
+        self.threshold_, self.best_f1_ = best_f1(score[~is_anomaly], score[is_anomaly])
         return self
 
     def check_fits(self, frame: pd.DataFrame) -> None:
@@ -400,6 +416,28 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return pd.DataFrame(array, columns=names).infer_objects()
 
     # -- keeping ---------------------------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        """What `gantools info --json` says of the estimator."""
+        return {
+            "model": self.model,
+            "options": dict(self.options or {}),
+            "training": self.report_.to_json(),
+            "schema": self.schema_.to_json(),
+            "notes": self.schema_.notes(),
+            "n_rows": self.schema_.n_rows,
+            "n_held_out": len(self.calibration_.scores),
+            "threshold": self.threshold_,
+            "false_alarms": self.false_alarms,
+            "finest_false_alarms": self.calibration_.finest,
+            "contamination": self.contamination,
+        }
+
+    def set_false_alarms(self, rate: float) -> AnomalyScorer:
+        """Set the threshold for another share of false alarms."""
+        self.false_alarms = rate
+        self.threshold_ = self.calibration_.threshold(rate)
+        return self
 
     def to(self, device: str) -> AnomalyScorer:
         """Score on another device ("auto", "cpu", "cuda", ...)."""
