@@ -292,7 +292,7 @@ def wanted_labels(
             raise ConfigError(f"there is no label {unknown[0]!r}", where="counts", remedy=f"the labels are {listed}")
         wanted = [(place[label], int(n)) for label, n in counts.items()]
     else:
-        wanted = list(enumerate(_proportional(class_counts, int(counts))))
+        wanted = list(enumerate(proportional(class_counts, int(counts))))
     if any(n < 0 for _, n in wanted):
         raise ConfigError("the number of rows must not be negative", where="counts")
     unlearned = [levels[code] for code, n in wanted if n and not class_counts[code]]
@@ -311,7 +311,7 @@ def _class_weight(codes: np.ndarray, counts: np.ndarray, balance: float) -> np.n
     return weight
 
 
-def _proportional(counts: Sequence[int], n: int) -> list[int]:
+def proportional(counts: Sequence[int], n: int) -> list[int]:
     """n split in the proportions of counts, largest remainders first."""
     if n < 0:
         return [n]
