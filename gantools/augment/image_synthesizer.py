@@ -47,6 +47,7 @@ class ImageSynthesizer:
     """
 
     modality = "image"
+    used_with = "`gantools augment --from` or `gantools generate`"
     schema_: ImageSchema
     encoder_: ImageEncoder
     gan_: GAN

@@ -46,6 +46,7 @@ class Synthesizer:
     """
 
     modality = "table"
+    used_with = "`gantools augment --from` or `gantools generate`"
     schema_: Schema
     encoder_: TableEncoder
     gan_: GAN

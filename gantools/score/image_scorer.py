@@ -113,6 +113,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     }
 
     modality: ClassVar[str] = "image"
+    used_with = "`gantools score --from`"
     best_f1_: float
     schema_: ImageSchema
     encoder_: ImageEncoder

@@ -92,6 +92,7 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     }
 
     modality: ClassVar[str] = "table"
+    used_with = "`gantools score --from`"
     best_f1_: float
     schema_: Schema
     head_: TableHead
