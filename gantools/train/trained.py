@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
+from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
 from gantools import registry
@@ -188,7 +189,12 @@ class Trained(ABC):
         }
 
     def save(self, folder: Path | str) -> None:
-        """Write the trained estimator as a checkpoint folder. Raises CheckpointError when it cannot be written."""
+        """Write the trained estimator as a checkpoint folder.
+
+        Raises CheckpointError when it cannot be written, NotFittedError before `fit`.
+        """
+        if not hasattr(self, "report_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call `fit` first")
         config, tensors = self._values()
         config = {**self._described, **config, "report": self.report_.to_json()}
         weights = _weights(self._modules()) | tensors
