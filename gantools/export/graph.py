@@ -114,13 +114,13 @@ def _table_scorer(scorer: AnomalyScorer) -> Graph:
     proto = traced(module, (torch.zeros(1, dtype=torch.float64), *given), inputs, [*outputs, *inner], fixed=1)
     add_levels(proto, ports)
     set_default(proto, names["threshold"], np.array([scorer.threshold_]))
-    explainer = Explainer(head, scorer._remembered).eval()
+    explainer = Explainer(head, scorer.remembered_).eval()
     with torch.no_grad():
         score, _, _, *start = module(torch.zeros(1, dtype=torch.float64), *given)
     asked = [names[name] for name in ("contribution", "suspects", "alike")]
     reasons = traced(explainer, (*start, score), [*inner, outputs[0]], asked, prefix=f"{INNER}explain/")
     add_branch(proto, reasons, names["explain"], outputs[0], explainer.n_columns)
-    for name, array in zip(REMEMBERED, (scorer._remembered.numbers, scorer._remembered.codes), strict=True):
+    for name, array in zip(REMEMBERED, (scorer.remembered_.numbers, scorer.remembered_.codes), strict=True):
         rename_initializer(proto, array, name)
     tail = scorer.calibration_.to_tensors()["tail"].tolist()
     del proto.graph.output[3:7]
@@ -130,7 +130,7 @@ def _table_scorer(scorer: AnomalyScorer) -> Graph:
         "schema": schema.to_json(), "tail": tail,
         "held_out": scorer.calibration_.scores.tolist(), "drift": scorer.drift_.to_json(),
         "contribution_columns": [port.name for port in ports],
-        **_origin(scorer.model, scorer._described),
+        **_origin(scorer.model, scorer.described()),
     })  # fmt: skip
 
 
@@ -157,7 +157,7 @@ def _image_scorer(scorer: ImageScorer) -> Graph:
         "threshold": scorer.threshold_, "pixel_threshold": scorer.pixel_threshold_,
         "false_alarms": scorer.false_alarms, "contamination": scorer.contamination,
         "schema": scorer.schema_.to_json(), "encoder": scorer.encoder_.to_json(), "features": scorer.features,
-        **_origin(scorer.model, scorer._described),
+        **_origin(scorer.model, scorer.described()),
     })  # fmt: skip
 
 
@@ -172,13 +172,13 @@ def _table_generator(maker: Synthesizer) -> Graph:
     given = torch.zeros(ROWS_TRACED, rows.noise_width), example(label, ROWS_TRACED)
     label = Port(names["label"], label.type, label.levels, label.unseen, label.has_missing)
     proto = traced(module, given, [names["noise"], traced_name(label)], [traced_name(port) for port in made])
-    counts = maker.gan_.spec.class_counts
+    counts = maker.class_counts_
     add_levels(proto, [label], unknown=UNKNOWN, left_out=[code for code, n in enumerate(counts) if not n])
     spell_levels(proto, ports)
     name_sizes(proto, {names["noise"]: (BATCH, rows.noise_width)})
     return Graph(proto, "table-generator", (label,), tuple(ports), names, {
         "schema": schema.to_json(), "class_counts": list(counts), "noise_width": rows.noise_width,
-        **_origin(maker.model, maker._config(maker.fingerprint_)),
+        **_origin(maker.model, maker.described()),
     })  # fmt: skip
 
 
@@ -189,12 +189,12 @@ def _image_generator(maker: ImageSynthesizer) -> Graph:
     module = ImageMaking(gan, maker.encoder_, label).eval()
     given = torch.zeros(ROWS_TRACED, gan.noise_width), example(label, ROWS_TRACED)
     proto = traced(module, given, ["noise", traced_name(label)], ["image"])
-    counts = gan.spec.class_counts
+    counts = maker.class_counts_
     add_levels(proto, [label], unknown=UNKNOWN, left_out=[code for code, n in enumerate(counts) if not n])
     name_sizes(proto, {"noise": (BATCH, gan.noise_width), "image": (BATCH, layout.size, layout.size, layout.channels)})
     return Graph(proto, "image-generator", (label,), (), names, {
         "schema": maker.schema_.to_json(), "class_counts": list(counts), "noise_width": gan.noise_width,
-        "encoder": maker.encoder_.to_json(), **_origin(maker.model, maker._config(maker.fingerprint_)),
+        "encoder": maker.encoder_.to_json(), **_origin(maker.model, maker.described()),
     })  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from gantools.errors import ExportError
 from gantools.export.columns import Port, to_feed
 from gantools.export.graph import Model
 from gantools.export.runtime import ExportedGenerator, ExportedImageGenerator, ExportedImageScorer, ExportedScorer
+from gantools.nn.conditioning import Condition
 from gantools.score.image_scorer import ImageScorer
 from gantools.score.table_scorer import AnomalyScorer
 
@@ -92,18 +93,18 @@ def _check(name: str, found: float, most: float) -> None:
 
 def _rows_scored(file: ExportedScorer, scorer: AnomalyScorer, allowed: Tolerance) -> Parity:
     categories = [port for port in file.inputs if not port.is_number]
-    raw = _trying_rows(scorer._remembered, categories, np.random.default_rng(SEED))
+    raw = _trying_rows(scorer.remembered_, categories, np.random.default_rng(SEED))
     cells = pd.DataFrame({name: [NEVER_SEEN] * len(raw) for name in scorer.schema_.names})
     feed = to_feed(raw, cells, file.inputs)
     outputs = [file.names[name] for name in ("anomaly_score", "p_value", "is_anomaly")]
-    expected = scorer._scores(raw)
+    expected = scorer.score_raw(raw)
     found: Parity = {"rows": len(raw), "batches": [*BATCHES, len(raw)]}
     for rows in _batches(len(raw)):
         part = {name: values[rows] for name, values in feed.items()}
         score, p, flagged = file.run({**part, **file._threshold}, outputs)
         _compare(found, scorer, expected[rows], score, p, flagged, allowed)
     some = np.arange(min(EXPLAINED, len(raw)))
-    [(_, theirs)] = list(scorer._explained(raw.take(some), some))
+    [(_, theirs)] = list(scorer.explain_raw(raw.take(some), some))
     [(_, ours)] = list(file._explained(raw.take(some), cells.iloc[some]))
     found["blamed_otherwise"] = _blamed_otherwise(ours.contribution, theirs.contribution)
     _check("most blamed column", found["blamed_otherwise"], allowed.blamed)
@@ -258,7 +259,7 @@ def _images_made(file: ExportedImageGenerator, maker: ImageSynthesizer, allowed:
         return {"images": len(file.generate(np.zeros((0, 0), np.float32), label)), "noise": "inside"}
     noise = torch.randn((n, file.noise_width), generator=torch.Generator().manual_seed(SEED))
     with torch.no_grad():
-        made = maker.encoder_.inverse(maker.gan_.generate(noise, torch.from_numpy(label))).numpy()
+        made = maker.encoder_.inverse(maker.gan_.generate(noise, Condition(torch.from_numpy(label)))).numpy()
     n_off, n_bytes, largest = 0, 0, 0
     for rows in _batches(n):
         ours = file.generate(noise.numpy()[rows], label[rows])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gantools.augment.synthesizer import proportional
+from gantools.augment.labels import proportional
 from gantools.data.images.folder import check_class_names, new_image_folder
 from gantools.workflow.augmenting import match_label
 from gantools.workflow.generate import GenerateResult, Request

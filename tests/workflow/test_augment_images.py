@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from gantools.augment.image_synthesizer import ImageSynthesizer
-from gantools.augment.synthesizer import proportional
+from gantools.augment.labels import proportional
 from gantools.data.images.source import open_images
 from gantools.encode.images import FITS, ImageSet
 from gantools.errors import ConfigError, DataError
