@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -46,6 +46,7 @@ class ImageSynthesizer:
     `fingerprint_` (digest of the training images).
     """
 
+    kind: ClassVar[str] = "image-generator"
     schema_: ImageSchema
     encoder_: ImageEncoder
     gan_: GAN
@@ -185,6 +186,15 @@ class ImageSynthesizer:
         maker._metrics, maker.fingerprint_ = checkpoint.metrics, str(config.get("data", ""))
         maker.report_ = TrainingReport.of(config.get("report"), checkpoint.counters)
         return maker.to(device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.gan_.parameters()).device
+
+    def described(self) -> dict[str, Any]:
+        """What a checkpoint's config.json says of the run."""
+        return self._config(self.fingerprint_)
 
     def _config(self, fingerprint: str) -> dict[str, Any]:
         return {

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,7 @@ class Synthesizer:
         [2, 2, 2]
     """
 
+    kind: ClassVar[str] = "table-generator"
     schema_: Schema
     encoder_: TableEncoder
     gan_: GAN
@@ -248,6 +249,15 @@ class Synthesizer:
         weights = {f"gan.{k}": v for k, v in gan.items()}
         weights |= {f"encoder.{k}": v for k, v in self.encoder_.state_dict().items()}
         return weights | {f"small.{k}": v for k, v in self._small.state_dict().items()}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.gan_.parameters()).device
+
+    def described(self) -> dict[str, Any]:
+        """What a checkpoint's config.json says of the run."""
+        return self._config(self.fingerprint_)
 
     def _config(self, fingerprint: str) -> dict[str, Any]:
         return {

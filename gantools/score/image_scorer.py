@@ -109,6 +109,7 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         "device": [str],
     }
 
+    kind: ClassVar[str] = "image-scorer"
     schema_: ImageSchema
     encoder_: ImageEncoder
     head_: ImageHead
@@ -387,6 +388,10 @@ class ImageScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _resized(self, source: Images, chosen: npt.NDArray[np.int64]) -> Tensor:
         """The images in the encoder's size: [N, C, size, size] uint8."""
         return torch.cat([images for _, _, images in _read(source, chosen, 256, self.encoder_)])
+
+    def described(self) -> dict[str, Any]:
+        """What a checkpoint's config.json says of the run."""
+        return self._described
 
     # -- keeping ---------------------------------------------------------------------------------------------------
 

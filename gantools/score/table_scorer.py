@@ -89,6 +89,7 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         "device": [str],
     }
 
+    kind: ClassVar[str] = "table-scorer"
     schema_: Schema
     head_: TableHead
     calibration_: Calibration
@@ -324,6 +325,23 @@ class AnomalyScorer(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(f"has {len(is_anomaly)} labels for {len(score)} rows", where="y")
         self.threshold_, _ = best_f1(score[~is_anomaly], score[is_anomaly])
         return self
+
+    @property
+    def remembered_(self) -> Raw:
+        """The rows that the scorer remembers."""
+        return self._remembered
+
+    def score_raw(self, raw: Raw) -> np.ndarray:
+        """How abnormal raw rows are: [N] float64."""
+        return self._scores(raw)
+
+    def explain_raw(self, raw: Raw, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Explanation]]:
+        """The rows at these indices, some at a time, and why they are odd."""
+        return self._explained(raw, rows)
+
+    def described(self) -> dict[str, Any]:
+        """What a checkpoint's config.json says of the run."""
+        return self._described
 
     def check_fits(self, frame: pd.DataFrame) -> None:
         """Refuse a table that this scorer was not made for. Raises DataError naming the columns."""
