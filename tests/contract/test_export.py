@@ -35,7 +35,7 @@ def test_generators_of_rows(name: str, make_table: Callable[..., pd.DataFrame], 
     frame.loc[5, "churned"] = "perhaps"  # a class of one row
     maker = Synthesizer(name, asdict(discover()[name].tiny()), TRAIN).fit(frame, "churned")
     found = export_model(maker, tmp_path / "model.onnx")
-    assert found.parity["cells_otherwise"] <= 2e-3 and found.parity["rows"] == 1024
+    assert found.parity["cells_differing"] <= 2e-3 and found.parity["rows"] == 1024
     onnx.checker.check_model(onnx.load(found.path), full_check=True)
 
 
@@ -51,7 +51,7 @@ def test_scorers_of_rows(name: str, make_table: Callable[..., pd.DataFrame], tmp
     options = asdict(discover()[name].tiny())
     scorer = AnomalyScorer(model=name, options=options, steps=6, random_state=0, device="cpu").fit(make_table())
     found = export_model(scorer, tmp_path / "model.onnx")
-    assert found.parity["score_relative"] < 1e-4 and found.parity["verdicts_otherwise"] == 0
+    assert found.parity["score_relative"] < 1e-4 and found.parity["flags_differing"] == 0
     onnx.checker.check_model(onnx.load(found.path), full_check=True)
 
 
@@ -62,5 +62,5 @@ def test_scorers_of_images(name: str, fit: str, tmp_path: Path) -> None:
     options = asdict(discover("image")[name].tiny())
     scorer = ImageScorer(model=name, options=options, size=16, shape=fit, steps=4, random_state=0, device="cpu")
     found = export_model(scorer.fit(images), tmp_path / "model.onnx")
-    assert found.parity["score_relative"] < 1e-4 and found.parity["verdicts_otherwise"] == 0
+    assert found.parity["score_relative"] < 1e-4 and found.parity["flags_differing"] == 0
     assert len({tuple(size) for size in found.parity["sizes"]}) == 3

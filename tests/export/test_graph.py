@@ -129,7 +129,7 @@ def test_the_file_says_what_it_is(scorer_file: ExportedFile, scorer: AnomalyScor
     said = {entry.key: entry.value for entry in model.metadata_props}
     assert said["gantools.kind"] == "table-scorer" and len(said["gantools.data"]) == 64
     assert json.loads(said["gantools.threshold"]) == scorer.threshold_
-    assert json.loads(said["gantools.parity"])["verdicts_otherwise"] == 0
+    assert json.loads(said["gantools.parity"])["flags_differing"] == 0
     levels = {port["name"]: port["levels"] for port in json.loads(said["gantools.inputs"])}
     assert set(levels["city"]) == {"Bern", "Lyon", "Turin"} and levels["age"] is None
     assert "/" not in "".join(node.doc_string for node in model.graph.node)  # no paths of whoever exported
@@ -139,7 +139,7 @@ def test_the_file_says_what_it_is(scorer_file: ExportedFile, scorer: AnomalyScor
 
 
 def asked_of(file: ExportedFile, n: int = 50, **more: Any) -> dict[str, Any]:
-    width = file.graph.described["noise_width"]
+    width = file.graph.facts["noise_width"]
     noise = np.random.default_rng(0).standard_normal((n, width)).astype(np.float32)
     return {"noise": noise, "label_": np.array(["yes", "no"] * (n // 2), dtype=object), **more}
 
@@ -193,7 +193,7 @@ def test_columns_may_be_called_as_what_is_inside_a_graph(tmp_path: Any) -> None:
     frame = pd.DataFrame({name: rng.choice(["u", "", "w"], 90) for name in names})
     scorer = AnomalyScorer(options={"width": 16, "steps": 4}, steps=4, random_state=0, device="cpu").fit(frame)
     file = export_model(scorer, tmp_path / "model.onnx")
-    assert file.parity["blamed_otherwise"] == 0
+    assert file.parity["blamed_differing"] == 0
     session = session_of(file)
     cells = {name: frame[name].to_numpy(dtype=object) for name in names}
     score = session.run(["anomaly_score"], cells)[0]

@@ -16,8 +16,9 @@ from gantools.augment.synthesizer import Synthesizer
 from gantools.errors import ExportError
 from gantools.export import runtime
 from gantools.export.file import ExportedFile
-from gantools.export.runtime import Bound, ExportedGenerator, ExportedScorer, load_exported, open_session
-from gantools.workflow.exported import sample_rows
+from gantools.export.kinds.table_generator import ExportedGenerator
+from gantools.export.kinds.table_scorer import ExportedScorer
+from gantools.export.runtime import Bound, load_exported, open_session
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def test_no_rows_are_fine(exported: ExportedScorer, table: pd.DataFrame) -> None
 def test_the_same_seed_gives_the_library_s_rows(maker: Synthesizer, maker_file: ExportedFile) -> None:
     model = load_exported(maker_file.path, "cpu")
     assert isinstance(model, ExportedGenerator)
-    ours = sample_rows(model, {"yes": 30, "no": 10}, seed=3)
+    ours = model.sample({"yes": 30, "no": 10}, seed=3)
     theirs = maker.sample({"yes": 30, "no": 10}, seed=3, refine=False)
     assert list(ours.columns) == list(theirs.columns) and (ours.dtypes == theirs.dtypes).all()
     same = (ours == theirs) | (ours.isna() & theirs.isna())
