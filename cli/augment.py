@@ -263,11 +263,15 @@ def _augment_images(asked: _Asked, size: int | None, fit: str, features: str, gr
     options = parse_settings(asked.settings)
 
     from gantools.augment.balance import parse_strategy
-    from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
+    from gantools.augment.image_synthesizer import ImageSynthesizer
     from gantools.workflow.augment_images import augment_images
 
     config = train_config(
-        steps=asked.steps, budget=asked.budget, seed=asked.seed, device=asked.device, like=default_train()
+        steps=asked.steps,
+        budget=asked.budget,
+        seed=asked.seed,
+        device=asked.device,
+        like=ImageSynthesizer.default_train(),
     )
     wanted = parse_strategy(asked.strategy)
     with TrainingProgress() as progress:

@@ -169,7 +169,7 @@ def _generate_images(
     from gantools.augment.image_synthesizer import ImageSynthesizer
 
     synthesizer = ImageSynthesizer.load(folder, device=device)
-    _write_images(synthesizer, synthesizer.gan_.spec.class_counts, n, where, destination, seed, as_json)
+    _write_images(synthesizer, synthesizer.class_counts_, n, where, destination, seed, as_json)
 
 
 def _write_images(

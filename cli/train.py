@@ -147,10 +147,10 @@ def _train_images(asked: _Asked, size: int | None, fit: str, grids: Path | None)
     check_apart(pictures, asked.save, option="--grids")
     options = parse_settings(asked.settings)
 
-    from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
+    from gantools.augment.image_synthesizer import ImageSynthesizer
     from gantools.workflow.augment_images import check_model, load_set, open_source
 
-    config = train_config(**asked.training(), like=default_train())
+    config = train_config(**asked.training(), like=ImageSynthesizer.default_train())
     synthesizer = ImageSynthesizer(asked.model or "lean", options, config)
     check_model(synthesizer.model, options, size)
     with TrainingProgress() as progress:

@@ -20,6 +20,7 @@ _HOMES = {
     "TrainConfig": "gantools.config",
     "Schema": "gantools.data.tables.schema",
     "Kind": "gantools.data.tables.schema",
+    "load": "gantools.train.trained",
     "infer_schema": "gantools.data.tables.schema",
     "read_table": "gantools.data.tables.table",
     "write_table": "gantools.data.tables.table",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from gantools.registry import list_models, register
     from gantools.score.image_scorer import ImageScorer
     from gantools.score.table_scorer import AnomalyScorer
+    from gantools.train.trained import load
 
 
 def __getattr__(name: str) -> Any:

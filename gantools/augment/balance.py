@@ -54,7 +54,7 @@ def balance(
     to_make = rows_to_make(frame[target], strategy)
     notes = []
     rows, redrawn, left = fresh_rows(synthesizer, frame, to_make, seed)
-    counts = dict(zip(synthesizer.schema_[target].levels, synthesizer.gan_.spec.class_counts, strict=True))
+    counts = dict(zip(synthesizer.schema_[target].levels, synthesizer.gan_.spec.condition.class_counts, strict=True))
     small = [f"{label!r} ({counts[label]})" for label in to_make if counts[label] < MIN_ROWS]
     if small:
         notes.append(

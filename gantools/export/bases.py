@@ -14,6 +14,7 @@ from gantools.data.images.schema import ImageSchema
 from gantools.data.tables.schema import Column, Kind, Schema
 from gantools.export.columns import Port
 from gantools.export.runtime import Exported
+from gantools.score.calibrated import Calibrated
 from gantools.score.threshold import Calibration
 from gantools.words import percent
 
@@ -78,7 +79,7 @@ class OfImages(Exported):
         yield from super().training_data()
 
 
-class ExportedCalibrated(Exported):
+class ExportedCalibrated(Calibrated, Exported):
     """A scorer."""
 
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:

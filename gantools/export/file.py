@@ -70,7 +70,7 @@ def export_model(
 @contextmanager
 def on_cpu(model: Trained) -> Iterator[None]:
     """The model on the CPU for the while: there it is traced and compared with its file."""
-    device = str(model.device)
+    device = str(model.device_)
     model.to("cpu")
     try:
         yield

@@ -20,6 +20,7 @@ from gantools.encode.table import TableEncoder, count
 from gantools.export.columns import MISSING_INT, Port
 from gantools.export.compose import ROWS_TRACED
 from gantools.models.base import GAN
+from gantools.nn.conditioning import Condition
 from gantools.score.image_head import ImageHead
 from gantools.score.table_head import TableHead, score_of
 from gantools.score.threshold import Calibration
@@ -208,7 +209,7 @@ class ImageMaking(nn.Module):
 
     def forward(self, noise: Tensor, label: Tensor) -> tuple[Tensor, ...]:
         code = _known_label(label, self.label, cast(Tensor, self.codes))
-        return (self.encoder.inverse(self.gan.generate(noise, code)),)
+        return (self.encoder.inverse(self.gan.generate(noise, Condition(code))),)
 
 
 def example(port: Port) -> Tensor:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gantools.errors import ExportError
-from gantools.score.threshold import Calibration
+from gantools.score.calibrated import Calibrated
 
 BATCHES = (1, 7)
 MANY = 100  # of fewer rows or images the worst one is no exception
@@ -47,13 +47,6 @@ class Tolerance:
 
 
 STRICT = Tolerance()
-
-
-class Calibrated(Protocol):
-    """A scorer."""
-
-    calibration_: Calibration
-    threshold_: float
 
 
 def check(name: str, found: float, most: float) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from gantools import registry
 from gantools.augment.balance import Strategy, rows_to_make
 from gantools.augment.balance_images import ImageBalance, balance_images
-from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
+from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.config import TrainConfig, build, check
 from gantools.data.images.folder import check_class_names, has_manifest, new_image_folder
 from gantools.data.images.source import ImageSchema, ImageSource, open_images
@@ -113,7 +113,7 @@ def augment_images(
     Raises DataError for images that cannot be balanced, ConfigError for a bad option, TrainingError where no usable
     generator came out, KeyboardInterrupt where training was interrupted. Then nothing is written.
     """
-    config = train or default_train(seed=seed)
+    config = train or ImageSynthesizer.default_train(seed=seed)
     device = resolve_device(config.device)
     if synthesizer is None:
         check_model(model, options, size)

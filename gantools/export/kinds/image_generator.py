@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gantools import registry
+from gantools.augment.labels import wanted_labels
 from gantools.config import check as check_option
 from gantools.export.bases import ExportedMaker, OfImages
 from gantools.export.columns import Port
@@ -37,7 +38,7 @@ class ExportedImageGenerator(OfImages, ExportedMaker):
         from gantools.export.graph import Graph
         from gantools.export.modules import ImageMaking, example
 
-        gan, layout, counts = maker.gan_, maker.encoder_.layout, maker.gan_.spec.class_counts
+        gan, layout, counts = maker.gan_, maker.encoder_.layout, maker.class_counts_
         label = Port("label", "string", maker.schema_.classes, has_missing=False)
         module = ImageMaking(gan, maker.encoder_, label).eval()
         given = torch.zeros(compose.ROWS_TRACED, gan.noise_width), example(label)
@@ -57,12 +58,14 @@ class ExportedImageGenerator(OfImages, ExportedMaker):
         """On images of every class, from the same noise."""
         import torch
 
+        from gantools.nn.conditioning import Condition
+
         label = self.every_class(TRIED)
         if self.draws_noise:
             return {"images": len(self.generate(np.zeros((0, 0), np.float32), label)), "noise": "inside"}
         noise = torch.randn((TRIED, self.noise_width), generator=torch.Generator().manual_seed(SEED))
         with torch.no_grad():
-            made = maker.encoder_.inverse(maker.gan_.generate(noise, torch.from_numpy(label))).numpy()
+            made = maker.encoder_.inverse(maker.gan_.generate(noise, Condition(torch.from_numpy(label)))).numpy()
         n_off, n_bytes, largest = 0, 0, 0
         for rows in batches(TRIED):
             ours = self.generate(noise.numpy()[rows], label[rows])
@@ -80,10 +83,10 @@ class ExportedImageGenerator(OfImages, ExportedMaker):
         """
         import torch
 
-        from gantools.augment.image_synthesizer import CHUNK_IMAGES, wanted_classes
+        from gantools.augment.image_synthesizer import CHUNK_IMAGES
 
         check_option(seed >= 0, "seed", "must not be negative")
-        label = wanted_classes(counts, self.schema_.classes, self.class_counts)
+        label = torch.from_numpy(wanted_labels(counts, self.schema_.classes, self.class_counts, "image"))
         random = torch.Generator().manual_seed(seed)
         images = []
         for part in torch.split(label, CHUNK_IMAGES):

@@ -38,6 +38,7 @@ class ExportedImageScorer(OfImages, ExportedCalibrated):
     """An image scorer from a file, with the methods of `ImageScorer` that scoring needs."""
 
     purpose = "Scores how abnormal images are, and shows where. It learned from images that were taken for normal."
+    settles_for_finest = True
 
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
         super().__init__(session, path)

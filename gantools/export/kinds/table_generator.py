@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gantools import registry
+from gantools.augment.labels import wanted_labels
 from gantools.config import check as check_option
 from gantools.data.tables.raw import Raw, labelled_rows
 from gantools.data.tables.schema import Column, Kind
@@ -38,7 +39,7 @@ class ExportedGenerator(OfTable, ExportedMaker):
         from gantools.export.graph import Graph
         from gantools.export.modules import TableMaking, example
 
-        schema, counts = maker.schema_, maker.gan_.spec.class_counts
+        schema, counts = maker.schema_, maker.class_counts_
         ports = output_ports(schema)
         label = label_port(schema[str(schema.target)])
         names = compose.free_names(("noise", "label"), ports)
@@ -98,11 +99,12 @@ class ExportedGenerator(OfTable, ExportedMaker):
         counts: label -> number of rows, or a number. Raises ConfigError for an unknown label or a negative number.
         """
         from gantools.augment.rows import noise_in_chunks
-        from gantools.augment.synthesizer import wanted_labels
 
         check_option(seed >= 0, "seed", "must not be negative")
         levels = self.schema_[str(self.schema_.target)].levels
-        label = wanted_labels(counts, levels, self.class_counts, np.random.default_rng(seed))
+        label = wanted_labels(counts, levels, self.class_counts)
+        if not isinstance(counts, Mapping):
+            np.random.default_rng(seed).shuffle(label)
         chunks = noise_in_chunks(len(label), self.noise_width, seed)
         parts = [self.cells(noise.numpy(), label[rows]) for rows, noise in chunks]
         return self._frame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, label)
