@@ -75,7 +75,7 @@ class ExportedImageGenerator(OfImages, ExportedMaker):
         check("share of bytes that differ by more than one", share, allowed.cells)
         return {"images": TRIED, "batches": [*BATCHES, TRIED], "bytes_differing": share, "largest_byte": largest}
 
-    def sample(self, counts: Mapping[str, int], *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    def sample(self, counts: Mapping[str, int] | int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
         """The images of `ImageSynthesizer.sample(counts, seed=seed)` on a CPU: [N, C, size, size] uint8, and their
         labels [N]. Imports torch for its noise.
 
