@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 
 from gantools.data.tables.schema import Column
 from gantools.export.bases import code, span
 from gantools.export.columns import Port
 from gantools.export.folders import write
-from gantools.export.runtime import Exported, Value, load_exported
+from gantools.export.runtime import Exported, load_exported
 from gantools.words import percent
 
 LEVELS_NAMED = 8  # of a column
@@ -130,7 +131,7 @@ def _outputs(model: Exported) -> list[str]:
     return _table(("name", "type", "missing", "what it is"), rows)
 
 
-def _type(value: Value) -> str:
+def _type(value: ort.NodeArg) -> str:
     of = value.type.removeprefix("tensor(").removesuffix(")")
     sizes = ", ".join(SIZES.get(str(size), str(size)) for size in value.shape)
     return f"{TYPES.get(of, of)} [{sizes}]" if sizes else f"{TYPES.get(of, of)}, one value"
@@ -138,7 +139,7 @@ def _type(value: Value) -> str:
 
 def _missing(port: Port) -> str:
     if not port.has_missing:
-        return "cannot be missing"
+        return "cannot be given"
     return code(json.dumps(port.missing)) if port.type == "string" else code(port.to_json()["missing"])
 
 
@@ -176,7 +177,7 @@ def _moments(column: Column) -> str:
     return " to ".join(map(str, ends))
 
 
-def _said(words: Mapping[str, str], value: Value, model: Exported) -> str:
+def _said(words: Mapping[str, str], value: ort.NodeArg, model: Exported) -> str:
     what = next((what for what, name in model.names.items() if name == value.name), value.name)
     channels = CHANNELS.get(model.described.get("encoder", {}).get("channels"), "")
     return words.get(what, "").format(threshold=f"{model.described.get('threshold', 0.0):.6g}", channels=channels)
@@ -236,7 +237,7 @@ def _snippet(model: Exported, name: str) -> list[str]:
     ]
 
 
-def _example(model: Exported, value: Value, port: Port | None) -> str:
+def _example(model: Exported, value: ort.NodeArg, port: Port | None) -> str:
     """An input of one sample that might have been in the training data."""
     if port is not None and not port.is_number:
         levels = model.levels(port)

@@ -61,10 +61,24 @@ def export_model(
     started = time.perf_counter()
     if precision not in PRECISIONS:
         raise ConfigError(f"there is no precision {precision!r}", where="precision", remedy=", ".join(PRECISIONS))
-    tell: Callable[[str], Any] = progress or (lambda _: None)
-    tell("Tracing")
+    path, tell = Path(path), progress or (lambda _: None)
     with on_cpu(model):
-        return _exported(model, Path(path), precision, noise_inside, tell, started)
+        tell("Tracing")
+        graph = build(model, noise_inside=noise_inside)
+        if precision != "fp32":
+            graph = replace(graph, proto=reduced(graph.proto, precision))
+        describe(graph, {}, precision)
+        tell("Comparing with the library")
+        file = kind_class(graph.kind)(open_session(graph.serialized(), "cpu"))
+        parity = file.prove(model, STRICT if precision == "fp32" else LOOSE[precision])
+    describe(graph, parity, precision)
+    data = graph.serialized()
+    if len(data) > WHOLE_FILE:
+        raise ExportError(f"{len(data):,} bytes are more than one ONNX file holds", remedy="train a smaller model")
+    tell("Writing")
+    write(path, data)
+    seconds = time.perf_counter() - started
+    return ExportedFile(path, graph, precision, parity, _compared(file, parity), len(data), seconds)
 
 
 @contextmanager
@@ -76,26 +90,6 @@ def on_cpu(model: Trained) -> Iterator[None]:
         yield
     finally:
         model.to(device)
-
-
-def _exported(
-    model: Trained, path: Path, precision: Precision, noise_inside: bool, tell: Callable[[str], Any], started: float
-) -> ExportedFile:
-    graph = build(model, noise_inside=noise_inside)
-    if precision != "fp32":
-        graph = replace(graph, proto=reduced(graph.proto, precision))
-    describe(graph, {}, precision)
-    tell("Comparing with the library")
-    file = kind_class(graph.kind)(open_session(graph.serialized(), "cpu"))
-    parity = file.prove(model, STRICT if precision == "fp32" else LOOSE[precision])
-    describe(graph, parity, precision)
-    data = graph.serialized()
-    if len(data) > WHOLE_FILE:
-        raise ExportError(f"{len(data):,} bytes are more than one ONNX file holds", remedy="train a smaller model")
-    tell("Writing")
-    write(path, data)
-    seconds = time.perf_counter() - started
-    return ExportedFile(path, graph, precision, parity, _compared(file, parity), len(data), seconds)
 
 
 def _compared(file: Exported, parity: Mapping[str, Any]) -> str:

@@ -18,11 +18,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import onnxruntime as ort
+
 from gantools.data.tables.schema import Column
 from gantools.export import served
 from gantools.export.columns import Port
 from gantools.export.folders import whole
-from gantools.export.runtime import Exported, Value, load_exported
+from gantools.export.runtime import Exported, load_exported
 
 CODE = "code/gantools_served.py"
 OWN = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "model.onnx", CODE)
@@ -159,7 +161,7 @@ def _column(name: str, of: str) -> dict[str, Any]:
     return {"type": of, "name": name, "required": True}
 
 
-def _tensor(name: str | None, value: Value) -> dict[str, Any]:
+def _tensor(name: str | None, value: ort.NodeArg) -> dict[str, Any]:
     dtype = TENSORS.get(value.type, value.type.removeprefix("tensor(").removesuffix(")"))
     shape = [size if isinstance(size, int) else -1 for size in value.shape]
     found: dict[str, Any] = {"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}}

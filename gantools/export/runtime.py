@@ -11,11 +11,9 @@ import json
 import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
@@ -27,8 +25,6 @@ from gantools.export.columns import Port
 if TYPE_CHECKING:
     from gantools.export.graph import Graph
     from gantools.export.proof import Parity, Tolerance
-
-Feed = Mapping[str, npt.NDArray[Any]]
 
 QUIET = 3  # onnxruntime's severity of errors: its warnings are about inputs with a default, which are meant
 DEVICES = ("auto", "cpu", "cuda", "tensorrt")
@@ -50,16 +46,12 @@ def open_session(
     device: str = "auto",
     *,
     threads: int | None = None,
-    fixed_batch: bool = False,
-    profile: bool = False,
 ) -> ort.InferenceSession:
     """A session of an exported file, or of its bytes.
 
     device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ... or "tensorrt". Where a GPU was asked for and
     cannot be used the session runs on the CPU, and a RuntimeWarning says so. threads: of one run on the CPU; None takes
-    all cores. A service that runs several requests side by side does best with 1. fixed_batch: record the work of the
-    first run on the GPU as a CUDA graph and repeat it, which is right only for runs of one size whose tensors stay
-    where they are (`Bound`). profile: write onnxruntime's profile.
+    all cores. A service that runs several requests side by side does best with 1.
 
     Raises ExportError for a file that cannot be opened, and where two builds of onnxruntime are installed.
     """
@@ -73,7 +65,6 @@ def open_session(
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the cores alone
-    options.enable_profiling = profile
     providers: list[Any] = ["CPUExecutionProvider"]
     if wanted != "cpu":
         if hasattr(ort, "preload_dlls"):
@@ -81,7 +72,7 @@ def open_session(
         if n_gpus():
             ort.set_default_logger_severity(QUIET)
         place = {"device_id": number or "0"}
-        providers.insert(0, ("CUDAExecutionProvider", place | ({"enable_cuda_graph": "1"} if fixed_batch else {})))
+        providers.insert(0, ("CUDAExecutionProvider", place))
         if wanted == "tensorrt":
             providers.insert(0, ("TensorrtExecutionProvider", place))
     source = model if isinstance(model, bytes) else str(model)
@@ -144,46 +135,7 @@ def n_gpus() -> int:
     return count.value
 
 
-class Bound:
-    """A session whose tensors stay on the device: what goes in is copied there, what comes out is read when wanted.
-
-    With `open_session(..., fixed_batch=True)` the work is recorded once and repeated, so every run must have the sizes
-    of the first.
-    """
-
-    def __init__(self, session: ort.InferenceSession, feed: Feed, outputs: Sequence[str]) -> None:
-        """feed: an example of each input, of the sizes to come. outputs: the names of those wanted."""
-        self.session, self.outputs = session, list(outputs)
-        device = "cpu" if session.get_providers()[0] == "CPUExecutionProvider" else "cuda"
-        self._binding = session.io_binding()
-        self._given: dict[str, ort.OrtValue] = {}
-        for name, array in feed.items():
-            if array.dtype.kind in "OUS":
-                raise ExportError("text cannot lie on a GPU", where=f"input '{name}'", remedy="use session.run")
-            self._given[name] = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), device, 0)
-            self._binding.bind_ortvalue_input(name, self._given[name])
-        for name in self.outputs:
-            self._binding.bind_output(name, device)
-
-    def __call__(self, feed: Feed) -> list[ort.OrtValue]:
-        """Run with new values, of the sizes of the example. The outputs stay on the device; `.numpy()` reads one."""
-        for name, array in feed.items():
-            self._given[name].update_inplace(np.ascontiguousarray(array))
-        self.session.run_with_iobinding(self._binding)
-        return cast("list[ort.OrtValue]", self._binding.get_outputs())
-
-
 # --- models ---
-
-
-@dataclass(frozen=True)
-class Value:
-    """An input or output of a graph. type: as onnxruntime calls it, "tensor(float)". shape: sizes that may change have
-    names."""
-
-    name: str
-    type: str
-    shape: tuple[int | str, ...]
 
 
 class Exported:
@@ -195,7 +147,7 @@ class Exported:
 
     described: the metadata. names: what the inputs and outputs that are no columns are called, by what they are.
     inputs, outputs: those that are columns. takes, defaults, gives: all inputs, those that may be left out, all
-    outputs.
+    outputs, as onnxruntime describes them (name, type, shape).
     """
 
     kind: ClassVar[str]
@@ -210,10 +162,8 @@ class Exported:
         self.inputs, self.outputs = (
             [Port.from_json(port) for port in self.described[side]] for side in ("inputs", "outputs")
         )
-        self.takes, self.defaults, self.gives = (
-            tuple(Value(value.name, value.type, tuple(value.shape)) for value in values)
-            for values in (session.get_inputs(), session.get_overridable_initializers(), session.get_outputs())
-        )
+        self.takes, self.gives = session.get_inputs(), session.get_outputs()
+        self.defaults = session.get_overridable_initializers()
 
     # -- from a trained model --------------------------------------------------------------------------------------
 
@@ -274,17 +224,9 @@ class Exported:
         return ", ".join(f"{name} {value:.2g}" for name, value in figures.items())
 
 
-def kind_of(entries: Mapping[str, str]) -> str:
-    """What kind of model metadata are of. Raises ExportError for a file of another origin."""
-    if f"{PREFIX}kind" not in entries:
-        raise ExportError("is not a model that gantools exported", remedy="export one with `gantools export`")
-    return entries[f"{PREFIX}kind"]
-
-
 def describe(session: ort.InferenceSession) -> dict[str, Any]:
-    """What an exported file says of itself. Raises ExportError for a file of another origin."""
+    """What an exported file says of itself. Raises ExportError where something is lacking."""
     entries = session.get_modelmeta().custom_metadata_map
-    kind_of(entries)
     ours = {name.removeprefix(PREFIX): text for name, text in entries.items() if name.startswith(PREFIX)}
     if lacking := [name for name in NEEDED if name not in ours]:
         raise ExportError(f"its metadata lack {', '.join(lacking)}", remedy="export it again")
@@ -297,13 +239,17 @@ def describe(session: ort.InferenceSession) -> dict[str, Any]:
 def load_exported(model: Path | str | bytes, device: str = "auto", *, threads: int | None = None) -> Exported:
     """An exported file, or its bytes, ready to run. Raises ExportError; device, threads: as for `open_session`."""
     session = open_session(model, device, threads=threads)
-    path = None if isinstance(model, bytes) else Path(model)
+    where = "" if isinstance(model, bytes) else str(model)
+    kind = session.get_modelmeta().custom_metadata_map.get(f"{PREFIX}kind")
+    if kind is None:
+        problem = "is not a model that gantools exported"
+        raise ExportError(problem, where=where, remedy="export one with `gantools export`")
     try:
-        return kind_class(kind_of(session.get_modelmeta().custom_metadata_map))(session, path)
+        return kind_class(kind)(session, Path(where) if where else None)
     except ExportError as error:
-        raise ExportError(error.problem, where=str(path or ""), remedy=error.remedy) from error
+        raise ExportError(error.problem, where=where, remedy=error.remedy) from error
     except (KeyError, TypeError, ValueError, DataError) as error:
-        raise ExportError("its metadata cannot be read", where=str(path or ""), remedy="export it again") from error
+        raise ExportError("its metadata cannot be read", where=where, remedy="export it again") from error
 
 
 def kind_class(kind: str) -> type[Exported]:

@@ -20,9 +20,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import onnxruntime as ort
+
 from gantools.errors import ExportError
 from gantools.export.folders import whole
-from gantools.export.runtime import Exported, Value, load_exported
+from gantools.export.runtime import Exported, load_exported
 
 MAX_BATCH = 1024
 MAX_BATCH_SIZE = 2**31 - 1  # what the configuration can hold
@@ -93,7 +95,7 @@ def configuration(model: Exported, name: str, max_batch: int = MAX_BATCH) -> str
     return "\n".join(lines) + "\n"
 
 
-def _value(value: Value, max_batch: int, optional: bool = False) -> list[str]:
+def _value(value: ort.NodeArg, max_batch: int, optional: bool = False) -> list[str]:
     """The fields of an input or output."""
     sizes = [size if isinstance(size, int) else -1 for size in value.shape[1 if max_batch else 0 :]]
     lines = [f"name: {_quoted(value.name)}", f"data_type: {TYPES[value.type]}"]

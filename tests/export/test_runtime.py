@@ -6,14 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 
 from gantools.errors import ExportError
 from gantools.export import runtime
 from gantools.export.file import ExportedFile
-from gantools.export.runtime import Bound, load_exported, open_session
+from gantools.export.runtime import load_exported, open_session
 
 GOLDEN = Path(__file__).parents[2] / "exports" / "golden"
 
@@ -68,18 +67,3 @@ def test_what_is_no_exported_model_is_refused(tmp_path: Path) -> None:
         load_exported(tmp_path / "other.onnx")
     with pytest.raises(ExportError, match="no device"):
         open_session(tmp_path / "other.onnx", "abacus")
-
-
-def test_tensors_that_stay_on_the_device(maker_file: ExportedFile, tmp_path: Path) -> None:
-    """Text cannot, and says so; numbers give what a plain run gives."""
-    feed = {"noise": np.zeros((2, 4), np.float32), "label_": np.array(["yes", "no"], dtype=object)}
-    with pytest.raises(ExportError, match="text cannot lie on a GPU"):
-        Bound(open_session(maker_file.path, "cpu"), feed, ["income"])
-    double = onnx.helper.make_node("Add", ["x", "x"], ["y"])
-    ends = [onnx.helper.make_tensor_value_info(name, 1, ["n"]) for name in "xy"]
-    graph = onnx.helper.make_graph([double], "double", ends[:1], ends[1:])
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
-    bound = Bound(open_session(model.SerializeToString(), "cpu"), {"x": np.zeros(3, np.float32)}, ["y"])
-    for value in (1.0, 2.0):
-        [found] = bound({"x": np.full(3, value, np.float32)})
-        assert found.numpy().tolist() == [2 * value] * 3

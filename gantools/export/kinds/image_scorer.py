@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,19 +18,11 @@ from gantools.score.assessed import Assessed
 
 if TYPE_CHECKING:
     from gantools.export.graph import Graph
-    from gantools.score.image_scorer import ImageScorer
+    from gantools.score.image_scorer import ImageScorer, Source
 
 OUTPUTS = (*SCORES, "heatmap")
 IMAGES_READ = 64  # before those of one size are run together
 TRIED = 8  # examples that a proof runs
-
-
-class Images(Protocol):
-    """Where images come from, as `gantools.data.images.source.ImageSource`."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> npt.NDArray[np.uint8]: ...
 
 
 @registry.exported("image-scorer")
@@ -91,11 +83,11 @@ class ExportedImageScorer(OfImages, ExportedCalibrated):
 
     # -- running ---------------------------------------------------------------------------------------------------
 
-    def anomaly_score(self, images: Images) -> npt.NDArray[np.float64]:
+    def anomaly_score(self, images: Source) -> npt.NDArray[np.float64]:
         """How abnormal images are: [N] float64."""
         return np.array([found.anomaly_score for found in self.assess(images)])
 
-    def assess(self, images: Images) -> Iterator[Assessed]:
+    def assess(self, images: Source) -> Iterator[Assessed]:
         """As `ImageScorer.assess`."""
         for start in range(0, len(images), IMAGES_READ):
             read = [images.read(index) for index in range(start, min(len(images), start + IMAGES_READ))]
