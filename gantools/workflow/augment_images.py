@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gantools.augment.balance import Strategy
 from gantools.augment.balance_images import ImageBalance, balance_images
-from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
+from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.config import check
 from gantools.data.images.folder import new_image_folder
 from gantools.data.images.source import ImageSource
@@ -106,7 +106,7 @@ def _figures(one: Quality) -> tuple[str, ...]:
 def run(request: Request, trained: ImageSynthesizer | None, watch: Watch) -> ImageResult:
     """Balance images. trained: a generator in place of training one."""
     started = time.monotonic()
-    config, strategy = request.train_config(default_train()), strategy_of(request)
+    config, strategy = request.train_config(ImageSynthesizer.default_train()), strategy_of(request)
     device = resolve_device(config.device)
     if trained is None:
         check_model(request)

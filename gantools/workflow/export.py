@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import gantools
 from gantools.errors import ConfigError
 from gantools.words import duration
 from gantools.workflow.contract import Item, Watch, plain
+from gantools.workflow.opening import any_model
 from gantools.workflow.places import check_apart, check_file, check_folder, named
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class ExportResult:
 
     def shown(self) -> Iterator[Item]:
         """What people are shown, in order."""
-        yield parity_words(self.file)
+        yield self.file.comparison
         yield f"Time: {duration(self.file.seconds)} in all."
         yield ""
         yield f"ONNX file: {self.output} ({self.file.n_bytes / 1e6:.1f} MB)"
@@ -82,7 +82,7 @@ def run(request: Request, watch: Watch | None = None) -> ExportResult:
 
     from gantools.export.file import export_model
 
-    model = gantools.load(request.folder, "cpu")
+    model = any_model(request.folder)
     if request.noise_inside and not hasattr(model, "sample"):
         raise ConfigError("a scorer has no noise", where="noise_inside", remedy="leave it out")
     file = export_model(
@@ -122,19 +122,3 @@ def _write_beside(request: Request, file: Path) -> dict[str, Path]:
         write_card(file, request.card)
         written["card"] = request.card
     return written
-
-
-def parity_words(file: ExportedFile) -> str:
-    """What the comparison with the library found, as a sentence."""
-    parity = file.parity
-    if parity.get("noise") == "inside":
-        return "The file draws its noise itself, so it was run but not compared with the library."
-    tried = f"{parity['rows']:,} rows" if "rows" in parity else f"{parity['images']:,} images"
-    if "score_relative" in parity:
-        said = f"scores differ by {parity['score_relative']:.1e} of themselves at most, "
-        said += f"{parity['verdicts_otherwise']} flags differ"
-    elif "cells_otherwise" in parity:
-        said = f"{parity['cells_otherwise']:.2%} of cells differ"
-    else:
-        said = f"bytes differ by {parity['largest_byte']} at most"
-    return f"Compared with the library on {tried}: {said}."

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import gantools
 from gantools.workflow.contract import TABLES, Item, Table, Watch, noted, plain, refuse_fields
-from gantools.workflow.opening import MODALITIES, check_meaning, is_model, modality_of
+from gantools.workflow.opening import MODALITIES, any_model, check_meaning, is_model, modality_of
 from gantools.workflow.training import training_shown
 
 DATA = {"data": True}  # metadata of fields that mean something for data alone
@@ -58,7 +57,7 @@ def run(request: Request, watch: Watch | None = None) -> InfoResult:
 
 
 def _saved(folder: Path) -> InfoResult:
-    model = gantools.load(folder, "cpu")
+    model = any_model(folder)
     facts = model.facts()
     rest = {name: value for name, value in facts.items() if name not in ("training", "schema", "classes", "notes")}
     items = [str(folder), *facts_shown(rest), *training_shown(model.report_)]
@@ -68,10 +67,22 @@ def _saved(folder: Path) -> InfoResult:
 
 
 def _exported(file: Path) -> InfoResult:
-    from gantools.export.runtime import load_exported
+    model = any_model(file, exported=True)
+    facts = {name: value for name, value in model.described.items() if name not in LARGE}
+    few = {name: value for name, value in facts.items() if name not in ("inputs", "outputs", "names")}
+    values = [("input", value) for value in model.takes]
+    values += [("may be left out", value) for value in model.defaults]
+    values += [("output", value) for value in model.gives]
+    rows = tuple(
+        (value.name, role, value.type.removeprefix("tensor(").rstrip(")"), " x ".join(map(str, value.shape)) or "one")
+        for role, value in values
+    )
+    return InfoResult(
+        {"file": file, **facts}, (str(file), *facts_shown(few), Table(("name", "", "type", "size"), rows))
+    )
 
-    facts = load_exported(file, "cpu").facts()
-    return InfoResult({"file": file, **facts}, (str(file), *facts_shown(facts)))
+
+LARGE = ("held_out", "drift", "schema")  # entries of an exported file that nobody reads
 
 
 # What a fact is called where its name does not say it to people.
@@ -79,22 +90,16 @@ CALLED = {
     "n_held_out": "held-out scores",
     "finest_false_alarms": "finest false alarms that these resolve",
 }
-CELLS = 40  # characters of a cell of a table
 
 
 def facts_shown(facts: Mapping[str, Any]) -> Iterator[Item]:
-    """Facts for people: single values in one table, and a table of its own for every list of things."""
-    lists = {name: value for name, value in facts.items() if isinstance(value, list) and value and _is_row(value[0])}
-    rows = [
+    """Facts for people, as a table."""
+    rows = (
         (called(name), f"{value} x {value} pixels" if name == "size" else text(value))
         for name, value in facts.items()
-        if name not in lists and value not in ({}, [], "")
-    ]
+        if value not in ({}, [], "")
+    )
     yield Table(("", ""), tuple((name[:1].upper() + name[1:], value) for name, value in rows))
-    for name, things in lists.items():
-        head = tuple(things[0])
-        cells = tuple(tuple(text(thing.get(column))[:CELLS] for column in head) for thing in things)
-        yield Table(tuple(called(column) for column in head), cells, title=called(name))
 
 
 def called(name: str) -> str:
@@ -111,7 +116,3 @@ def text(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "", True: "yes", False: "no"}[value]
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _is_row(value: Any) -> bool:
-    return isinstance(value, Mapping)

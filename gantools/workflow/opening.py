@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import gantools
 from gantools.data.images.folder import has_manifest
 from gantools.data.images.source import is_images
 from gantools.errors import CheckpointError, ConfigError, DataError
@@ -140,13 +139,7 @@ def saved_model(
     able: the method that it must have, "sample" or "assess". modality: of the data that it is for. Raises
     CheckpointError or ExportError for a place that holds no such model.
     """
-    model: Any
-    if exported:
-        from gantools.export.runtime import load_exported
-
-        model = load_exported(place, device)
-    else:
-        model = gantools.load(place, device)
+    model = any_model(place, device, exported=exported)
     noun = NOUNS[able]
     if not hasattr(model, able):
         other = next((name for method, name in NOUNS.items() if hasattr(model, method)), "model of another kind")
@@ -156,6 +149,17 @@ def saved_model(
         problem = f"holds a {noun} of {MODALITIES[model.modality].plural}, and the data are {modality.plural}"
         raise CheckpointError(problem, where=str(place), remedy=f"give a {noun} of {modality.plural}")
     return model
+
+
+def any_model(place: Path, device: str = "cpu", *, exported: bool = False) -> Any:
+    """The saved or exported model of whatever kind. Raises CheckpointError or ExportError."""
+    if exported:
+        from gantools.export.runtime import load_exported
+
+        return load_exported(place, device)
+    from gantools.train.trained import load
+
+    return load(place, device)
 
 
 def is_model(data: Path) -> bool:

@@ -257,7 +257,8 @@ def _learned(
         scorer = learn(ImageScorer, Selection(source, parts.learned), request, contamination, watch)
         f1 = None
         if request.false_alarms is None and len(parts.held_back):
-            f1 = tune(scorer, Selection(source, np.concatenate([parts.marked, parts.held_back])), parts)
+            marked, held_back = (Selection(source, part) for part in (parts.marked, parts.held_back))
+            f1 = tune(scorer, marked, held_back, parts.weight)
     keys = _keys(source)
     own = {keys[i]: score for i, score in zip(parts.learned, scorer.train_score_.tolist(), strict=True)}
     learned = Learned(contamination, scorer.n_learned_, n, len(parts.marked), is_drawn=scorer.n_learned_ != n)

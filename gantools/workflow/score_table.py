@@ -172,7 +172,7 @@ def _learned(
     with about(source.path):
         scorer = learn(AnomalyScorer, rows, request, contamination, watch, schema=schema)
         if request.false_alarms is None and len(parts.held_back):
-            f1 = tune(scorer, frame.iloc[np.concatenate([parts.marked, parts.held_back])], parts)
+            f1 = tune(scorer, frame.iloc[parts.marked], frame.iloc[parts.held_back], parts.weight)
     if request.tail and scorer.calibration_.tail is None:
         notes.append("No tail could be fitted: the held-out rows are too few or too much alike.")
     if request.normal is not None and request.normal.samefile(request.data):

@@ -140,15 +140,14 @@ def learn(new: Callable[..., Any], data: Any, request: Request, contamination: f
     return scorer
 
 
-def tune(scorer: Any, known: Any, parts: Parts) -> float:
+def tune(scorer: Any, marked: Any, held_back: Any, weight: int) -> float:
     """Set the threshold to where F1 is best on samples that were not learned from, and give that F1.
 
-    known: the marked anomalies, then those held back. Of the normal samples only a part is held back and F1 depends on
-    how many there are, so each of them counts several times.
+    Of the normal samples only a part is held back, and F1 depends on how many there are: each of them counts `weight`
+    times.
     """
-    is_anomaly = np.arange(len(parts.marked) + len(parts.held_back)) < len(parts.marked)
-    scorer.tune(known, is_anomaly, sample_weight=np.where(is_anomaly, 1, parts.weight))
-    return float(scorer.best_f1_)
+    normal = np.repeat(scorer.anomaly_score(held_back), weight)
+    return float(scorer.tune_scores(normal, scorer.anomaly_score(marked)).best_f1_)
 
 
 def adjusted(scorer: Any, false_alarms: float | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
+from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.workflow.contract import Watch, given
 from gantools.workflow.images import check_model, load_set, open_labelled
 from gantools.workflow.train import STAGE, Request, TrainResult
@@ -11,7 +11,7 @@ from gantools.workflow.training import resumable
 
 def run(request: Request, watch: Watch) -> TrainResult:
     """Train on images and save the generator."""
-    config = request.train_config(default_train(), tensorboard=request.tensorboard)
+    config = request.train_config(ImageSynthesizer.default_train(), tensorboard=request.tensorboard)
     generator = ImageSynthesizer(**given(request, "model", "options"), train=config)
     check_model(request)
     source = open_labelled(request.data, watch)

@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 
 from gantools.augment.image_synthesizer import ImageSynthesizer
-from gantools.augment.labels import proportional
 from gantools.data.images.source import open_images
 from gantools.encode.images import FITS, ImageSet
 from gantools.errors import ConfigError, DataError
@@ -226,11 +225,6 @@ def test_generated_images_go_into_class_folders(maker: Path, tmp_path: Path) -> 
     assert [(row["file"], row["seed"]) for row in manifest(tmp_path / "out")] == [
         (f"{name}/synthetic_{k:06d}.png", "2") for name, n in (("0", 4), ("1", 2), ("7", 3)) for k in range(1, n + 1)
     ]
-
-
-@pytest.mark.parametrize(("n", "split"), [(7, [3, 2, 2]), (1, [1, 0, 0]), (29, [12, 8, 9]), (58, [24, 16, 18])])
-def test_proportional(n: int, split: list[int]) -> None:
-    assert proportional([12, 8, 9], n) == split
 
 
 # What is refused ------------------------------------------------------------------------------------------------------

@@ -16,17 +16,18 @@ import pytest
 from gantools.data.tables.raw import to_raw
 from gantools.data.tables.table import read_table
 from gantools.errors import ConfigError, DataError
+from gantools.score.calibrated import Calibrated
 from gantools.score.drift import Reference
-from gantools.score.threshold import Calibration, best_f1
+from gantools.score.threshold import Calibration
 from gantools.words import percent
-from gantools.workflow import opening, score_table
+from gantools.workflow import score_table
 from gantools.workflow.contract import Watch
 from gantools.workflow.score import Request, run
 from gantools.workflow.score_table import TableResult
 from gantools.workflow.scoring import read_marks
 
 
-class Distance:
+class Distance(Calibrated):
     """Stands in for AnomalyScorer."""
 
     modality = "table"
@@ -36,7 +37,7 @@ class Distance:
         self.options = options
         self.false_alarms = options["false_alarms"]
         self.contamination = options["contamination"]
-        self.tuned: tuple[pd.DataFrame, np.ndarray, np.ndarray] | None = None
+        self.tuned: tuple[np.ndarray, np.ndarray] | None = None
 
     def fit(self, rows: pd.DataFrame, *, schema: Any, progress: Any) -> Self:
         self.rows, self.schema_ = rows, schema
@@ -44,7 +45,6 @@ class Distance:
         self.mean, self.sd = np.nanmean(raw.numbers, axis=0), np.nanstd(raw.numbers, axis=0) + 1e-9
         self.drift_ = Reference.fit(raw, schema)
         self.calibration_ = Calibration.fit(self.anomaly_score(rows), tail=self.options["tail"])
-        self.threshold_ = self.calibration_.threshold(self.false_alarms)
         self.report_ = SimpleNamespace(stopped=self.options.get("model", "finished"))
         Distance.fitted.append(self)
         return self
@@ -64,16 +64,9 @@ class Distance:
             found["reason"] = np.where(flags | (explain is True), "far off", None)
         return pd.DataFrame(found, index=frame.index)
 
-    def set_false_alarms(self, rate: float) -> Self:
-        self.false_alarms, self.threshold_ = rate, self.calibration_.threshold(rate)
-        return self
-
-    def tune(self, rows: pd.DataFrame, is_anomaly: np.ndarray, sample_weight: np.ndarray) -> Self:
-        scores = np.repeat(self.anomaly_score(rows), sample_weight)
-        self.tuned = rows, is_anomaly, sample_weight
-        is_anomaly = np.repeat(is_anomaly, sample_weight)
-        self.threshold_, self.best_f1_ = best_f1(scores[~is_anomaly], scores[is_anomaly])
-        return self
+    def tune_scores(self, normal: Any, anomalous: Any) -> Self:
+        self.tuned = normal, anomalous
+        return super().tune_scores(normal, anomalous)
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +111,7 @@ def scored(data: Path, watch: Watch | None = None, **options: Any) -> tuple[Tabl
 @pytest.fixture
 def saved(monkeypatch: pytest.MonkeyPatch) -> Path:
     """What stands for the folder of the scorer that was fitted first."""
-    monkeypatch.setattr(opening.gantools, "load", lambda *_: Distance.fitted[0])
+    monkeypatch.setattr("gantools.train.trained.load", lambda *_: Distance.fitted[0])
     return Path("saved")
 
 
@@ -183,12 +176,11 @@ def test_known_anomalies_are_not_learned_and_set_the_threshold(
     assert result.learned.n_learned == n_normal - round(0.2 * n_normal)
     assert fits[0].contamination == 0
     assert fits[0].tuned is not None
-    rows, is_anomaly, weight = fits[0].tuned
-    assert (is_anomaly.sum(), weight[~is_anomaly].sum()) == (n_marked, 5 * round(0.2 * n_normal))
-    assert (weight[is_anomaly] == 1).all()
-    assert rows["a"][is_anomaly].min() > 5
-    learned = set(map(tuple, fits[0].rows[["a", "b"]].to_numpy().tolist()))
-    assert not learned & set(map(tuple, rows[["a", "b"]].to_numpy().tolist()))
+    normal, anomalous = fits[0].tuned
+    assert (len(anomalous), len(normal)) == (n_marked, 5 * round(0.2 * n_normal))
+    assert anomalous.min() > normal.max()
+    learned = fits[0].anomaly_score(fits[0].rows)
+    assert not set(learned) & set(normal) and not set(learned) & set(anomalous)
     assert result.threshold.asked is None
     assert result.threshold.f1 == pytest.approx(1.0)
     assert result.detection is not None

@@ -17,9 +17,10 @@ from PIL import Image
 
 from gantools.data.images.source import open_images
 from gantools.errors import ConfigError, DataError
+from gantools.score.calibrated import Calibrated
 from gantools.score.image_scorer import Assessed
-from gantools.score.threshold import Calibration, best_f1
-from gantools.workflow import opening, score_images
+from gantools.score.threshold import Calibration
+from gantools.workflow import score_images
 from gantools.workflow.contract import Watch
 from gantools.workflow.score import Request, run
 from gantools.workflow.score_images import ImageResult
@@ -28,10 +29,11 @@ SIDE = 16
 OWN = 1e-3  # what the stand-in adds to the score of an image that it learned from, as if it were held out
 
 
-class Distance:
+class Distance(Calibrated):
     """Stands in for ImageScorer."""
 
     modality = "image"
+    settles_for_finest = True
     model = "restorer"
     fitted: ClassVar[list[Distance]] = []
 
@@ -46,7 +48,6 @@ class Distance:
         self.mean = np.mean([image.mean() for image in self.learned])
         self.train_score_ = self.anomaly_score(X) + OWN
         self.calibration_ = Calibration.fit(self.train_score_, tail=self.options["tail"])
-        self.set_false_alarms(self.false_alarms)
         self.pixel_threshold_ = 60.0
         self.report_ = SimpleNamespace(stopped="finished")
         Distance.fitted.append(self)
@@ -58,16 +59,6 @@ class Distance:
             score = float(far.mean())
             p_value = float(self.calibration_.p_value(score))
             yield Assessed(index, score, p_value, score > self.threshold_, far / np.float32(self.pixel_threshold_))
-
-    def set_false_alarms(self, rate: float) -> Self:
-        self.false_alarms = rate
-        self.threshold_ = self.calibration_.threshold(max(rate, self.calibration_.finest))
-        return self
-
-    def tune(self, X: Any, is_anomaly: np.ndarray, sample_weight: np.ndarray) -> Self:
-        scores, is_anomaly = (np.repeat(each, sample_weight) for each in (self.anomaly_score(X), is_anomaly))
-        self.threshold_, self.best_f1_ = best_f1(scores[~is_anomaly], scores[is_anomaly])
-        return self
 
     def anomaly_score(self, X: Any) -> np.ndarray:
         return np.array([np.abs(X.read(index).astype(np.float64) - self.mean).mean() for index in range(len(X))])
@@ -111,7 +102,7 @@ def scored(data: Path, watch: Watch | None = None, **options: Any) -> tuple[Imag
 @pytest.fixture
 def saved(monkeypatch: pytest.MonkeyPatch) -> Path:
     """What stands for the folder of the scorer that was fitted first."""
-    monkeypatch.setattr(opening.gantools, "load", lambda *_: Distance.fitted[0])
+    monkeypatch.setattr("gantools.train.trained.load", lambda *_: Distance.fitted[0])
     return Path("saved")
 
 
