@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from gantools.evaluate.image_utility import NAMES
+from gantools.evaluate.verdict import METHODS
 from gantools.report import page
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def images_to_html(
     """
     sections = [
         _opening(title, verdict, balance, schema),
-        page.verdict_section(verdict, NAMES, JUDGES, samples="images"),
+        page.verdict_section(verdict, METHODS, JUDGES, samples="images"),
         page.classes_section(balance),
         page.training_section(training, samples="images"),
         _examples(examples),
