@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from gantools.augment.balance_images import ImageBalance
     from gantools.data.images.schema import ImageSchema
     from gantools.data.images.source import Bytes
-    from gantools.evaluate.image_quality import ImageQuality, NearCopies, Quality
+    from gantools.evaluate.image_quality import ImageQuality, Quality
+    from gantools.evaluate.privacy import NearCopies
     from gantools.evaluate.verdict import Verdict
     from gantools.train.monitor import TrainingReport
 

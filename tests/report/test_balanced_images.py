@@ -13,7 +13,8 @@ from PIL import Image
 
 from gantools.augment.balance_images import ImageBalance
 from gantools.data.images.schema import ImageSchema
-from gantools.evaluate.image_quality import ImageQuality, NearCopies, Quality
+from gantools.evaluate.image_quality import ImageQuality, Quality
+from gantools.evaluate.privacy import NearCopies
 from gantools.evaluate.verdict import Verdict
 from gantools.report.balanced_images import Examples, images_to_html
 from gantools.train.monitor import TrainingReport
