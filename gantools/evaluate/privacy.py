@@ -19,9 +19,9 @@ CHANCE = 0.01  # share of fresh real images that count as near copies
 class NearCopies:
     """Synthetic images that repeat training images.
 
-    features: what distances were measured by. n_synthetic: how many images were compared. exact, near: pairs (synthetic,
-    real) of places in what was compared; an exact copy has the same pixels and is not among the near ones. chance: share
-    of fresh real images that would count as near.
+    features: what distances were measured by. n_synthetic: how many images were compared. exact, near: pairs
+    (synthetic, real) of places in what was compared; an exact copy has the same pixels and is not among the near ones.
+    chance: share of fresh real images that would count as near.
     """
 
     features: str

@@ -1,4 +1,4 @@
-"""Copies of real images among synthetic ones: all that were planted are found, and few fresh images are taken for one."""
+"""Copies of real images: all that were planted are found, and few fresh images are taken for one."""
 
 from __future__ import annotations
 
