@@ -24,7 +24,7 @@ MAX_COLUMNS = 200  # columns that are compared
 MAX_LEVELS = 8  # levels of a column that are named, the most frequent ones
 N_BINS = 30
 NOTICEABLE = 0.1  # difference from which a column stands out
-TAILS = (0.005, 0.995)  # quantiles that a histogram reaches from and to; what lies beyond is in its end bins
+TAILS = (0.005, 0.995)  # quantiles that a histogram reaches from and to
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +59,17 @@ class ColumnFidelity:
 
     difference: 0 alike, 1 nothing in common; the largest gap between the two cumulative distributions of numbers, or
     half the sum of the gaps between shares of levels. stands_out: the difference is noticeable and not just what so few
-    rows make by chance. edges: of the histogram's bins. real, synthetic: None for a column of levels. levels: the most
-    frequent first; empty for a column of numbers.
+    rows make by chance. edges: of the histogram's bins, which show the values from `low` to `high` and those beyond in
+    the first and last bin. real, synthetic: None for a column of levels. levels: the most frequent first; empty for a
+    column of numbers.
     """
 
     name: str
     difference: float
     stands_out: bool
     edges: tuple[float, ...] = ()
+    low: float | None = None
+    high: float | None = None
     real: NumberSummary | None = None
     synthetic: NumberSummary | None = None
     levels: tuple[LevelShares, ...] = ()
@@ -155,12 +158,16 @@ def _compare_numbers(column: Column, real: Floats, weights: Floats, synthetic: F
     weights = weights / weights.sum()
     difference = max(cumulative_gap(real, weights, synthetic, even), difference)
     chance = 0.87 * np.sqrt((weights**2).sum() + (even**2).sum())  # the mean of Kolmogorov's distribution
-    edges = _edges(column, [*quantiles(real, weights, TAILS), *quantiles(synthetic, even, TAILS)])
+    ends = [*quantiles(real, weights, TAILS), *quantiles(synthetic, even, TAILS)]
+    low, high = min(ends), max(ends)
+    edges = _edges(column, low, high)
     return ColumnFidelity(
         column.name,
         difference,
         stands_out=bool(difference - chance >= NOTICEABLE),
         edges=tuple(edges.tolist()),
+        low=low,
+        high=high,
         real=_summary(real, weights, edges, real_missing),
         synthetic=_summary(synthetic, even, edges, synthetic_missing),
     )
@@ -174,14 +181,11 @@ def _summary(values: Floats, weights: Floats, edges: Floats, missing: float) -> 
     return NumberSummary(missing, mean, sd, q05, median, q95, tuple(shares.tolist()))
 
 
-def _edges(column: Column, ends: Sequence[float]) -> Floats:
-    """Edges of the histogram's bins, from the least to the greatest of `ends`; of few whole numbers a bin for each."""
-    low, high = min(ends), max(ends)
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
+def _edges(column: Column, low: float, high: float) -> Floats:
+    """Edges of the histogram's bins; of few whole numbers each has a bin."""
     if column.kind is Kind.INTEGER and high - low < N_BINS:
         return np.arange(low - 0.5, high + 1)
-    return np.linspace(low, high, N_BINS + 1)
+    return np.linspace(low, high, N_BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
 
 
 def _compare_levels(column: Column, real: Ints, weights: Floats, synthetic: Ints) -> ColumnFidelity:

@@ -40,6 +40,7 @@ def test_rows_of_the_same_kind_are_alike_whatever_their_class_proportions() -> N
     assert sum(amount.real.shares) == pytest.approx(1) and len(amount.edges) == len(amount.synthetic.shares) + 1
     assert amount.real.q05 < amount.real.median < amount.real.q95
     assert np.diff(visits.edges).tolist() == [1] * (len(visits.edges) - 1)  # a bin for each whole number
+    assert (visits.low, visits.high) == (visits.edges[0] + 0.5, visits.edges[-1] - 0.5)
     assert [level.level for level in city.levels] == ["Oslo"] and city.levels[0].real == pytest.approx(1)
 
 
