@@ -22,11 +22,12 @@ from gantools.config import check
 from gantools.data.images.folder import new_image_folder
 from gantools.data.images.source import ImageSource
 from gantools.encode.images import ImageSet
-from gantools.evaluate.image_quality import ImageQuality, NearCopies, Quality, image_quality, near_copies
+from gantools.evaluate.image_quality import ImageQuality, Quality, image_quality
 from gantools.evaluate.image_utility import image_verdict
+from gantools.evaluate.privacy import NearCopies, near_copies
 from gantools.evaluate.verdict import Verdict
 from gantools.nn.features import Features, NetFeatures, features_of, inception_features, perceptual_features
-from gantools.report.balanced_images import Examples, images_to_html
+from gantools.report.balanced_images import Examples, balanced_images
 from gantools.train.image_classifier import classifier_features
 from gantools.train.loop import resolve_device
 from gantools.workflow.augment import Request
@@ -137,10 +138,10 @@ def run(request: Request, trained: ImageSynthesizer | None, watch: Watch) -> Ima
     )  # fmt: skip
 
     def page() -> str:
-        title = f"{request.data.name}, balanced"
-        return images_to_html(
-            judged, balance, source.schema, generator.report_, quality, copies, repeats, examples, title=title
-        )
+        return balanced_images(
+            f"{request.data.name}, balanced", balance, source.schema, verdict=judged, training=generator.report_,
+            quality=quality, copies=copies, repeats=repeats, examples=examples,
+        )  # fmt: skip
 
     result.write(page, lambda: None)
     return result

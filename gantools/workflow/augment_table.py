@@ -15,8 +15,9 @@ from gantools.config import TrainConfig
 from gantools.data.tables.schema import Schema, infer_schema
 from gantools.data.tables.table import read_table, write_table
 from gantools.errors import DataError
+from gantools.evaluate.table_fidelity import TableFidelity, table_fidelity
 from gantools.evaluate.table_utility import verdict
-from gantools.report.tables import to_html
+from gantools.report.balanced_table import balanced_table
 from gantools.words import listed
 from gantools.workflow.augment import Request
 from gantools.workflow.augmenting import (
@@ -37,17 +38,17 @@ STAGE_FINAL = "Training on all rows"
 
 @dataclass(frozen=True, kw_only=True)
 class TableResult(AugmentResult):
-    """balance: the balanced frame, counts and copies."""
+    """balance: the balanced frame, counts and copies. fidelity: how synthetic columns compare with real ones."""
 
     balance: BalanceResult
+    fidelity: TableFidelity | None
     samples = "rows"
     whole = "table"
 
     @property
     def synthetic(self) -> pd.DataFrame:
         """The synthetic rows alone."""
-        frame = self.balance.frame
-        return frame[frame[FLAG].to_numpy(dtype=bool)].reset_index(drop=True)
+        return _synthetic(self.balance)
 
     def _more_json(self) -> dict[str, Any]:
         return {
@@ -55,6 +56,7 @@ class TableResult(AugmentResult):
             "n_synthetic": len(self.synthetic),
             "n_copies_redrawn": self.balance.n_copies_redrawn,
             "n_copies_left": self.balance.n_copies_left,
+            "fidelity": None if self.fidelity is None else self.fidelity.to_json(),
         }
 
     def _made_shown(self) -> Iterator[Item]:
@@ -78,11 +80,14 @@ def run(request: Request, trained: Synthesizer | None, watch: Watch) -> TableRes
         balanced = balance(frame, target, strategy=strategy, synthesizer=generator, seed=request.seed)
     result = TableResult(
         request=request, balance=balanced, schema=schema, generator=generator, verdict=judged, notes=tuple(notes),
-        started=started,
+        fidelity=table_fidelity(frame, _synthetic(balanced), schema), started=started,
     )  # fmt: skip
 
     def page() -> str:
-        return to_html(judged, balanced, schema, generator.report_, title=f"{request.data.name}, balanced")
+        return balanced_table(
+            f"{request.data.name}, balanced", balanced, schema, verdict=judged, fidelity=result.fidelity,
+            training=generator.report_,
+        )  # fmt: skip
 
     def write_data() -> None:
         assert request.output is not None
@@ -93,6 +98,11 @@ def run(request: Request, trained: Synthesizer | None, watch: Watch) -> TableRes
 
     result.write(page, write_data)
     return result
+
+
+def _synthetic(balanced: BalanceResult) -> pd.DataFrame:
+    frame = balanced.frame
+    return frame[frame[FLAG].to_numpy(dtype=bool)].reset_index(drop=True)
 
 
 def _schema(frame: pd.DataFrame, target: str, kinds: Mapping[str, Any] | None, trained: Synthesizer | None) -> Schema:

@@ -26,10 +26,11 @@ from gantools.data.images.source import ImageSource, open_images
 from gantools.data.tables.table import write_table
 from gantools.encode.images import check_size
 from gantools.errors import DataError
-from gantools.evaluate.scores import ScoreTally
+from gantools.evaluate.heat_map import oddest_place
+from gantools.evaluate.scores import ScoreTally, TopRow
 from gantools.nn.efficientnet import load_efficientnet
-from gantools.report.overlay import map_folder, oddest_place, overlay, write_maps
-from gantools.report.tables import image_scores_to_html
+from gantools.report.overlay import map_folder, overlay, write_maps
+from gantools.report.scored_images import scored_images
 from gantools.score.image_scorer import ImageScorer
 from gantools.words import count
 from gantools.workflow.contract import Item, Watch
@@ -96,8 +97,9 @@ class ImageResult(ScoreResult):
     def n_scored(self) -> int:
         return self.tally.n_rows - self.tally.n_unscored
 
-    def _names(self) -> list[str]:
-        return list(self.top["file"].tolist())
+    def _row_json(self, row: TopRow) -> dict[str, Any]:
+        found = row.to_json()
+        return {"file": found.pop("cells")["file"], **found}
 
     def _more_json(self) -> dict[str, Any]:
         return {
@@ -182,9 +184,7 @@ def run(request: Request, saved: Any, watch: Watch) -> ImageResult:
     def page() -> str:
         training = None if saved is not None else scorer.report_
         title = f"{request.data.resolve().name}, scored"
-        return image_scores_to_html(
-            tally, top, pictures, result.words(), threshold=threshold.value, training=training, title=title
-        )
+        return scored_images(title, result.words(), tally, top, pictures, threshold=threshold.value, training=training)
 
     result.write(page)
     return result

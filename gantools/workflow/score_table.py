@@ -21,7 +21,7 @@ from gantools.data.tables.schema import Kind, Schema, infer_schema
 from gantools.data.tables.stream import Added, TableReader, TableWriter
 from gantools.errors import DataError
 from gantools.evaluate.scores import ScoreTally
-from gantools.report.tables import scores_to_html
+from gantools.report.scored_table import scored_table
 from gantools.score.drift import Drift, DriftMonitor
 from gantools.score.table_scorer import AnomalyScorer
 from gantools.words import listed
@@ -61,9 +61,6 @@ class TableResult(ScoreResult):
         if self.drift is None or not self.drift.drifted:
             return []
         return ["The rows no longer look like those that were learned from, so flags mean less.", *self.drift.words]
-
-    def _names(self) -> list[int]:
-        return [row + 1 for row in self.top.index.tolist()]
 
     def _more_json(self) -> dict[str, Any]:
         return {"n_rows": self.n_scored, "drift": None if self.drift is None else self.drift.to_json()}
@@ -109,9 +106,9 @@ def run(request: Request, saved: Any, watch: Watch) -> TableResult:
     )  # fmt: skip
 
     def page() -> str:
-        return scores_to_html(
-            tally, result.top, scorer.schema_, result.words(), threshold=threshold.value, drift=drift,
-            training=None if saved is not None else scorer.report_, title=f"{request.data.name}, scored",
+        return scored_table(
+            f"{request.data.name}, scored", result.words(), tally, result.top, scorer.schema_,
+            threshold=threshold.value, drift=drift, training=None if saved is not None else scorer.report_,
         )  # fmt: skip
 
     result.write(page)

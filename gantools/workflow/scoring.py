@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from gantools.errors import DataError
-from gantools.evaluate.scores import Detection, ScoreTally
+from gantools.evaluate.scores import Detection, ScoreTally, TopRow, top_rows
 from gantools.report.page import write_html
 from gantools.score.threshold import Calibration
 from gantools.words import duration, percent
@@ -267,13 +267,6 @@ class ScoreResult:
             said.append(detection_words(self.detection, samples))
         return [*said, *self._more_words(), *self.notes]
 
-    def most_abnormal(self) -> list[dict[str, Any]]:
-        """What is said of each of the most abnormal samples."""
-        names = ("anomaly_score", "p_value", "is_anomaly", "reason")
-        columns = (self.top[name].tolist() for name in names)
-        rows = (dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True))
-        return [{self.named: name, **row} for name, row in zip(self._names(), rows, strict=True)]
-
     def to_json(self) -> dict[str, Any]:
         """All that `--json` prints."""
         learned = asdict(self.learned)
@@ -289,11 +282,12 @@ class ScoreResult:
             "best_f1": self.threshold.f1,
             **learned,
             "n_held_out": len(self.scorer.calibration_.scores),
-            "detection": None if self.detection is None else asdict(self.detection),
+            "detection": None if self.detection is None else self.detection.to_json(),
             "training": None if self.learned.n_learned is None else self.scorer.report_.to_json(),
             "saved": self.request.save,
             "report": self.request.report,
-            "most_abnormal": self.most_abnormal(),
+            "histogram": self.tally.histogram().to_json(),
+            "most_abnormal": [self._row_json(row) for row in top_rows(self.top)],
             "notes": [*self.data_notes, *self.notes],
             "seconds": round(time.monotonic() - self.started, 1),
         }
@@ -303,9 +297,9 @@ class ScoreResult:
     def shown(self) -> Iterator[Item]:
         """What people are shown, in order."""
         rows = tuple(
-            (row[self.named], f"{row['anomaly_score']:.3g}", f"{row['p_value']:.2g}",
-             "yes" if row["is_anomaly"] else "no", row["reason"])
-            for row in self.most_abnormal()[:ROWS_SHOWN]
+            (self._row_json(row)[self.named], f"{row.anomaly_score:.3g}", f"{row.p_value:.2g}",
+             "yes" if row.is_anomaly else "no", row.reason)
+            for row in top_rows(self.top)[:ROWS_SHOWN]
         )  # fmt: skip
         right = (0, 1, 2) if self.named == self.sample else (1, 2)
         head = (self.named, "score", "p-value", "anomaly", "reason")
@@ -331,8 +325,8 @@ class ScoreResult:
         if self.request.report is not None:
             write_html(page(), self.request.report)
 
-    def _names(self) -> list[Any]:
-        raise NotImplementedError
+    def _row_json(self, row: TopRow) -> dict[str, Any]:
+        return row.to_json()
 
     def _more_json(self) -> dict[str, Any]:
         raise NotImplementedError
