@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -20,9 +20,6 @@ from .common import (
     print_json,
 )
 from .show import TrainingProgress, duration
-
-if TYPE_CHECKING:
-    from gantools.export.file import ExportedFile
 
 DEFAULT_FOLDER = Path("exports")
 BESIDE = {"triton": "Triton model repository", "mlflow": "MLflow model", "card": "Model card"}
@@ -95,7 +92,7 @@ def export(
             "parity": found.parity, "seconds": round(found.seconds, 1), **beside,
         })  # fmt: skip
         return
-    click.echo(parity_words(found))
+    click.echo(found.comparison)
     click.echo(f"Time: {duration(found.seconds)} in all.")
     click.echo()
     click.echo(f"ONNX file: {destination} ({found.n_bytes / 1e6:.1f} MB)")
@@ -149,19 +146,3 @@ def _write_beside(file: Path, triton: Path | None, mlflow: Path | None, card: Pa
         write_card(file, card)
         written["card"] = card
     return written
-
-
-def parity_words(found: ExportedFile) -> str:
-    """What the comparison with the library found, as a sentence."""
-    parity = found.parity
-    if parity.get("noise") == "inside":
-        return "The file draws its noise itself, so it was run but not compared with the library."
-    tried = f"{parity['rows']:,} rows" if "rows" in parity else f"{parity['images']:,} images"
-    if "score_relative" in parity:
-        said = f"scores differ by {parity['score_relative']:.1e} of themselves at most, "
-        said += f"{parity['verdicts_otherwise']} verdicts differ"
-    elif "cells_otherwise" in parity:
-        said = f"{parity['cells_otherwise']:.2%} of cells differ"
-    else:
-        said = f"bytes differ by {parity['largest_byte']} at most"
-    return f"Compared with the library on {tried}: {said}."

@@ -126,7 +126,9 @@ def _tell_rows(frame: pd.DataFrame, target: str, destination: Path, as_json: boo
 def _generate_exported(
     file: Path, n: int, where: str | None, output: Path | None, seed: int, device: str, force: bool, as_json: bool
 ) -> None:
-    from gantools.export.runtime import ExportedGenerator, ExportedImageGenerator, load_exported
+    from gantools.export.kinds.image_generator import ExportedImageGenerator
+    from gantools.export.kinds.table_generator import ExportedGenerator
+    from gantools.export.runtime import load_exported
 
     model = load_exported(file, device)
     if isinstance(model, ExportedGenerator):
@@ -136,23 +138,21 @@ def _generate_exported(
 
         from gantools.data.tables.table import write_table
         from gantools.workflow.augment import match_label
-        from gantools.workflow.exported import sample_rows
 
         target = str(model.schema_.target)
         of_rows: int | dict[Any, int] = n
         if where is not None:
             of_rows = {match_label(model.schema_, _label_text(where, target), "--where"): n}
-        frame = sample_rows(model, of_rows, seed)
+        frame = model.sample(of_rows, seed=seed)
         write_table(frame, destination)
         _tell_rows(frame, target, destination, as_json)
     elif isinstance(model, ExportedImageGenerator):
         from gantools.data.images.folder import check_image_folder
-        from gantools.workflow.exported import ImageSampler
 
         destination = output or file.with_suffix(".generated")
         check_image_folder(destination, force=force)
         check_output_place(destination, option="--output")
-        _write_images(ImageSampler(model), model.class_counts, n, where, destination, seed, as_json)
+        _write_images(model, model.class_counts, n, where, destination, seed, as_json)
     else:
         raise ExportError("is no generator", where=str(file), remedy="give an exported generator with --onnx")
 

@@ -28,7 +28,7 @@ from gantools.score.table_scorer import AnomalyScorer
 from gantools.score.threshold import Calibration
 
 if TYPE_CHECKING:
-    from gantools.export.runtime import ExportedScorer
+    from gantools.export.kinds.table_scorer import ExportedScorer
     from gantools.train.monitor import Progress
 
 TRAINING_ROWS = 50_000

@@ -51,7 +51,7 @@ from gantools.workflow.score import (
 )
 
 if TYPE_CHECKING:
-    from gantools.export.runtime import ExportedImageScorer
+    from gantools.export.kinds.image_scorer import ExportedImageScorer
     from gantools.train.monitor import Progress
 
 FEWEST = 10  # images that are learned from: of fewer nothing can be held out that says anything

@@ -31,7 +31,7 @@ def test_everything_that_can_be_written(invoke: Invoke, generator: Path, tmp_pat
             "--mlflow", tmp_path / "mlflow", "--card", tmp_path / "card.md", "--json",
         )
     )  # fmt: skip
-    assert told["kind"] == "table-generator" and told["parity"]["cells_otherwise"] <= 2e-3
+    assert told["kind"] == "table-generator" and told["parity"]["cells_differing"] <= 2e-3
     assert told["bytes"] == (tmp_path / "g.onnx").stat().st_size
     assert (tmp_path / "repository" / "g" / "config.pbtxt").is_file()
     assert (tmp_path / "mlflow" / "MLmodel").is_file()
