@@ -195,10 +195,18 @@ def _augment_table(asked: _Asked, target: str, kinds: tuple[str, ...]) -> None:
         )
 
     if asked.report is not None:
-        from gantools.report.tables import to_html, write_html
+        from gantools.evaluate.table_fidelity import table_fidelity
+        from gantools.report.balanced_table import balanced_table
+        from gantools.report.page import write_html
 
-        title = f"{asked.data.name}, balanced"
-        page = to_html(result.verdict, result.balance, result.schema, result.training, title=title)
+        page = balanced_table(
+            f"{asked.data.name}, balanced",
+            result.balance,
+            result.schema,
+            verdict=result.verdict,
+            fidelity=table_fidelity(frame, result.synthetic, result.schema),
+            training=result.training,
+        )
     if asked.save is not None:
         result.synthesizer.save(asked.save)
     if asked.report is not None:
@@ -297,19 +305,19 @@ def _augment_images(asked: _Asked, size: int | None, fit: str, features: str, gr
     if asked.save is not None:
         result.synthesizer.save(asked.save)
     if asked.report is not None:
-        from gantools.report.balanced_images import images_to_html
+        from gantools.report.balanced_images import balanced_images
         from gantools.report.page import write_html
 
-        page = images_to_html(
-            result.verdict,
+        page = balanced_images(
+            f"{asked.data.name}, balanced",
             result.balance,
             result.schema,
-            result.training,
-            result.quality,
-            result.copies,
-            result.repeats,
-            result.examples,
-            title=f"{asked.data.name}, balanced",
+            verdict=result.verdict,
+            training=result.training,
+            quality=result.quality,
+            copies=result.copies,
+            repeats=result.repeats,
+            examples=result.examples,
         )
         write_html(page, asked.report)
 

@@ -291,17 +291,18 @@ def _score_table(asked: _Asked, kinds: tuple[str, ...]) -> None:
     if asked.save is not None:
         _learner(result).save(asked.save)
     if asked.report is not None:
-        from gantools.report.tables import scores_to_html, write_html
+        from gantools.report.page import write_html
+        from gantools.report.scored_table import scored_table
 
-        page = scores_to_html(
+        page = scored_table(
+            f"{asked.data.name}, scored",
+            result.words(),
             result.tally,
             result.top,
             result.schema,
-            result.words(),
             threshold=result.threshold.value,
             drift=result.drift,
             training=None if asked.saved is not None else _learner(result).report_,
-            title=f"{asked.data.name}, scored",
         )
         write_html(page, asked.report)
 
@@ -402,16 +403,17 @@ def _score_images(asked: _Asked, size: int | None, fit: str, features: str, maps
     if asked.save is not None:
         _learner(result).save(asked.save)
     if asked.report is not None:
-        from gantools.report.tables import image_scores_to_html, write_html
+        from gantools.report.page import write_html
+        from gantools.report.scored_images import scored_images
 
-        page = image_scores_to_html(
+        page = scored_images(
+            f"{asked.data.resolve().name}, scored",
+            result.words(),
             result.tally,
             result.top,
             result.pictures,
-            result.words(),
             threshold=result.threshold.value,
             training=None if asked.saved is not None else _learner(result).report_,
-            title=f"{asked.data.resolve().name}, scored",
         )
         write_html(page, asked.report)
 

@@ -26,8 +26,9 @@ from gantools.data.images.folder import check_class_names, has_manifest, new_ima
 from gantools.data.images.source import ImageSchema, ImageSource, open_images
 from gantools.encode.images import FITS, Fit, ImageEncoder, ImageLayout, ImageSet, check_size, fitting_size
 from gantools.errors import ConfigError, DataError, TrainingError
-from gantools.evaluate.image_quality import ImageQuality, NearCopies, image_quality, near_copies
+from gantools.evaluate.image_quality import ImageQuality, image_quality
 from gantools.evaluate.image_utility import image_verdict
+from gantools.evaluate.privacy import NearCopies, near_copies
 from gantools.evaluate.verdict import Verdict
 from gantools.nn.features import Features, NetFeatures, features_of, inception_features, perceptual_features
 from gantools.report.balanced_images import Examples

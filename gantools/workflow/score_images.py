@@ -25,9 +25,10 @@ from gantools.data.images.source import ImageSource, open_images
 from gantools.data.tables.table import write_table
 from gantools.encode.images import Fit, check_size
 from gantools.errors import DataError
+from gantools.evaluate.heat_map import oddest_place
 from gantools.evaluate.scores import Detection, ScoreTally
 from gantools.nn.efficientnet import load_efficientnet
-from gantools.report.overlay import map_folder, oddest_place, overlay, write_maps
+from gantools.report.overlay import map_folder, overlay, write_maps
 from gantools.score.image_head import Features
 from gantools.score.image_scorer import ImageScorer
 from gantools.score.threshold import Calibration, best_f1
