@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from gantools.errors import DataError
+from gantools.files import write_file
 
 if TYPE_CHECKING:
     from gantools.augment.balance import BalanceResult
@@ -43,19 +42,9 @@ def whole(title: str, sections: Iterable[str]) -> str:
 
 
 def write_html(page: str, path: Path) -> None:
-    """Write a page beside its place and rename it, so that a failure leaves nothing behind.
-
-    Raises DataError where the folder does not exist or cannot be written to.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        aside.write_text(page, encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        problem = f"cannot be written ({error.strerror or error})"
-        raise DataError(problem, where=str(path), remedy="choose another place for the report") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    """Write a page whole or not at all. Raises DataError where it cannot be written."""
+    with write_file(path) as file:
+        file.write(page.encode())
 
 
 # Sections -----------------------------------------------------------------------------------------------------------

@@ -32,7 +32,6 @@ from gantools.data.tables.table import (
     OPENERS,
     Dialect,
     as_text_options,
-    aside,
     check_names,
     codec,
     compressing,
@@ -52,6 +51,7 @@ from gantools.data.tables.table import (
     write_errors,
 )
 from gantools.errors import DataError
+from gantools.files import write_file
 
 MAX_CHUNK_ROWS = 2**16
 MIN_CHUNK_ROWS = 2**8
@@ -406,7 +406,7 @@ class TableWriter:
 
     def __enter__(self) -> Self:
         with write_errors(self.path, self._dialect), contextlib.ExitStack() as stack:
-            file = stack.enter_context(aside(self.path))
+            file = stack.enter_context(write_file(self.path))
             if self._dialect.kind == "parquet":
                 self._schema = _with_added(self._reader.arrow_schema(), self._added)
                 compression = self._dialect.compression or "NONE"

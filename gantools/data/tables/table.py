@@ -11,11 +11,9 @@ from __future__ import annotations
 import bz2
 import contextlib
 import csv
-import errno
 import gzip
 import io
 import lzma
-import os
 import re
 import zipfile
 import zlib
@@ -35,6 +33,7 @@ import pyarrow.parquet as pq
 
 from gantools.data.tables.spelling import TRUTHS, Survey, found_places
 from gantools.errors import DataError
+from gantools.files import unwritable, write_file
 
 MAX_CELL_BYTES = 16 * 2**20
 
@@ -125,38 +124,12 @@ def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None =
     """
     path = Path(path)
     dialect = dialect_for(path, dialect)
-    with write_errors(path, dialect), aside(path) as file:
+    with write_errors(path, dialect), write_file(path) as file:
         if dialect.kind == "parquet":
             codec: Any = dialect.compression or None
             frame.to_parquet(file, index=False, engine="pyarrow", compression=codec)
         else:
             _write_csv(frame, file, dialect, path.resolve().name, n_copied)
-
-
-@contextlib.contextmanager
-def aside(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that takes the place of the one at `path` when the block ends, and is gone when the block fails.
-
-    Raises DataError where `path` is a folder or in none, OSError when it cannot be written.
-    """
-    where = str(path)
-    whole = path.resolve()
-    if whole.is_dir():
-        raise DataError("is a folder", where=where, remedy="give the name of a file")
-    if whole.exists() and not whole.is_file():
-        raise DataError("is not a regular file", where=where, remedy="give the name of a file")
-    if not whole.parent.is_dir():
-        raise DataError("its folder does not exist", where=where, remedy="create it first")
-    part = whole.with_name(f".{whole.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(whole)
-    finally:
-        with contextlib.suppress(OSError):  # the error that brought us here is the one to tell
-            part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -166,21 +139,13 @@ def write_errors(path: Path, dialect: Dialect) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _unwritable(error, where) from error
+        raise unwritable(error, where) from error
     except UnicodeEncodeError as error:
         problem = f"{error.object[error.start : error.end]!r} cannot be written as {dialect.encoding}"
         raise DataError(problem, where=where, remedy="write UTF-8 or Parquet") from error
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         problem = f"cannot be written as {dialect.kind} ({error})"
         raise DataError(problem, where=where, remedy="try another format") from error
-
-
-def _unwritable(error: OSError, where: str) -> DataError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError("there is no space left to write it", where=where, remedy="free some or choose another disk")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return DataError("its folder may not be written to", where=where, remedy="choose another folder")
-    return DataError(f"cannot be written ({error.strerror or error})", where=where)
 
 
 def dialect_for(path: Path, dialect: Dialect | None) -> Dialect:
