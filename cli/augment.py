@@ -167,7 +167,7 @@ def _augment_table(asked: _Asked, target: str, kinds: tuple[str, ...]) -> None:
     check_output_file(destination, option="--output", force=asked.force, source=asked.data)
     _check_outputs(asked, destination)
 
-    from gantools.data.tables.table import read_table, write_table
+    from gantools.data.tables import read_table, write_table
 
     kinds_given = parse_kinds(kinds)
     options = parse_settings(asked.settings)

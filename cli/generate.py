@@ -98,7 +98,7 @@ def generate(
     check_output_file(destination, option="--output", force=force)
 
     from gantools.augment.synthesizer import Synthesizer
-    from gantools.data.tables.table import write_table
+    from gantools.data.tables import write_table
 
     synthesizer = Synthesizer.load(folder, device=device)
     target = str(synthesizer.schema_.target)
@@ -136,7 +136,7 @@ def _generate_exported(
         check_table_name(destination)
         check_output_file(destination, option="--output", force=force)
 
-        from gantools.data.tables.table import write_table
+        from gantools.data.tables import write_table
         from gantools.workflow.augment import match_label
 
         target = str(model.schema_.target)

@@ -73,8 +73,8 @@ def info(context: click.Context, *, data: Path, target: str | None, kinds: tuple
 
 
 def _info_table(data: Path, target: str | None, kinds: tuple[str, ...], as_json: bool) -> None:
+    from gantools.data.tables import read_table
     from gantools.data.tables.schema import infer_schema
-    from gantools.data.tables.table import read_table
 
     kinds_given = parse_kinds(kinds)
     frame, dialect = read_table(data)

@@ -248,11 +248,11 @@ def _score_table(asked: _Asked, kinds: tuple[str, ...]) -> None:
     kinds_given = parse_kinds(kinds)
     options = parse_settings(asked.settings)
 
-    from gantools.data.tables.table import reading
+    from gantools.data.tables.dialect import read_errors
 
     for table in (asked.data, asked.normal):
         if table is not None:  # told before the slow imports
-            with reading(table):
+            with read_errors(table):
                 pass
 
     from gantools.workflow.score import Options, score_table

@@ -108,7 +108,7 @@ def train(
 def _train_table(asked: _Asked, target: str, kinds: tuple[str, ...]) -> None:
     check_output_folder(asked.save, option="--save", force=asked.force, resume=asked.resume)
 
-    from gantools.data.tables.table import read_table
+    from gantools.data.tables import read_table
 
     kinds_given = parse_kinds(kinds)
     options = parse_settings(asked.settings)

@@ -19,8 +19,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from gantools.data.tables.raw import to_raw
+from gantools.data.tables.reader import TableReader
 from gantools.data.tables.schema import Kind, Schema, infer_schema
-from gantools.data.tables.stream import Added, TableReader, TableWriter
+from gantools.data.tables.writer import Added, TableWriter
 from gantools.errors import ConfigError, DataError
 from gantools.evaluate.scores import Detection, ScoreTally
 from gantools.score.drift import Drift, DriftMonitor

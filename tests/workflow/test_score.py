@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 import gantools.workflow.score as workflow
+from gantools.data.tables import read_table
 from gantools.data.tables.raw import to_raw
-from gantools.data.tables.table import read_table
 from gantools.errors import ConfigError, DataError
 from gantools.score.drift import Reference
 from gantools.score.threshold import Calibration, best_f1
