@@ -36,6 +36,8 @@ def code(value: Any) -> str:
 class OfTable(Exported):
     """A model of tables."""
 
+    modality = "table"
+
     usage = "N rows are given at once. The column *missing* says how a missing cell is written."
 
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
@@ -60,6 +62,8 @@ class OfTable(Exported):
 
 class OfImages(Exported):
     """A model of images."""
+
+    modality = "image"
 
     usage = "N images are given at once."
 

@@ -151,6 +151,7 @@ class Exported:
     """
 
     kind: ClassVar[str]
+    modality: ClassVar[str]
     purpose: ClassVar[str] = ""  # what the model does, as a sentence
     usage: ClassVar[str] = ""  # how inputs are given, as a sentence
     refuses_unknown: ClassVar[bool] = False  # whether a level that is not listed stops the run
