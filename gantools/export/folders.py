@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from gantools.errors import ExportError
+from gantools.files import write_file, write_folder
 
 
 @contextmanager
@@ -19,27 +18,11 @@ def whole(folder: Path, own: Collection[str]) -> Iterator[Path]:
 
     Raises ExportError when `folder` is something else, and when it cannot be written.
     """
-    folder = Path(os.path.abspath(folder))  # noqa: PTH100  `resolve` would follow a link that is to be replaced
-    aside, before = (folder.with_name(f".{folder.name}.{what}") for what in ("writing", "before"))
     if folder.exists() and (strange := _strange(folder, own)):
         problem = f"holds {strange}, so that it is not replaced"
         raise ExportError(problem, where=str(folder), remedy="choose a new or empty folder")
-    try:
-        for left in (aside, before):
-            shutil.rmtree(left, ignore_errors=True)
-        aside.mkdir(parents=True)
-        yield aside
-        if folder.exists():
-            os.replace(folder, before)
-        os.replace(aside, folder)
-    except OSError as error:
-        if before.exists() and not folder.exists():
-            os.replace(before, folder)
-        reason = error.strerror or str(error)
-        raise ExportError(f"cannot be written: {reason}", where=str(folder), remedy="choose another folder") from error
-    finally:
-        for left in (aside, before):
-            shutil.rmtree(left, ignore_errors=True)
+    with write_folder(folder, ExportError, parents=True) as inside:
+        yield inside
 
 
 def _strange(folder: Path, own: Collection[str]) -> str:
@@ -55,14 +38,5 @@ def _strange(folder: Path, own: Collection[str]) -> str:
 
 def write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all. Raises ExportError when it cannot be written."""
-    aside = path.with_name(f".{path.name}.writing")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(data)
-        os.replace(aside, path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ExportError(f"cannot be written: {reason}", where=str(path), remedy="choose another file") from error
-    finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
+    with write_file(path, ExportError, parents=True) as file:
+        file.write(data)

@@ -16,7 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from gantools.errors import DataError
-from gantools.files import new_folder
+from gantools.files import write_folder
 
 Bytes = npt.NDArray[np.uint8]
 Heat = npt.NDArray[np.float32]
@@ -80,7 +80,7 @@ def map_folder(path: Path) -> Iterator[Path]:
     whole = path.resolve()
     if whole.exists() and not is_map_folder(whole) and not (whole.is_dir() and not any(whole.iterdir())):
         raise DataError("holds something else", where=str(path), remedy="give another place for the maps")
-    with new_folder(whole) as part:
+    with write_folder(path) as part:
         yield part
         heat = f"16-bit grey; {THRESHOLD_VALUE} is the pixel threshold, and what is above it is anomalous"
         about = {"kind": KIND, "NAME.overlay.png": "heat over the image", "NAME.heat.png": heat}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from PIL import Image
 
 from gantools.data.tables.formatting import format_number, format_value
 from gantools.data.tables.schema import Column, Kind
-from gantools.errors import DataError
 from gantools.evaluate.verdict import METHODS
+from gantools.files import write_file
 from gantools.words import duration, percent
 
 DAY_US = 86_400_000_000
@@ -29,19 +28,9 @@ def render(template: str, **values: Any) -> str:
 
 
 def write_html(page: str, path: Path) -> None:
-    """Write a page beside its place and rename it, so that a failure leaves nothing behind.
-
-    Raises DataError where the folder does not exist or cannot be written to.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        aside.write_text(page, encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        problem = f"cannot be written ({error.strerror or error})"
-        raise DataError(problem, where=str(path), remedy="choose another place for the report") from error
-    finally:
-        aside.unlink(missing_ok=True)
+    """Write a page whole or not at all. Raises DataError where it cannot be written."""
+    with write_file(path) as file:
+        file.write(page.encode())
 
 
 def png(picture: npt.NDArray[np.uint8]) -> str:

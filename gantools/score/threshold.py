@@ -52,8 +52,8 @@ class Tail:
     def fit(cls, scores: Floats) -> Tail | None:
         """The tail of the largest tenth of `scores` [n], ascending.
 
-        None where there is too little to fit: under MIN_EXCEEDANCES scores above the tail's start or MIN_DISTINCT values
-        among them (few rows, or many ties), or infinite scores.
+        None where there is too little to fit: under MIN_EXCEEDANCES scores above the tail's start or MIN_DISTINCT
+        values among them (few rows, or many ties), or infinite scores.
         """
         n = len(scores)
         n_tail = int(TAIL_SHARE * n)

@@ -12,8 +12,8 @@ import pandas as pd
 from gantools.augment.balance import FLAG, BalanceResult, Strategy, balance
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
+from gantools.data.tables import read_table, write_table
 from gantools.data.tables.schema import Schema, infer_schema
-from gantools.data.tables.table import read_table, write_table
 from gantools.errors import DataError
 from gantools.evaluate.table_fidelity import TableFidelity, table_fidelity
 from gantools.evaluate.table_utility import verdict

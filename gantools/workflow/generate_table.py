@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gantools.data.tables.table import write_table
+from gantools.data.tables import write_table
 from gantools.workflow.augmenting import match_label
 from gantools.workflow.contract import given
 from gantools.workflow.generate import GenerateResult, Request

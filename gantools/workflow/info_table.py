@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gantools.data.tables import read_table
 from gantools.data.tables.schema import Column, Schema, infer_schema
-from gantools.data.tables.table import read_table
 from gantools.words import percent
 from gantools.workflow.contract import Item, Table, Watch, noted
 from gantools.workflow.info import InfoResult, Request

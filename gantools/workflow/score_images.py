@@ -23,7 +23,7 @@ from gantools import registry
 from gantools.config import build, check
 from gantools.data.images.schema import ImageSchema
 from gantools.data.images.source import ImageSource, open_images
-from gantools.data.tables.table import write_table
+from gantools.data.tables import write_table
 from gantools.encode.images import check_size
 from gantools.errors import DataError
 from gantools.evaluate.heat_map import oddest_place

@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 
 from gantools.data.tables.raw import to_raw
+from gantools.data.tables.reader import TableReader
 from gantools.data.tables.schema import Kind, Schema, infer_schema
-from gantools.data.tables.stream import Added, TableReader, TableWriter
+from gantools.data.tables.writer import Added, TableWriter
 from gantools.errors import DataError
 from gantools.evaluate.scores import ScoreTally
 from gantools.report.scored_table import scored_table

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
+from gantools.data.tables import read_table
 from gantools.data.tables.schema import infer_schema
-from gantools.data.tables.table import read_table
 from gantools.workflow.contract import Watch, given
 from gantools.workflow.opening import about
 from gantools.workflow.tables import check_target, kinds_of

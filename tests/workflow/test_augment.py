@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from gantools.augment.synthesizer import Synthesizer
+from gantools.data.tables import read_table
 from gantools.data.tables.schema import infer_schema
-from gantools.data.tables.table import read_table
 from gantools.errors import ConfigError, DataError
 from gantools.train.monitor import Progress
 from gantools.workflow.augment import Request, run

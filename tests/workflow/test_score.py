@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from gantools.data.tables import read_table
 from gantools.data.tables.raw import to_raw
-from gantools.data.tables.table import read_table
 from gantools.errors import ConfigError, DataError
 from gantools.score.calibrated import Calibrated
 from gantools.score.drift import Reference
