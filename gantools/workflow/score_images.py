@@ -119,7 +119,7 @@ class ImageResult(ScoreResult):
     def _learned_words(self) -> list[str]:
         if self.learned.n_learned is None or self.learned.n_learned >= FEW:
             return []
-        return [f"That is few: flags mean more from {FEW} normal images on."]
+        return [f"That is few: scores are more reliable from {FEW} normal images on."]
 
     def _places_shown(self) -> Iterator[Item]:
         if self.request.maps is not None:
@@ -239,7 +239,7 @@ def _learned(request: Request, source: ImageSource, watch: Watch) -> tuple[Fitte
     n = len(parts.learned)
     if n < FEWEST:
         normal = "normal images" if request.normal is not None or not np.isnan(marks).any() else "images"
-        remedy = f"give at least {FEWEST}; flags mean more from {FEW} on"
+        remedy = f"give at least {FEWEST}; scores are more reliable from {FEW} on"
         raise DataError(f"{n} {normal} are too few to learn from", where=str(source.path), remedy=remedy)
     contamination = contamination_of(request, marks)
     with about(source.path):

@@ -60,7 +60,10 @@ class TableResult(ScoreResult):
         """How the rows scored differ from those learned from; empty where they do not, or nothing was compared."""
         if self.drift is None or not self.drift.drifted:
             return []
-        return ["The rows no longer look like those that were learned from, so flags mean less.", *self.drift.words]
+        return [
+            "The rows no longer look like those that were learned from, so scores are less reliable.",
+            *self.drift.words,
+        ]
 
     def _more_json(self) -> dict[str, Any]:
         return {"n_rows": self.n_scored, "drift": None if self.drift is None else self.drift.to_json()}

@@ -212,12 +212,12 @@ class Threshold:
             extrapolated = ", extrapolated by a tail" if calibration.tail is not None else ""
             may = f"{percent(self.asked)} of normal {what} may be flagged by mistake"
             resolved = f"The {n_held_out:,} held-out normal {what} resolve rates down to {percent(self.finest)}"
-            return [f"Asked for: {may}, so {number} of as many {what} if all were normal. {resolved}{extrapolated}."]
+            return [f"Asked for: {may}, {number} of {n_scored:,} if all were normal. {resolved}{extrapolated}."]
         limit = f"the {n_held_out:,} held-out normal {what} resolve no rate of false alarms below"
         limit += f" {percent(self.finest)}, and {percent(self.asked)} was asked for"
         if math.isinf(self.value):
             return [f"Nothing is flagged: {limit}. Ask for more, or learn from more {what} or with --tail."]
-        return [f"Only what is further out than all of these is flagged: {limit}. Ask for more, or learn from more."]
+        return [f"Only scores above all of these are flagged: {limit}. Ask for more, or learn from more."]
 
 
 def detection_words(found: Detection, what: str = "rows") -> str:
