@@ -11,6 +11,7 @@ from gantools.workflow.contract import TABLES, Item, Table, Watch, noted, plain,
 from gantools.workflow.opening import MODALITIES, any_model, check_meaning, is_model, modality_of
 from gantools.workflow.training import training_shown
 
+LARGE = ("held_out", "drift", "schema")  # entries of an exported file that nobody reads
 DATA = {"data": True}  # metadata of fields that mean something for data alone
 
 
@@ -77,12 +78,9 @@ def _exported(file: Path) -> InfoResult:
         (value.name, role, value.type.removeprefix("tensor(").rstrip(")"), " x ".join(map(str, value.shape)) or "one")
         for role, value in values
     )
-    return InfoResult(
-        {"file": file, **facts}, (str(file), *facts_shown(few), Table(("name", "", "type", "size"), rows))
-    )
-
-
-LARGE = ("held_out", "drift", "schema")  # entries of an exported file that nobody reads
+    first = f"{file}: {model.kind.replace('-', ' ')}"
+    table = Table(("name", "", "type", "size"), rows)
+    return InfoResult({"file": file, **facts}, (first, *facts_shown(few), table))
 
 
 # What a fact is called where its name does not say it to people.

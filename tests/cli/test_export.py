@@ -94,7 +94,7 @@ def test_info_tells_how_a_file_is_called(invoke: Invoke, scorer_file: Path, gene
         (["export", "nowhere", "-o", "s.onnx"], "nowhere"),
         (["export", "{generator}", "-o", "missing/s.onnx"], "does not exist"),
         (["score", "{customers}", "--onnx", "{generator_file}"], "holds a generator, not a scorer"),
-        (["score", "{customers}", "--onnx", "{scorer_file}", "--from", "{scorer}"], "exclude each other"),
+        (["score", "{customers}", "--onnx", "{scorer_file}", "--from", "{scorer}"], "cannot be combined with --onnx"),
         (["score", "{customers}", "--onnx", "{scorer_file}", "--steps", "9"], "has no effect on the scorer of --onnx"),
         (["score", "{customers}", "--onnx", "{customers}"], "no model that can be run"),
         (["generate", "--onnx", "{scorer_file}", "-n", "3"], "holds a scorer, not a generator"),
