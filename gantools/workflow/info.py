@@ -69,7 +69,7 @@ def _saved(folder: Path) -> InfoResult:
 def _exported(file: Path) -> InfoResult:
     model = any_model(file, exported=True)
     facts = {name: value for name, value in model.described.items() if name not in LARGE}
-    few = {name: value for name, value in facts.items() if name not in ("inputs", "outputs", "names")}
+    few = {name: value for name, value in facts.items() if name not in ("kind", "inputs", "outputs", "names")}
     values = [("input", value) for value in model.takes]
     values += [("may be left out", value) for value in model.defaults]
     values += [("output", value) for value in model.gives]
@@ -87,24 +87,22 @@ LARGE = ("held_out", "drift", "schema")  # entries of an exported file that nobo
 
 # What a fact is called where its name does not say it to people.
 CALLED = {
-    "n_held_out": "held-out scores",
-    "finest_false_alarms": "finest false alarms that these resolve",
+    "n_held_out": "Calibrated on held-out scores",
+    "finest_false_alarms": "Finest rate of false alarms that they resolve",
 }
 
 
-def facts_shown(facts: Mapping[str, Any]) -> Iterator[Item]:
-    """Facts for people, as a table."""
-    rows = (
-        (called(name), f"{value} x {value} pixels" if name == "size" else text(value))
-        for name, value in facts.items()
-        if value not in ({}, [], "")
-    )
-    yield Table(("", ""), tuple((name[:1].upper() + name[1:], value) for name, value in rows))
+def facts_shown(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Facts for people, a line for each."""
+    for name, value in facts.items():
+        if value not in ({}, [], ""):
+            said = f"{value} x {value} pixels" if name == "size" else text(value)
+            yield f"{called(name)}: {said}"
 
 
 def called(name: str) -> str:
     """A fact's name for people."""
-    return CALLED.get(name, name.removeprefix("n_").replace("_", " "))
+    return CALLED.get(name, name.removeprefix("n_").replace("_", " ").capitalize())
 
 
 def text(value: Any) -> str:

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -32,7 +32,7 @@ from gantools.nn.efficientnet import load_efficientnet
 from gantools.report.overlay import map_folder, overlay, write_maps
 from gantools.report.scored_images import scored_images
 from gantools.score.image_scorer import ImageScorer
-from gantools.words import count
+from gantools.words import count, listed
 from gantools.workflow.contract import Item, Watch
 from gantools.workflow.opening import about
 from gantools.workflow.score import Request
@@ -41,16 +41,15 @@ from gantools.workflow.scoring import (
     NORMAL,
     STAGE_READ,
     STAGE_SCORE,
+    Fitted,
     Floats,
     Indices,
     Learned,
     Parts,
     ScoreResult,
     Threshold,
-    adjusted,
     contamination_of,
     learn,
-    tune,
 )
 
 FEWEST = 10  # images that are learned from: of fewer nothing can be held out that says anything
@@ -120,7 +119,7 @@ class ImageResult(ScoreResult):
     def _learned_words(self) -> list[str]:
         if self.learned.n_learned is None or self.learned.n_learned >= FEW:
             return []
-        return [f"That is few: flags mean more from {FEW} normal images on."]
+        return [f"That is few: scores are more reliable from {FEW} normal images on."]
 
     def _places_shown(self) -> Iterator[Item]:
         if self.request.maps is not None:
@@ -133,51 +132,30 @@ def run(request: Request, saved: Any, watch: Watch) -> ImageResult:
     An image that was learned from is scored by nets and memories without it.
     """
     started = time.monotonic()
-    maps_of = request.maps_of or "anomalous"
-    check(maps_of in get_args(MapsOf), "maps_of", "must be one of " + ", ".join(get_args(MapsOf)))
     if saved is None:
         _check(request)
-    by_folder = request.labels is not None
-    known = None if saved is None else saved.schema_
     good = None
     if request.normal is not None:
-        good = _open(request.normal, None if by_folder else False, None, watch)
-        known = good.schema
-    source = _open(request.data, by_folder, known, watch)
-    marks = _marks(source)
-    if by_folder and not (marks == 0).any():
-        shown = ", ".join(f"'{name}'" for name in source.schema.classes[:5])
-        remedy = "call that of the normal images good, ok or normal"
-        raise DataError(
-            f"none of its class folders ({shown}) is named as normal", where=str(source.path), remedy=remedy
-        )
-
-    notes: list[str] = []
+        good = _open(request.normal, None if request.labels else False, None, watch)
+    known = saved.schema_ if saved is not None else good.schema if good is not None else None
+    source = _open(request.data, request.labels is not None, known, watch)
+    marks = _checked_marks(source, request)
     own: dict[str, float] = {}
-    f1 = None
     if saved is None:
-        learned_from = good or source
-        scorer, learned, f1, own = _learned(request, learned_from, _marks(learned_from), watch)
-        if request.tail and scorer.calibration_.tail is None:
-            notes.append("No tail could be fitted: the held-out images are too few or too much alike.")
+        fitted, own = _learned(request, good or source, watch)
     else:
-        scorer = adjusted(saved, request.false_alarms)
-        learned = Learned(float(scorer.contamination))
-    threshold = Threshold.of(scorer, request, f1)
+        fitted = Fitted.saved(saved, request)
+    scorer, threshold = fitted.scorer, Threshold.of(fitted, request)
 
-    scores = np.array([own.get(key, np.nan) for key in _keys(source)])
-    with contextlib.nullcontext() if request.maps is None else map_folder(request.maps) as folder:
-        reasons, n_maps = _score(scorer, source, scores, folder, maps_of == "all", request.explain, watch)
-        frame, places = _table(scorer, source, scores, reasons if request.explain else None)
-        assert request.output is not None
-        write_table(_rounded(frame), request.output)
+    scoring = _Scoring(scorer, source, request, np.array([own.get(key, np.nan) for key in _keys(source)]))
+    frame = scoring.write(watch)
     tally = ScoreTally(N_TOP)
-    tally.update(frame[["file"]], frame, np.append(marks, np.nan)[places] if by_folder else None)
-    top, pictures = _pictured(scorer, source, frame.loc[tally.top.index], places)
+    tally.update(frame[["file"]], frame, None if marks is None else np.append(marks, np.nan)[scoring.places])
+    top, pictures = scoring.pictured(frame.loc[tally.top.index])
     result = ImageResult(
         request=request, scorer=scorer, schema=source.schema, tally=tally, top=top, pictures=pictures,
-        threshold=threshold, learned=learned, detection=tally.detection(), n_maps=n_maps, notes=tuple(notes),
-        unread=tuple((_shown(name), why) for name, why in source.schema.skipped),
+        threshold=threshold, learned=fitted.learned, detection=tally.detection(), n_maps=scoring.n_maps,
+        notes=fitted.notes, unread=tuple((_shown(name), why) for name, why in source.schema.skipped),
         data_notes=tuple(_data_notes(source, good)), started=started,
     )  # fmt: skip
 
@@ -198,6 +176,7 @@ def _check(request: Request) -> None:
         check_size(request.size)
     if request.features == "perceptual":
         load_efficientnet()
+    check(request.maps_of in (None, *get_args(MapsOf)), "maps_of", "must be one of " + ", ".join(get_args(MapsOf)))
 
 
 def _data_notes(source: ImageSource, good: ImageSource | None) -> list[str]:
@@ -219,6 +198,18 @@ def _open(path: Path, labelled: bool | None, known: ImageSchema | None, watch: W
     )
 
 
+def _checked_marks(source: ImageSource, request: Request) -> Floats | None:
+    """The marks of the images that are scored, None where none are asked for. Raises DataError without normal ones."""
+    if request.labels is None:
+        return None
+    marks = _marks(source)
+    if not (marks == 0).any():
+        problem = f"none of its class folders ({listed(source.schema.classes)}) is named as normal"
+        remedy = "call that of the normal images good, ok or normal"
+        raise DataError(problem, where=str(source.path), remedy=remedy)
+    return marks
+
+
 def _marks(source: ImageSource) -> Floats:
     """[N], 1 for a known anomaly, 0 for a normal image, NaN where it is not known: by the names of class folders."""
     is_normal = np.array([name.strip().lower() in NORMAL for name in source.schema.classes], dtype=bool)
@@ -238,91 +229,104 @@ def _shown(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-# --- what is learned from ---
+# Learning -------------------------------------------------------------------------------------------------------------
 
 
-def _learned(
-    request: Request, source: ImageSource, marks: Floats, watch: Watch
-) -> tuple[Any, Learned, float | None, dict[str, float]]:
-    """A scorer that has learned, from what, the best F1 where its threshold was sought by marks, and the scores of the
-    images that were learned from, by nets and memories without them."""
+def _learned(request: Request, source: ImageSource, watch: Watch) -> tuple[Fitted, dict[str, float]]:
+    """A scorer that has learned, and the scores of the images that it learned from, as if they were held out."""
+    marks = _marks(source)
     parts = Parts.of(marks, request.seed)
     n = len(parts.learned)
     if n < FEWEST:
         normal = "normal images" if request.normal is not None or not np.isnan(marks).any() else "images"
-        remedy = f"give at least {FEWEST}; flags mean more from {FEW} on"
+        remedy = f"give at least {FEWEST}; scores are more reliable from {FEW} on"
         raise DataError(f"{n} {normal} are too few to learn from", where=str(source.path), remedy=remedy)
     contamination = contamination_of(request, marks)
     with about(source.path):
-        scorer = learn(ImageScorer, Selection(source, parts.learned), request, contamination, watch)
-        f1 = None
-        if request.false_alarms is None and len(parts.held_back):
-            marked, held_back = (Selection(source, part) for part in (parts.marked, parts.held_back))
-            f1 = tune(scorer, marked, held_back, parts.weight)
+        scorer, f1, notes = learn(
+            ImageScorer, lambda part: Selection(source, part), parts, contamination, request, watch
+        )
     keys = _keys(source)
     own = {keys[i]: score for i, score in zip(parts.learned, scorer.train_score_.tolist(), strict=True)}
     learned = Learned(contamination, scorer.n_learned_, n, len(parts.marked), is_drawn=scorer.n_learned_ != n)
-    return scorer, learned, f1, own
+    return Fitted(scorer, learned, f1, tuple(notes)), own
 
 
-# --- scoring ---
+# Scoring --------------------------------------------------------------------------------------------------------------
 
 
-def _score(
-    scorer: Any,
-    source: ImageSource,
-    scores: Floats,
-    folder: Path | None,
-    draws_all: bool,
-    explain: bool,
-    watch: Watch,
-) -> tuple[dict[int, str], int]:
-    """Fill in the scores [N] that are NaN, and give the reasons of anomalies and the number of images drawn.
+class _Scoring:
+    """Scores the images of a source.
 
-    Images that were learned from have their scores, by nets and memories without them; their maps are by all.
+    scores: [N], NaN for images that were not learned from; those that were have their scores, by nets and memories
+    without them, and their maps are by all. n_maps: images of which maps were written. places: the number of each table
+    row's image, -1 for a file that could not be read.
     """
-    is_wanted = np.isnan(scores)
-    if folder is not None or explain:
-        is_wanted |= (scores > scorer.threshold_) | (draws_all and folder is not None)
-    chosen = np.flatnonzero(is_wanted)
-    reasons: dict[int, str] = {}
-    n_maps = 0
-    for found in scorer.assess(Selection(source, chosen)):
-        index = int(chosen[found.index])
-        if math.isnan(scores[index]):
-            scores[index] = found.anomaly_score
-        is_anomaly = scores[index] > scorer.threshold_
-        if explain and is_anomaly:
-            reasons[index] = oddest_place(found.heat).words
-        if folder is not None and (draws_all or is_anomaly):
-            write_maps(folder, source.names[index], source.read(index), found.heat)
-            n_maps += 1
-        watch.images(STAGE_SCORE, found.index + 1, len(chosen))
-    return reasons, n_maps
 
+    def __init__(self, scorer: Any, source: ImageSource, request: Request, scores: Floats) -> None:
+        self.scorer, self.source, self.request, self.scores = scorer, source, request, scores
+        self.draws_all = request.maps is not None and request.maps_of == "all"
+        self.n_maps = 0
+        self.reasons: dict[int, str] = {}
+        names = [*source.names, *(name for name, _ in source.schema.skipped)]
+        order = np.arange(len(names))
+        if source.schema.skipped:
+            order = np.array(sorted(order, key=lambda place: names[place].split("/")))
+        self._order, self._names = order, names
+        self.places = np.where(order < len(source), order, -1)
 
-def _table(
-    scorer: Any, source: ImageSource, scores: Floats, reasons: Mapping[int, str] | None
-) -> tuple[pd.DataFrame, Indices]:
-    """A row for each image and each file that could not be read, by name; and the number of each row's image, or -1."""
-    skipped = source.schema.skipped
-    names = [*source.names, *(name for name, _ in skipped)]
-    places = np.arange(len(names))
-    if skipped:
-        places = np.array(sorted(places, key=lambda place: names[place].split("/")))
-    scores = np.append(scores, np.full(len(skipped), np.nan))[places]
-    frame = pd.DataFrame(
-        {
-            "file": [_shown(names[place]) for place in places],
+    def write(self, watch: Watch) -> pd.DataFrame:
+        """Score all images, and write the table and the maps."""
+        assert self.request.output is not None
+        with contextlib.nullcontext() if self.request.maps is None else map_folder(self.request.maps) as folder:
+            self._score(folder, watch)
+            frame = self._table()
+            write_table(_rounded(frame), self.request.output)
+        return frame
+
+    def _score(self, folder: Path | None, watch: Watch) -> None:
+        limit, explain = self.scorer.threshold_, self.request.explain
+        is_wanted = np.isnan(self.scores) | self.draws_all
+        if folder is not None or explain:
+            is_wanted |= self.scores > limit
+        chosen = np.flatnonzero(is_wanted)
+        for found in self.scorer.assess(Selection(self.source, chosen)):
+            index = int(chosen[found.index])
+            if math.isnan(self.scores[index]):
+                self.scores[index] = found.anomaly_score
+            is_anomaly = self.scores[index] > limit
+            if explain and is_anomaly:
+                self.reasons[index] = oddest_place(found.heat).words
+            if folder is not None and (self.draws_all or is_anomaly):
+                write_maps(folder, self.source.names[index], self.source.read(index), found.heat)
+                self.n_maps += 1
+            watch.images(STAGE_SCORE, found.index + 1, len(chosen))
+
+    def _table(self) -> pd.DataFrame:
+        """A row for each image and each file that could not be read, by name."""
+        skipped = self.source.schema.skipped
+        scores = np.append(self.scores, np.full(len(skipped), np.nan))[self._order]
+        found = {
+            "file": [_shown(self._names[place]) for place in self._order],
             "anomaly_score": scores,
-            "p_value": scorer.calibration_.p_value(scores),
-            "is_anomaly": scores > scorer.threshold_,
+            "p_value": self.scorer.calibration_.p_value(scores),
+            "is_anomaly": scores > self.scorer.threshold_,
         }
-    )
-    if reasons is not None:
-        said = [*(reasons.get(index) for index in range(len(source))), *(why for _, why in skipped)]
-        frame["reason"] = pd.array([said[place] for place in places], dtype="string")
-    return frame, np.where(places < len(source), places, -1)
+        if self.request.explain:
+            said = [*(self.reasons.get(index) for index in range(len(self.source))), *(why for _, why in skipped)]
+            found["reason"] = pd.array([said[place] for place in self._order], dtype="string")
+        return pd.DataFrame(found)
+
+    def pictured(self, top: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Bytes, ...]]:
+        """Rows of the table with reasons, and a small picture of each with its heat."""
+        chosen = self.places[top.index]
+        reasons, pictures = [], []
+        for found in self.scorer.assess(Selection(self.source, chosen)):
+            reasons.append(oddest_place(found.heat).words)
+            picture = Image.fromarray(overlay(self.source.read(int(chosen[found.index])), found.heat))
+            picture.thumbnail((LARGEST_SHOWN, LARGEST_SHOWN))
+            pictures.append(np.asarray(picture))
+        return top.assign(reason=reasons), tuple(pictures)
 
 
 def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
@@ -330,17 +334,3 @@ def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
         name: frame[name].map(lambda value: float(f"{value:.{_DIGITS}g}")) for name in ("anomaly_score", "p_value")
     }
     return frame.assign(**rounded)
-
-
-def _pictured(
-    scorer: Any, source: ImageSource, top: pd.DataFrame, places: Indices
-) -> tuple[pd.DataFrame, tuple[Bytes, ...]]:
-    """The rows of `top` with reasons, and a small picture of each with its heat."""
-    chosen = places[top.index]
-    reasons, pictures = [], []
-    for found in scorer.assess(Selection(source, chosen)):
-        reasons.append(oddest_place(found.heat).words)
-        picture = Image.fromarray(overlay(source.read(int(chosen[found.index])), found.heat))
-        picture.thumbnail((LARGEST_SHOWN, LARGEST_SHOWN))
-        pictures.append(np.asarray(picture))
-    return top.assign(reason=reasons), tuple(pictures)

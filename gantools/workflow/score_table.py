@@ -33,16 +33,15 @@ from gantools.workflow.scoring import (
     N_TOP,
     STAGE_READ,
     STAGE_SCORE,
+    Fitted,
     Floats,
     Learned,
     Parts,
     ScoreResult,
     Threshold,
-    adjusted,
     contamination_of,
     learn,
     read_marks,
-    tune,
 )
 from gantools.workflow.tables import kinds_of
 
@@ -61,7 +60,10 @@ class TableResult(ScoreResult):
         """How the rows scored differ from those learned from; empty where they do not, or nothing was compared."""
         if self.drift is None or not self.drift.drifted:
             return []
-        return ["The rows no longer look like those that were learned from, so flags mean less.", *self.drift.words]
+        return [
+            "The rows no longer look like those that were learned from, so scores are less reliable.",
+            *self.drift.words,
+        ]
 
     def _more_json(self) -> dict[str, Any]:
         return {"n_rows": self.n_scored, "drift": None if self.drift is None else self.drift.to_json()}
@@ -86,23 +88,23 @@ def run(request: Request, saved: Any, watch: Watch) -> TableResult:
         with about(request.data):
             read_marks(head[request.labels])
     if saved is None:
-        scorer, learned, f1, notes = _learned(request, reader, head, watch)
+        fitted = _learned(request, reader, head, watch)
     else:
         _check_saved(saved, request, reader, head)
-        scorer, f1, notes = adjusted(saved, request.false_alarms), None, []
-        learned = Learned(float(scorer.contamination))
-    threshold = Threshold.of(scorer, request, f1)
+        fitted = Fitted.saved(saved, request)
+    scorer, threshold = fitted.scorer, Threshold.of(fitted, request)
 
     is_itself = saved is None and request.normal is None
     scoring = _Scoring(scorer, request, is_itself)
     scoring.write(reader, watch)
     tally = scoring.tally
+    notes = list(fitted.notes)
     if tally.n_unscored:
-        notes.append(f"{tally.n_unscored} rows could not be scored; they have no score and are no anomalies.")
+        notes.append(f"{tally.n_unscored} rows could not be scored; they have no score and are not flagged.")
     drift = None if scoring.monitor is None else scoring.monitor.report()
     result = TableResult(
         request=request, scorer=scorer, schema=scorer.schema_, tally=tally, top=scoring.explained_top(),
-        threshold=threshold, learned=learned, drift=drift, detection=tally.detection(), notes=tuple(notes),
+        threshold=threshold, learned=fitted.learned, drift=drift, detection=tally.detection(), notes=tuple(notes),
         data_notes=tuple(column_notes(scorer.schema_)), started=started,
     )  # fmt: skip
 
@@ -145,21 +147,16 @@ def _open(path: Path, request: Request, watch: Watch) -> TableReader:
 # Learning -------------------------------------------------------------------------------------------------------------
 
 
-def _learned(
-    request: Request, reader: TableReader, head: pd.DataFrame, watch: Watch
-) -> tuple[Any, Learned, float | None, list[str]]:
-    """A scorer that has learned, from what, the best F1 where its threshold was sought by marks, and notes."""
+def _learned(request: Request, reader: TableReader, head: pd.DataFrame, watch: Watch) -> Fitted:
+    """A scorer that has learned from the table of normal rows, or from the one that is scored."""
     source = reader if request.normal is None else _open(request.normal, request, watch)
-    notes: list[str] = []
-    f1 = None
     with about(source.path):
         _check_labels(request.labels, source.columns, reader.columns)
         frame, marks = _drawn(source, request)
         parts = Parts.of(marks, request.seed)
         if len(parts.marked) == len(frame):
             raise DataError("every row is marked as an anomaly", remedy="give normal rows to learn from")
-        rows = frame.iloc[parts.learned].reset_index(drop=True)
-        schema = infer_schema(rows, None, kinds_of(request.kinds))
+        schema = infer_schema(frame.iloc[parts.learned].reset_index(drop=True), None, kinds_of(request.kinds))
         if not schema.numeric and not schema.categorical:
             remedy = "every one is constant or an identifier; see `gantools info`"
             raise DataError("no column is left to learn from", remedy=remedy)
@@ -168,17 +165,17 @@ def _learned(
             _check_alike(head, schema, request.normal)
     contamination = contamination_of(request, marks)
     with about(source.path):
-        scorer = learn(AnomalyScorer, rows, request, contamination, watch, schema=schema)
-        if request.false_alarms is None and len(parts.held_back):
-            f1 = tune(scorer, frame.iloc[parts.marked], frame.iloc[parts.held_back], parts.weight)
-    if request.tail and scorer.calibration_.tail is None:
-        notes.append("No tail could be fitted: the held-out rows are too few or too much alike.")
+        scorer, f1, notes = learn(
+            AnomalyScorer, lambda part: frame.iloc[part].reset_index(drop=True), parts, contamination, request, watch,
+            schema=schema,
+        )  # fmt: skip
     if request.normal is not None and request.normal.samefile(request.data):
         notes.append("The rows were learned from, so they look too normal; without --train each is held out once.")
     if request.labels in source.columns and not len(parts.marked):
         notes.append(f"No row of {source.path.name} is marked as an anomaly: no threshold was sought by marks.")
-    n_source = int(source.n_rows or 0)
-    return scorer, Learned(contamination, len(rows), n_source, len(parts.marked), len(frame) < n_source), f1, notes
+    n, n_source = len(parts.learned), int(source.n_rows or 0)
+    learned = Learned(contamination, n, n_source, len(parts.marked), is_drawn=len(frame) < n_source)
+    return Fitted(scorer, learned, f1, tuple(notes))
 
 
 def _drawn(source: TableReader, request: Request) -> tuple[pd.DataFrame, Floats]:

@@ -121,10 +121,31 @@ class Learned:
 # Learning -------------------------------------------------------------------------------------------------------------
 
 
-def learn(new: Callable[..., Any], data: Any, request: Request, contamination: float, watch: Watch, **more: Any) -> Any:
-    """A scorer that has learned what is normal from `data`.
+@dataclass(frozen=True)
+class Fitted:
+    """A scorer that is ready. f1: the best F1, where its threshold was sought by marks. notes: what was noticed."""
 
-    new: its class. more: keyword arguments of `fit`. Raises KeyboardInterrupt where training was interrupted.
+    scorer: Any
+    learned: Learned
+    f1: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def saved(cls, scorer: Any, request: Request) -> Fitted:
+        """A saved scorer, with another rate of false alarms where one is asked for; the caller's is left as it is."""
+        if request.false_alarms is not None:
+            scorer = copy.copy(scorer).set_false_alarms(request.false_alarms)
+        return cls(scorer, Learned(float(scorer.contamination)))
+
+
+def learn(
+    new: Callable[..., Any], select: Callable[[Indices], Any], parts: Parts, contamination: float, request: Request,
+    watch: Watch, **more: Any,
+) -> tuple[Any, float | None, list[str]]:  # fmt: skip
+    """A scorer that has learned what is normal, the best F1 where its threshold was sought by marks, and notes.
+
+    new: its class. select: gives samples by their numbers. more: keyword arguments of `fit`. Raises KeyboardInterrupt
+    where training was interrupted.
     """
     asked = given(request, "model", "options", "size", "features", "steps", "devices", "precision")
     if request.fit is not None:
@@ -135,24 +156,17 @@ def learn(new: Callable[..., Any], data: Any, request: Request, contamination: f
         false_alarms=request.false_alarms or FALSE_ALARMS, contamination=contamination, tail=request.tail,
         random_state=request.seed % 2**32, device=request.device, **asked,
     )  # fmt: skip
-    scorer.fit(data, progress=lambda state: watch(STAGE_TRAIN, state), **more)
+    scorer.fit(select(parts.learned), progress=lambda state: watch(STAGE_TRAIN, state), **more)
     check_finished(scorer.report_)
-    return scorer
-
-
-def tune(scorer: Any, marked: Any, held_back: Any, weight: int) -> float:
-    """Set the threshold to where F1 is best on samples that were not learned from, and give that F1.
-
-    Of the normal samples only a part is held back, and F1 depends on how many there are: each of them counts `weight`
-    times.
-    """
-    normal = np.repeat(scorer.anomaly_score(held_back), weight)
-    return float(scorer.tune_scores(normal, scorer.anomaly_score(marked)).best_f1_)
-
-
-def adjusted(scorer: Any, false_alarms: float | None) -> Any:
-    """A saved scorer with another rate of false alarms, the caller's left as it is."""
-    return scorer if false_alarms is None else copy.copy(scorer).set_false_alarms(false_alarms)
+    notes = []
+    if request.tail and scorer.calibration_.tail is None:
+        notes.append("No tail could be fitted: the held-out scores are too few or too much alike.")
+    if request.false_alarms is not None or not len(parts.held_back):
+        return scorer, None, notes
+    # Of what is known to be normal only a part is held back, and F1 depends on how much there is of it.
+    normal = np.repeat(scorer.anomaly_score(select(parts.held_back)), parts.weight)
+    scorer.tune_scores(normal, scorer.anomaly_score(select(parts.marked)))
+    return scorer, float(scorer.best_f1_), notes
 
 
 # The threshold --------------------------------------------------------------------------------------------------------
@@ -169,12 +183,12 @@ class Threshold:
     f1: float | None = None
 
     @classmethod
-    def of(cls, scorer: Any, request: Request, f1: float | None) -> Threshold:
-        """That of a scorer after it has learned, was tuned or adjusted."""
-        is_saved = request.source is not None or request.onnx is not None
-        is_own = f1 is not None or (is_saved and request.false_alarms is None)
+    def of(cls, fitted: Fitted, request: Request) -> Threshold:
+        """That of a scorer that is ready."""
+        scorer, is_saved = fitted.scorer, fitted.learned.n_learned is None
+        is_own = fitted.f1 is not None or (is_saved and request.false_alarms is None)
         asked = None if is_own else scorer.false_alarms
-        return cls(float(scorer.threshold_), asked, scorer.calibration_.finest, f1)
+        return cls(float(scorer.threshold_), asked, scorer.calibration_.finest, fitted.f1)
 
     @property
     def can_be_resolved(self) -> bool:
@@ -198,12 +212,12 @@ class Threshold:
             extrapolated = ", extrapolated by a tail" if calibration.tail is not None else ""
             may = f"{percent(self.asked)} of normal {what} may be flagged by mistake"
             resolved = f"The {n_held_out:,} held-out normal {what} resolve rates down to {percent(self.finest)}"
-            return [f"Asked for: {may}, so {number} of as many {what} if all were normal. {resolved}{extrapolated}."]
+            return [f"Asked for: {may}, {number} of {n_scored:,} if all were normal. {resolved}{extrapolated}."]
         limit = f"the {n_held_out:,} held-out normal {what} resolve no rate of false alarms below"
         limit += f" {percent(self.finest)}, and {percent(self.asked)} was asked for"
         if math.isinf(self.value):
             return [f"Nothing is flagged: {limit}. Ask for more, or learn from more {what} or with --tail."]
-        return [f"Only what is further out than all of these is flagged: {limit}. Ask for more, or learn from more."]
+        return [f"Only scores above all of these are flagged: {limit}. Ask for more, or learn from more."]
 
 
 def detection_words(found: Detection, what: str = "rows") -> str:

@@ -158,7 +158,7 @@ def test_drift_is_told(data: Path) -> None:
     result, _ = scored(data, normal=data.with_name("normal.csv"))
     assert result.drift is not None
     assert result.drift.drifted
-    assert "flags mean less" in result.drift_words()[0]
+    assert "less reliable" in result.drift_words()[0]
     assert any(line.startswith("b:") for line in result.drift_words())
 
 
@@ -308,7 +308,7 @@ def test_words(data: Path) -> None:
 def test_words_about_few_rows(data: Path) -> None:
     """Less than one false alarm is to be expected of them, and nearly all is not all."""
     result, _ = scored(put(make(40, 0), data.with_name("few.csv")), normal=put(make(300, 0), data))
-    assert "so fewer than 1 of as many rows" in " ".join(result.words())
+    assert "fewer than 1 of 40 if all were normal" in " ".join(result.words())
     assert percent(0.9986) == "more than 99 %"
     assert percent(1.0) == "100 %"
 

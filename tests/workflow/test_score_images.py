@@ -156,7 +156,7 @@ def test_class_folders_mark_what_is_known(data: Path, fits: list[Distance]) -> N
     assert out["is_anomaly"].sum() == 6
     told = " ".join(result.words())
     assert "6 known anomalies left out" in told and "On 6 known anomalies and 60 known normal images" in told
-    assert "few: flags mean more from 50" in told
+    assert "few: scores are more reliable from 50" in told
 
 
 def test_a_rate_that_is_asked_for_wins_over_f1(data: Path) -> None:
