@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from gantools.data.tables import dates
+from gantools.data.tables.column import Column, Kind
 from gantools.data.tables.dtypes import utc_to_wall, zone_of
-from gantools.data.tables.schema import Column, Kind
 
 DIGITS = 4  # of a number whose column has no fixed number of decimals
 MOST_DIGITS = 17  # beyond them two numbers are the same
