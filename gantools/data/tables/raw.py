@@ -186,10 +186,8 @@ def _read_dates(series: pd.Series, column: Column) -> Floats:
     moments = dates.parse(written, str(column.format))
     bad = np.isnat(moments)
     if bad.any():
-        raise DataError(
-            f"has {written[bad].iloc[0]!r}, which is no date written as {column.format}",
-            where=f"column '{column.name}'",
-        )
+        problem = f"has {written[bad].iloc[0]!r}, which is no date written as {column.format}"
+        raise DataError(problem, where=f"column '{column.name}'")
     return np.append(moments.view(np.int64).astype(np.float64), np.nan)[codes]
 
 

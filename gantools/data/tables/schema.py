@@ -151,7 +151,7 @@ def _kind(name: str, kind: Kind | str) -> Kind:
 
 
 def _meant(name: str, names: Sequence[str]) -> str:
-    """A question for the name that is spelt most like `name`, empty where none is like it."""
+    """A question for the name that is most like `name`, empty where none is like it."""
     as_given = {other.casefold(): other for other in reversed(names)}
     close = difflib.get_close_matches(name.casefold(), as_given, n=1)
     return f"did you mean '{as_given[close[0]]}'? " if close else ""
