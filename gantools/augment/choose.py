@@ -22,6 +22,7 @@ from torch import Tensor
 
 from gantools.encode.table import EncodedTable, Layout, TableEncoder
 from gantools.models.base import GAN
+from gantools.nn.conditioning import Condition
 
 REFINED_CANDIDATES = 2  # per row taken
 REFINED_SHARPNESS = 0.25
@@ -85,31 +86,35 @@ class Anchors:
 def refined(gan: GAN, label: Tensor, random: torch.Generator) -> Tensor:
     """Encoded rows [N, width] for labels [N], chosen by the model's classifier where it has one."""
     if not gan.judges:
-        return gan.sample(label, random)
+        return _drawn(gan, label, random)
     natural = _natural(gan, label.device)
     wanted = torch.bincount(label, minlength=len(natural)) / max(1, len(label))
     share = BORROW * wanted + (1 - BORROW) * natural
     n_pool = max(MIN_POOL, REFINED_CANDIDATES * len(label))
-    pool = gan.sample(torch.multinomial(share, n_pool, replacement=True, generator=random), random)
+    pool = _drawn(gan, torch.multinomial(share, n_pool, replacement=True, generator=random), random)
     return pool[_take(gan.evidence(pool), share, label, REFINED_SHARPNESS, random)]
 
 
 def balancing(gan: GAN, label: Tensor, anchors: Anchors, random: torch.Generator) -> Tensor:
     """Encoded rows [N, width] for labels [N] that are to help a classifier on the rows that `anchors` holds."""
     if not gan.judges:
-        return gan.sample(label, random)
+        return _drawn(gan, label, random)
     natural = _natural(gan, label.device)
     share = BORROW * (natural > 0) / (natural > 0).sum() + (1 - BORROW) * natural
     n_pool = max(MIN_BALANCING_POOL, BALANCING_CANDIDATES * len(label))
     n_real = int(n_pool * REAL_SHARE)
     drawn = torch.multinomial(share, n_pool - n_real, replacement=True, generator=random)
-    pool = torch.cat([anchors.moved(n_real, share, random), gan.sample(drawn, random)])
+    pool = torch.cat([anchors.moved(n_real, share, random), _drawn(gan, drawn, random)])
     return pool[_take(gan.evidence(pool), share, label, BALANCING_SHARPNESS, random)]
+
+
+def _drawn(gan: GAN, label: Tensor, random: torch.Generator) -> Tensor:
+    return gan.sample(len(label), Condition(label), random)
 
 
 def _natural(gan: GAN, device: torch.device) -> Tensor:
     """Shares of the classes in the training rows: [n_classes]."""
-    counts = torch.tensor(gan.spec.class_counts, device=device, dtype=torch.float32)
+    counts = torch.tensor(gan.spec.condition.class_counts, device=device, dtype=torch.float32)
     return counts / counts.sum()
 
 

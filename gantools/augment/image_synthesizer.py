@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gantools import registry
-from gantools.config import TrainConfig, build, check, to_json
-from gantools.data.images.source import ImageSchema
+from gantools.augment.generator import Generator
+from gantools.augment.labels import wanted_labels
+from gantools.config import TrainConfig, build, check
+from gantools.data.images.schema import ImageSchema
 from gantools.encode.images import ImageEncoder, ImageSet
-from gantools.errors import CheckpointError, ConfigError, DataError
+from gantools.errors import DataError
 from gantools.models.base import GAN, DataSpec
 from gantools.models.image import ImageGANOptions
 from gantools.nn.augment import flip_symmetric
-from gantools.train.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
+from gantools.nn.conditioning import Condition
+from gantools.nn.random_features import RandomFeatures
 from gantools.train.grid import GridWriter
-from gantools.train.images import TrainingImages
-from gantools.train.loop import OnLook, Snapshot, resolve_device, train
-from gantools.train.monitor import Progress, TrainingReport
-from gantools.train.resume import resumable, versions
+from gantools.train.loop import OnLook
+from gantools.train.samplers import ByClass, ClassBalanced, Examples
+from gantools.train.stores import Images, as_input
+from gantools.train.trained import OnProgress, built_model, tensorboard_folder
 
 CHUNK_IMAGES = 256  # sampled at a time
 BATCH_SIZE = 64
 EMA_DECAY = 0.999
 LOOK_EVERY = 500  # steps
+LOOK_IMAGES = 128  # generated per class each time the training is judged
+RARE = 500  # images of a class, half of whose real ones are varied before they are learned from
 
 
-def default_train(**given: Any) -> TrainConfig:
-    """A training configuration with what suits images where nothing is given."""
-    return TrainConfig(**{"batch_size": BATCH_SIZE, "ema_decay": EMA_DECAY, "eval_every": LOOK_EVERY, **given})
-
-
-class ImageSynthesizer:
+@registry.kind("image-generator")
+class ImageSynthesizer(Generator):
     """A conditional generator of images.
 
     model: a registered name. options: of that model, see `gantools models`. train: how long and on what it trains.
@@ -46,18 +46,17 @@ class ImageSynthesizer:
     `fingerprint_` (digest of the training images).
     """
 
+    modality = "image"
+    noun = "a generator of images"
+    used_with = "`gantools augment --from` or `gantools generate`"
+    default_model = "lean"
+
     schema_: ImageSchema
     encoder_: ImageEncoder
-    gan_: GAN
-    report_: TrainingReport
-    fingerprint_: str
 
-    def __init__(
-        self, model: str = "lean", options: Mapping[str, Any] | None = None, train: TrainConfig | None = None
-    ) -> None:
-        self.model = model
-        self.options = dict(options or {})
-        self.train = train or default_train()
+    @classmethod
+    def default_train(cls, **given: Any) -> TrainConfig:
+        return TrainConfig(**{"batch_size": BATCH_SIZE, "ema_decay": EMA_DECAY, "eval_every": LOOK_EVERY, **given})
 
     def fit(
         self,
@@ -67,8 +66,8 @@ class ImageSynthesizer:
         resume: bool = False,
         grids: Path | str | None = None,
         on_look: OnLook | None = None,
-        progress: Callable[[Progress], None] | None = None,
-    ) -> ImageSynthesizer:
+        progress: OnProgress | None = None,
+    ) -> Self:
         """Learn what images of each class look like.
 
         folder: write checkpoints there while training and the finished model at the end. resume: go on from the
@@ -80,64 +79,40 @@ class ImageSynthesizer:
         Raises DataError for images that cannot be learned from, ConfigError for options, CheckpointError for the
         folder, TrainingError when nothing usable came out.
         """
-        cls = _generator_class(self.model)
+        cls = self._generator_class()
         counts = data.counts
         if sum(n > 0 for n in counts) < 2:
             raise DataError("there are images of one class only", remedy="give images of at least two classes")
-        given = dict(self.options)
+        flip = flip_symmetric(data.images, data.label, len(counts))
+        given = dict(self.options or {})
         if "flip" in {f.name for f in dataclasses.fields(cls.Options)} and "flip" not in given:
             # One rule for all classes: the discriminator sees every class through the same changes.
-            given["flip"] = bool(flip_symmetric(data.images, data.label, len(counts)).all())
+            given["flip"] = bool(flip.all())
         options = cast(ImageGANOptions, build(cls.Options, given))
-        folder = None if folder is None else Path(folder)
-        if self.train.tensorboard and folder is None:
-            raise ConfigError("needs a folder to write to", where="tensorboard", remedy="give `fit` a folder")
+        events = tensorboard_folder(self.train, folder)
         self.schema_, self.encoder_, self.fingerprint_ = data.schema, data.encoder, data.fingerprint
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.train.seed)
-            self.gan_ = cls(DataSpec(data.encoder.layout, tuple(counts)), options)
-        rows = TrainingImages.of(data.images, data.label, len(counts), options.class_balance, self.train.seed)
-        start = None
-        if resume and folder is not None:
-            start = resumable(folder, self._config(data.fingerprint), "gan.")
-        events = f"{folder.resolve()}.tensorboard" if self.train.tensorboard and folder is not None else None
+        spec = DataSpec(data.encoder.layout, self._condition(counts))
+        self.gan_ = cast(GAN, self._new_model(spec, options, self.train.seed))
         if grids is not None:
             on_look = GridWriter(Path(grids), self.encoder_, len(counts), self.train.seed, events)
-        outcome = train(
-            self.gan_,
-            rows,
-            data.schema.classes,
-            self.train,
-            resume=start,
-            on_progress=progress,
-            on_checkpoint=partial(self._keep, folder, data.fingerprint) if folder is not None else None,
-            on_look=on_look,
-            tensorboard=events,
+        examples = _examples(data, flip, options.class_balance, self.train.seed)
+        model = self._run(
+            self.gan_, examples, self.train, folder=folder, resume=resume, progress=progress, on_look=on_look
         )
-        self.gan_ = cast(GAN, outcome.model).eval()
-        self.report_, self._metrics = outcome.report, outcome.metrics
-        if folder is not None and self.report_.stopped != "interrupted":
-            self.save(folder)
+        self.gan_ = cast(GAN, model)
+        self._keep(folder)
         return self.to(self.train.device)
 
-    def _keep(self, folder: Path, fingerprint: str, snapshot: Snapshot) -> None:
-        """Write a checkpoint of a run that goes on."""
-        config, weights = self._config(fingerprint), _prefixed(snapshot.weights)
-        schema = self.schema_.to_json()
-        save_checkpoint(
-            folder, Checkpoint(config, schema, weights, snapshot.metrics, snapshot.state, snapshot.counters)
-        )
+    def sample(self, counts: Mapping[str, int] | int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """New images: exactly so many of each class, or so many in all in the training images' proportions.
 
-    def sample(self, counts: Mapping[str, int], *, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """New images, exactly so many of each class.
-
-        counts: class -> number of images. Returns images [N, C, size, size] uint8 and their labels [N], codes into
-        `schema_.classes`, both on the CPU, class by class in the order given. Raises ConfigError for an unknown class
-        or a negative number.
+        counts: class -> number of images, or a number. Returns images [N, C, size, size] uint8 and their labels [N],
+        codes into `schema_.classes`, both on the CPU, class by class in the order given. Raises ConfigError for an
+        unknown class or a negative number.
         """
         check(seed >= 0, "seed", "must not be negative")
-        label = wanted_classes(counts, self.schema_.classes, self.gan_.spec.class_counts)
-        return self.drawn(label, torch.Generator(self._device).manual_seed(seed)), label
+        label = torch.from_numpy(wanted_labels(counts, self.schema_.classes, self.class_counts_, "image"))
+        return self.drawn(label, torch.Generator(self.device_).manual_seed(seed)), label
 
     @torch.no_grad()
     def drawn(self, label: Tensor, random: torch.Generator) -> Tensor:
@@ -146,80 +121,46 @@ class ImageSynthesizer:
         images = torch.empty((len(label), layout.channels, layout.size, layout.size), dtype=torch.uint8)
         for start in range(0, len(label), CHUNK_IMAGES):
             part = slice(start, start + CHUNK_IMAGES)
-            made = self.gan_.sample(label[part].to(random.device), random)
+            asked = label[part].to(random.device)
+            made = self.gan_.sample(len(asked), Condition(asked), random)
             images[part] = self.encoder_.inverse(made).movedim(3, 1).cpu()
         return images
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self.gan_.parameters()).device
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"gan": self.gan_}
 
-    def to(self, device: str) -> ImageSynthesizer:
-        """Sample on another device ("auto", "cpu", "cuda", ...)."""
-        self.gan_.to(resolve_device(device))
-        return self
-
-    def save(self, folder: Path | str) -> None:
-        """Write the trained model as a checkpoint folder. Raises CheckpointError when it cannot be written."""
-        config = {**self._config(self.fingerprint_), "report": self.report_.to_json()}
-        weights = _prefixed(self.gan_.state_dict())
-        save_checkpoint(folder, Checkpoint(config, self.schema_.to_json(), weights, self._metrics))
+    def _shape(self) -> dict[str, Any]:
+        return {**super()._shape(), "encoder": self.encoder_.to_json()}
 
     @classmethod
-    def load(cls, folder: Path | str, device: str = "auto") -> ImageSynthesizer:
-        """Read a folder that `save` or `fit` wrote, on whichever device it was made. Raises CheckpointError."""
-        checkpoint = load_checkpoint(folder, "image-generator")
-        config = checkpoint.config
-        try:
-            maker = cls(config["model"], config["options"], build(TrainConfig, config["train"]))
-            maker.schema_ = ImageSchema.from_json(checkpoint.schema)
-            maker.encoder_ = ImageEncoder.from_json(config["encoder"])
-            spec = DataSpec(maker.encoder_.layout, tuple(config["class_counts"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"its configuration lacks {error}", where=str(folder), remedy="train again"
-            ) from error
-        gan_class = _generator_class(maker.model)
-        maker.gan_ = gan_class(spec, build(gan_class.Options, maker.options)).eval()
-        load_weights(maker.gan_, checkpoint.weights, "gan.", str(folder))
-        maker._metrics, maker.fingerprint_ = checkpoint.metrics, str(config.get("data", ""))
-        maker.report_ = TrainingReport.of(config.get("report"), checkpoint.counters)
-        return maker.to(device)
+    def _built(cls, config: Mapping[str, Any], schema: Mapping[str, Any]) -> Self:
+        maker = cls(config["model"], config["options"], build(TrainConfig, config["train"]))
+        maker.schema_ = ImageSchema.from_json(dict(schema))
+        maker.encoder_ = ImageEncoder.from_json(config["encoder"])
+        spec = DataSpec(maker.encoder_.layout, cls._condition(config["class_counts"]))
+        maker.gan_ = cast(GAN, built_model(maker._model_class(), spec, maker.options))
+        return maker
 
-    def _config(self, fingerprint: str) -> dict[str, Any]:
+    def _facts(self) -> dict[str, Any]:
         return {
-            "kind": "image-generator",
-            "model": self.model,
-            "options": dataclasses.asdict(self.gan_.options),
-            "train": to_json(self.train),
-            "class_counts": list(self.gan_.spec.class_counts),
-            "encoder": self.encoder_.to_json(),
-            "data": fingerprint,
-            "versions": versions(),
+            "target": "folder",
+            "size": self.encoder_.layout.size,
+            "fit": self.encoder_.fit,
+            **self.schema_.facts(),
         }
 
 
-def wanted_classes(counts: Mapping[str, int], classes: Sequence[str], class_counts: Sequence[int]) -> Tensor:
-    """The code of each image that is to be made: [N] int64, class by class in the order given.
+def _examples(data: ImageSet, flip: Tensor, class_balance: float, seed: int) -> Examples:
+    """What the loop trains on.
 
-    Raises ConfigError for an unknown class, one without images, or a negative number.
+    All images train: a generator needs each of a rare class, and looks compare distributions. Those of rare classes are
+    varied, so that a generator learns the ways in which images may differ and not fifty images by heart.
     """
-    place = {name: code for code, name in enumerate(classes)}
-    for name, n in counts.items():
-        if name not in place:
-            listed = ", ".join(classes[:20])
-            raise ConfigError(f"there is no class {name!r}", where="counts", remedy=f"the classes are {listed}")
-        if n < 0:
-            raise ConfigError("the number of images must not be negative", where="counts")
-        if n and not class_counts[place[name]]:
-            raise ConfigError(f"there was no image of {name!r} to learn from", where="counts")
-    codes = torch.tensor([place[name] for name in counts], dtype=torch.int64)
-    return torch.repeat_interleave(codes, torch.tensor(list(counts.values()), dtype=torch.int64))
-
-
-def _prefixed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {f"gan.{name}": value for name, value in weights.items()}
-
-
-def _generator_class(name: str) -> type[GAN]:
-    return cast(type[GAN], registry.get(name, "generate", "image"))
+    n_classes = len(data.counts)
+    sampler = ClassBalanced.of(data.label, n_classes, class_balance, seed, held_out=0.0)
+    features = RandomFeatures(data.images.shape[1])
+    features.fit(as_input(data.images[torch.cat(sampler.judged_by)]))
+    reference = tuple(features(as_input(data.images[places])) for places in sampler.judged_by)
+    vary = 1 / (1 + (torch.bincount(data.label, minlength=n_classes) / RARE) ** 2)
+    store = Images(data.images, Condition(data.label), vary[data.label], flip[data.label])
+    return Examples(store, sampler, ByClass(reference, data.schema.classes, LOOK_IMAGES, features))

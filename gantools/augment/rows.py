@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gantools.augment.small import SmallClasses
 from gantools.encode.table import TableEncoder
 from gantools.models.base import GAN, uniform_of
+from gantools.nn.conditioning import Condition
 
 CHUNK_ROWS = 1 << 13  # rows sampled and decoded at a time: memory stays bounded and the work in the cache
 
@@ -64,7 +65,7 @@ class RowGenerator(nn.Module):
 
     def forward(self, noise: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
         """noise: [N, noise_width], standard normal. label: [N] int64. Returns numbers and codes, as `finish` does."""
-        x = self.gan.generate(noise[:, : self.gan.noise_width], label)
+        x = self.gan.generate(noise[:, : self.gan.noise_width], Condition(label))
         return self.finish(x, label, noise[:, self.gan.noise_width :])
 
     def finish(self, x: Tensor, label: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

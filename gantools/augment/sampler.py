@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,22 +10,20 @@ import pandas as pd
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_target_type
 from scipy import sparse
-from sklearn.utils import check_array, check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from gantools.augment.balance import Strategy, fresh_rows
 from gantools.augment.synthesizer import Synthesizer
-from gantools.config import TrainConfig
+from gantools.train.parameters import TRAINING, train_config
 
 
 class GANOverSampler(BaseOverSampler):
     """Over-sample with rows that a conditional GAN has made.
 
     sampling_strategy: as everywhere in imbalanced-learn. model: a registered model, see `gantools models`. options: of
-    that model. random_state: seed or RandomState; one seed gives one result on one machine. steps: of training, the
-    model's own recommendation by default. budget_s: seconds after which training stops. batch_size: rows per step.
-    device: "auto", "cpu", "cuda", ...
+    that model. random_state: seed or RandomState; one seed gives one result on one machine. steps, budget_s,
+    batch_size, device, devices, precision: of the training, see `TrainConfig`.
 
     X may be an array, a sparse matrix or a data frame with numbers, text, categories, booleans, dates and missing
     cells; its dtypes and columns come back. Original rows come first, untouched; labels are right by construction.
@@ -45,13 +42,7 @@ class GANOverSampler(BaseOverSampler):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseOverSampler._parameter_constraints,
-        "model": [str],
-        "options": [Mapping, None],
-        "random_state": ["random_state"],
-        "steps": [Interval(Integral, 1, None, closed="left"), None],
-        "budget_s": [Interval(Real, 0, None, closed="neither"), None],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "device": [str],
+        **TRAINING,
     }
 
     def __init__(
@@ -65,6 +56,8 @@ class GANOverSampler(BaseOverSampler):
         budget_s: float | None = None,
         batch_size: int = 256,
         device: str = "auto",
+        devices: int = 1,
+        precision: str = "auto",
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
         self.model = model
@@ -74,6 +67,8 @@ class GANOverSampler(BaseOverSampler):
         self.budget_s = budget_s
         self.batch_size = batch_size
         self.device = device
+        self.devices = devices
+        self.precision = precision
 
     def _check_X_y(self, X: Any, y: Any) -> tuple[Any, Any, bool]:  # noqa: N802 - imbalanced-learn's hook
         if not isinstance(X, pd.DataFrame):
@@ -85,19 +80,16 @@ class GANOverSampler(BaseOverSampler):
         return X.astype(dense), y, binarize_y
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        train = train_config(self)
         counts = {label: n for label, n in self.sampling_strategy_.items() if n > 0}
         frame, target = _as_frame(X, y)
-        train = TrainConfig(
-            steps=self.steps, budget_s=self.budget_s, batch_size=self.batch_size, seed=seed, device=self.device
-        )
         self.n_copies_redrawn_ = self.n_copies_left_ = 0
         if not counts:
             return X, y
         self.synthesizer_ = Synthesizer(self.model, self.options, train).fit(frame, target)
         if self.synthesizer_.report_.stopped == "interrupted":
             raise KeyboardInterrupt
-        rows, self.n_copies_redrawn_, self.n_copies_left_ = fresh_rows(self.synthesizer_, frame, counts, seed)
+        rows, self.n_copies_redrawn_, self.n_copies_left_ = fresh_rows(self.synthesizer_, frame, counts, train.seed)
         made, labels = rows.drop(columns=target), rows[target]
         y_out = pd.concat([pd.Series(y), labels], ignore_index=True).astype(pd.Series(y).dtype)
         if isinstance(X, pd.DataFrame):

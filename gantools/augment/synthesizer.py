@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from gantools import registry
 from gantools.augment.choose import Anchors, balancing, refined
+from gantools.augment.generator import Generator
+from gantools.augment.labels import wanted_labels
 from gantools.augment.rows import CHUNK_ROWS, RowGenerator, chunk_seeds
 from gantools.augment.small import SmallClasses
-from gantools.config import TrainConfig, build, check, to_json
+from gantools.config import TrainConfig, build, check
 from gantools.data.tables.raw import Raw, labelled_rows, labels_to_codes, to_raw
 from gantools.data.tables.schema import Schema, infer_schema
 from gantools.encode.table import TableEncoder
-from gantools.errors import CheckpointError, ConfigError, DataError
+from gantools.errors import ConfigError, DataError
 from gantools.models.base import GAN, DataSpec, GANOptions
-from gantools.train.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
-from gantools.train.data import TrainingRows
-from gantools.train.loop import Snapshot, one_thread, resolve_device, train
-from gantools.train.monitor import Progress, TrainingReport
-from gantools.train.resume import digest, resumable, versions
+from gantools.nn.conditioning import Condition
+from gantools.train.loop import one_thread
+from gantools.train.resume import digest
+from gantools.train.samplers import ByClass, ClassBalanced, Examples
+from gantools.train.stores import Rows
+from gantools.train.trained import OnProgress, built_model, tensorboard_folder
+
+LOOK_ROWS = 256  # generated per class each time the training is judged
 
 
-class Synthesizer:
+@registry.kind("table-generator")
+class Synthesizer(Generator):
     """A conditional generator of table rows.
 
     model: a registered name. options: of that model, see `gantools models`. train: how long and on what it trains.
@@ -45,18 +50,14 @@ class Synthesizer:
         [2, 2, 2]
     """
 
+    modality = "table"
+    noun = "a generator of rows"
+    used_with = "`gantools augment --from` or `gantools generate`"
+    default_model = "tabular"
+
     schema_: Schema
     encoder_: TableEncoder
-    gan_: GAN
-    report_: TrainingReport
-    fingerprint_: str
-
-    def __init__(
-        self, model: str = "tabular", options: Mapping[str, Any] | None = None, train: TrainConfig | None = None
-    ) -> None:
-        self.model = model
-        self.options = dict(options or {})
-        self.train = train or TrainConfig()
+    small_: SmallClasses
 
     def fit(
         self,
@@ -66,8 +67,8 @@ class Synthesizer:
         schema: Schema | None = None,
         folder: Path | str | None = None,
         resume: bool = False,
-        progress: Callable[[Progress], None] | None = None,
-    ) -> Synthesizer:
+        progress: OnProgress | None = None,
+    ) -> Self:
         """Learn what rows of each class look like.
 
         target: the label's column. schema: what the columns are, inferred when not given. folder: write checkpoints
@@ -81,11 +82,9 @@ class Synthesizer:
         Raises DataError for data that cannot be learned from, ConfigError for options, CheckpointError for the folder,
         TrainingError when nothing usable came out.
         """
-        cls = _generator_class(self.model)
+        cls = self._generator_class()
         options = cast(GANOptions, build(cls.Options, self.options))
-        folder = None if folder is None else Path(folder)
-        if self.train.tensorboard and folder is None:
-            raise ConfigError("needs a folder to write to", where="tensorboard", remedy="give `fit` a folder")
+        tensorboard_folder(self.train, folder)
         if schema is not None and schema.target != target:
             raise ConfigError(f"its target is {schema.target!r}, not {target!r}", where="schema")
         if schema is not None and target not in frame.columns:
@@ -102,39 +101,27 @@ class Synthesizer:
             raise DataError(
                 "has one class only", where=f"column '{target}'", remedy="give rows of at least two classes"
             )
+        seed = self.train.seed
         self.encoder_ = TableEncoder.fit(raw, self.schema_, _class_weight(codes, counts, options.class_balance))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.train.seed)
-            self.gan_ = cls(DataSpec(self.encoder_.layout, tuple(int(n) for n in counts)), options)
+        spec = DataSpec(self.encoder_.layout, self._condition(counts.tolist()))
+        self.gan_ = cast(GAN, self._new_model(spec, options, seed))
         label = torch.from_numpy(codes)
         table = self.encoder_.encode(raw)
-        self._small = SmallClasses.of(self.encoder_, table, label, len(counts))
-        rows = TrainingRows.split(self.encoder_, table, label, len(counts), options.class_balance, self.train.seed)
-        self.fingerprint_ = fingerprint = digest(raw.numbers, raw.codes, codes)
-        start = resumable(folder, self._config(fingerprint), "gan.") if resume and folder is not None else None
-        outcome = train(
-            self.gan_,
-            rows,
-            [str(level) for level in self.schema_[target].levels],
-            self.train,
-            resume=start,
-            on_progress=progress,
-            on_checkpoint=partial(self._keep, folder, fingerprint) if folder is not None else None,
-            tensorboard=f"{folder.resolve()}.tensorboard" if self.train.tensorboard and folder is not None else None,
+        self.small_ = SmallClasses.of(self.encoder_, table, label, len(counts))
+        self.fingerprint_ = digest(raw.numbers, raw.codes, codes)
+        sampler = ClassBalanced.of(label, len(counts), options.class_balance, seed)
+        # Numbers drawn from their intervals, as generated ones are: the middles would ask spikes to be points.
+        random = torch.Generator().manual_seed(seed)
+        reference = tuple(self.encoder_.draw(table, rows, random) for rows in sampler.judged_by)
+        criterion = ByClass(reference, tuple(map(str, self.schema_[target].levels)), LOOK_ROWS)
+        examples = Examples(Rows(self.encoder_, table, Condition(label)), sampler, criterion)
+        beside = {"encoder": self.encoder_, "small": self.small_}
+        model = self._run(
+            self.gan_, examples, self.train, folder=folder, resume=resume, progress=progress, beside=beside
         )
-        self.gan_ = cast(GAN, outcome.model).eval()
-        self.report_, self._metrics = outcome.report, outcome.metrics
-        if folder is not None and self.report_.stopped != "interrupted":
-            self.save(folder)
+        self.gan_ = cast(GAN, model)
+        self._keep(folder)
         return self.to(self.train.device)
-
-    def _keep(self, folder: Path, fingerprint: str, snapshot: Snapshot) -> None:
-        """Write a checkpoint of a run that goes on."""
-        config, weights = self._config(fingerprint), self._weights(snapshot.weights)
-        schema = self.schema_.to_json()
-        save_checkpoint(
-            folder, Checkpoint(config, schema, weights, snapshot.metrics, snapshot.state, snapshot.counters)
-        )
 
     def sample(
         self,
@@ -156,13 +143,15 @@ class Synthesizer:
         check(seed >= 0, "seed", "must not be negative")
         rng = np.random.default_rng(seed)
         levels = self.schema_[str(self.schema_.target)].levels
-        label = wanted_labels(counts, levels, self.gan_.spec.class_counts, rng)
+        label = wanted_labels(counts, levels, self.class_counts_)
+        if not isinstance(counts, Mapping):
+            rng.shuffle(label)
         return self._rows(label, seed, rng, to_balance, refine)
 
     def _rows(
         self, label: np.ndarray, seed: int, rng: np.random.Generator, to_balance: pd.DataFrame | None, refine: bool
     ) -> pd.DataFrame:
-        device = next(self.gan_.parameters()).device
+        device = self.device_
         anchors = (
             self._anchors(to_balance, torch.Generator(device).manual_seed(seed)) if to_balance is not None else None
         )
@@ -199,96 +188,32 @@ class Synthesizer:
     def row_generator(self) -> RowGenerator:
         """The trained generator with all that turns its output into raw rows."""
         pools = [len(self.schema_[name].pooled) for name in self.schema_.categorical]
-        device = next(self.gan_.parameters()).device
-        return RowGenerator(self.gan_, self._small, self.encoder_, pools).to(device).eval()
+        device = self.device_
+        return RowGenerator(self.gan_, self.small_, self.encoder_, pools).to(device).eval()
 
     def _anchors(self, to_balance: pd.DataFrame, random: torch.Generator) -> Anchors:
         label = torch.from_numpy(labels_to_codes(to_balance[str(self.schema_.target)], self.schema_)).to(random.device)
         return Anchors.of(self.encoder_, self.encoder_.encode(to_raw(to_balance, self.schema_)), label, random)
 
-    def to(self, device: str) -> Synthesizer:
-        """Sample on another device ("auto", "cpu", "cuda", ...)."""
-        where = resolve_device(device)
-        for module in (self.gan_, self.encoder_, self._small):
-            module.to(where)
-        return self
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"gan": self.gan_, "encoder": self.encoder_, "small": self.small_}
 
-    def save(self, folder: Path | str) -> None:
-        """Write the trained model as a checkpoint folder. Raises CheckpointError when it cannot be written."""
-        config = {**self._config(self.fingerprint_), "report": self.report_.to_json()}
-        save_checkpoint(
-            folder, Checkpoint(config, self.schema_.to_json(), self._weights(self.gan_.state_dict()), self._metrics)
-        )
+    def _shape(self) -> dict[str, Any]:
+        return {**super()._shape(), "encoder": self.encoder_.to_json(), "small_rows": len(self.small_.label)}
 
     @classmethod
-    def load(cls, folder: Path | str, device: str = "auto") -> Synthesizer:
-        """Read a folder that `save` or `fit` wrote, on whichever device it was made. Raises CheckpointError."""
-        checkpoint = load_checkpoint(folder, "table-generator")
-        config = checkpoint.config
-        try:
-            maker = cls(config["model"], config["options"], build(TrainConfig, config["train"]))
-            maker.schema_ = Schema.from_json(checkpoint.schema)
-            maker.encoder_ = TableEncoder.from_json(config["encoder"])
-            maker._small = SmallClasses(config["small_rows"], maker.encoder_.layout)
-            gan_class = _generator_class(maker.model)
-            spec = DataSpec(maker.encoder_.layout, tuple(config["class_counts"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"its configuration lacks {error}", where=str(folder), remedy="train again"
-            ) from error
-        maker.gan_ = gan_class(spec, build(gan_class.Options, maker.options)).eval()
-        for module, prefix in ((maker.encoder_, "encoder."), (maker.gan_, "gan."), (maker._small, "small.")):
-            load_weights(module, checkpoint.weights, prefix, str(folder))
-        maker._metrics, maker.fingerprint_ = checkpoint.metrics, str(config.get("data", ""))
-        # One killed in training has the best weights so far, which can be sampled from.
-        maker.report_ = TrainingReport.of(config.get("report"), checkpoint.counters)
-        return maker.to(device)
+    def _built(cls, config: Mapping[str, Any], schema: Mapping[str, Any]) -> Self:
+        maker = cls(config["model"], config["options"], build(TrainConfig, config["train"]))
+        maker.schema_ = Schema.from_json(schema)
+        maker.encoder_ = TableEncoder.from_json(config["encoder"])
+        layout = maker.encoder_.layout
+        maker.small_ = SmallClasses(config["small_rows"], layout)
+        spec = DataSpec(layout, cls._condition(config["class_counts"]))
+        maker.gan_ = cast(GAN, built_model(maker._model_class(), spec, maker.options))
+        return maker
 
-    def _weights(self, gan: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        weights = {f"gan.{k}": v for k, v in gan.items()}
-        weights |= {f"encoder.{k}": v for k, v in self.encoder_.state_dict().items()}
-        return weights | {f"small.{k}": v for k, v in self._small.state_dict().items()}
-
-    def _config(self, fingerprint: str) -> dict[str, Any]:
-        return {
-            "kind": "table-generator",
-            "model": self.model,
-            "options": dataclasses.asdict(self.gan_.options),
-            "train": to_json(self.train),
-            "class_counts": list(self.gan_.spec.class_counts),
-            "encoder": self.encoder_.to_json(),
-            "small_rows": len(self._small.label),
-            "data": fingerprint,
-            "versions": versions(),
-        }
-
-
-def wanted_labels(
-    counts: Mapping[Any, int] | int, levels: Sequence[Any], class_counts: Sequence[int], rng: np.random.Generator
-) -> np.ndarray:
-    """The code of each row that is to be made: [N] int64, label by label for a mapping and shuffled for a number.
-
-    counts: as for `Synthesizer.sample`. levels: the labels. class_counts: rows of each that were learned from. Raises
-    ConfigError for an unknown label, one without rows, or a negative number.
-    """
-    if isinstance(counts, Mapping):
-        place = {level: code for code, level in enumerate(levels)}
-        unknown = [label for label in counts if label not in place]
-        if unknown:
-            listed = ", ".join(map(repr, levels[:20]))
-            raise ConfigError(f"there is no label {unknown[0]!r}", where="counts", remedy=f"the labels are {listed}")
-        wanted = [(place[label], int(n)) for label, n in counts.items()]
-    else:
-        wanted = list(enumerate(_proportional(class_counts, int(counts))))
-    if any(n < 0 for _, n in wanted):
-        raise ConfigError("the number of rows must not be negative", where="counts")
-    unlearned = [levels[code] for code, n in wanted if n and not class_counts[code]]
-    if unlearned:
-        raise ConfigError(f"there was no row of {unlearned[0]!r} to learn from", where="counts")
-    label = np.repeat([code for code, _ in wanted], [n for _, n in wanted]).astype(np.int64)
-    if not isinstance(counts, Mapping):
-        rng.shuffle(label)
-    return label
+    def _facts(self) -> dict[str, Any]:
+        return {"target": self.schema_.target, "n_rows": self.schema_.n_rows}
 
 
 def _class_weight(codes: np.ndarray, counts: np.ndarray, balance: float) -> np.ndarray:
@@ -296,18 +221,3 @@ def _class_weight(codes: np.ndarray, counts: np.ndarray, balance: float) -> np.n
     present = (counts > 0).sum()
     weight: np.ndarray = balance / (present * counts[codes]) + (1 - balance) / len(codes)
     return weight
-
-
-def _proportional(counts: Sequence[int], n: int) -> list[int]:
-    """n split in the proportions of counts, largest remainders first."""
-    if n < 0:
-        return [n]
-    exact = np.array(counts, dtype=float) / max(1, sum(counts)) * n
-    whole = np.floor(exact).astype(int)
-    for code in np.argsort(whole - exact, kind="stable")[: n - whole.sum()]:
-        whole[code] += 1
-    return [int(w) for w in whole]
-
-
-def _generator_class(name: str) -> type[GAN]:
-    return cast(type[GAN], registry.get(name, "generate"))

@@ -1,55 +1,13 @@
-"""What those share that write something beside an exported file: a reading of it, and folders written whole."""
+"""Files and folders written whole or not at all."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gantools.errors import ExportError
-from gantools.export.runtime import describe, open_session
 from gantools.files import write_file, write_folder
-
-NEEDED = (
-    *("kind", "version", "model", "precision", "inputs", "outputs", "names", "schema", "data", "parity"),
-    *("opset", "ir", "exported", "exported_with", "trained_with"),
-)  # entries of the metadata
-
-
-@dataclass(frozen=True)
-class Value:
-    """An input or output. type: as onnxruntime names it, "tensor(float)". shape: sizes; those that vary have names."""
-
-    name: str
-    type: str
-    shape: tuple[int | str, ...]
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What an exported file says of itself. defaults: inputs that may be left out."""
-
-    described: dict[str, Any]
-    inputs: tuple[Value, ...]
-    defaults: tuple[Value, ...]
-    outputs: tuple[Value, ...]
-
-
-def opened(file: Path) -> Opened:
-    """Read an exported file. Raises ExportError for one that cannot be opened or is of another origin."""
-    session = open_session(file, "cpu", threads=1)
-    try:
-        described = describe(session)
-    except ExportError as error:
-        raise ExportError(error.problem, where=str(file), remedy=error.remedy) from error
-    if lacking := [name for name in NEEDED if name not in described]:
-        problem = f"its metadata lack {', '.join(lacking)}"
-        raise ExportError(problem, where=str(file), remedy="export it again")
-    given = session.get_inputs(), session.get_overridable_initializers(), session.get_outputs()
-    inputs, defaults, outputs = (tuple(Value(v.name, v.type, tuple(v.shape)) for v in values) for values in given)
-    return Opened(described, inputs, defaults, outputs)
 
 
 @contextmanager

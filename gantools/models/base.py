@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from gantools.config import check
 from gantools.encode.images import ImageLayout
 from gantools.encode.table import Layout
+from gantools.nn.conditioning import Condition, ConditionSpec
 
 AnyLayout = TypeVar("AnyLayout", Layout, ImageLayout)
 
@@ -26,15 +27,12 @@ AnyLayout = TypeVar("AnyLayout", Layout, ImageLayout)
 class DataSpec(Generic[AnyLayout]):
     """What a model must know of the data to build its nets.
 
-    layout: how an encoded row or image is laid out. class_counts: real ones of each class, in the order of labels.
+    layout: how an encoded row or image is laid out. condition: what the model is told of each sample; nothing unless it
+    is a conditional generator.
     """
 
     layout: AnyLayout
-    class_counts: tuple[int, ...]
-
-    @property
-    def n_classes(self) -> int:
-        return len(self.class_counts)
+    condition: ConditionSpec = field(default_factory=ConditionSpec)
 
 
 TableSpec = DataSpec[Layout]
@@ -46,20 +44,21 @@ class Batch:
     """What a phase's loss is given.
 
     real: [B, width] encoded rows, or [B, C, size, size] images; for a detector [n_folds, B, ...], those that each fold
-    learns from. label: [B] int64. rank: [B] int64, place of each in a fixed random order of its class, so that
-    `rank % n` makes n folds that each hold every class. progress: the share of the training that has passed, 0 to 1.
-    random: where noise comes from; use `noise` and `uniform`, nothing else, so that a run is repeatable.
+    learns from. condition: what is known of each of the B. rank: [B] int64, place of each in a fixed random order of
+    its class, so that `rank % n` makes n folds that each hold every class. progress: the share of the training that has
+    passed, 0 to 1. random: where noise comes from; use `noise` and `uniform`, nothing else, so that a run is
+    repeatable.
     """
 
     real: Tensor
-    label: Tensor
+    condition: Condition
     rank: Tensor
     progress: float
     random: torch.Generator
 
     def part(self, places: slice) -> Batch:
-        """The rows at these places, with the same source of noise."""
-        return replace(self, real=self.real[places], label=self.label[places], rank=self.rank[places])
+        """The samples at these places, with the same source of noise."""
+        return replace(self, real=self.real[places], condition=self.condition[places], rank=self.rank[places])
 
     def noise(self, *shape: int) -> Tensor:
         """Standard normal, on the batch's device."""
@@ -167,15 +166,16 @@ class GANOptions(ModelOptions):
 
 
 class GAN(Model):
-    """A generator, whatever trains it, and how to sample.
-
-    judges: whether the model can tell classes apart (`evidence`).
-    """
+    """A generator, whatever trains it, and how to sample."""
 
     purpose = "generate"
     Options: ClassVar[type[ModelOptions]] = GANOptions
-    judges: ClassVar[bool] = False
     options: GANOptions
+
+    @property
+    def judges(self) -> bool:
+        """Whether the model can tell classes apart (`evidence`)."""
+        return False
 
     @property
     def noise_width(self) -> int:
@@ -183,17 +183,17 @@ class GAN(Model):
         return self.options.noise_dim
 
     @abstractmethod
-    def generate(self, noise: Tensor, label: Tensor) -> Tensor:
-        """Encoded samples of the asked classes: rows [N, width], categories as one-hot blocks, or images [N, C, S, S].
+    def generate(self, noise: Tensor, condition: Condition) -> Tensor:
+        """Encoded samples under conditions: rows [N, width], categories as one-hot blocks, or images [N, C, S, S].
 
-        noise: [N, noise_width], standard normal. label: [N] int64. All that is random about a sample comes from its
-        noise; so a generator exports, and runs elsewhere to the same samples.
+        noise: [N, noise_width], standard normal. All that is random about a sample comes from its noise; so a generator
+        exports, and runs elsewhere to the same samples.
         """
 
-    def sample(self, label: Tensor, random: torch.Generator) -> Tensor:
-        """`generate` from noise that `random` draws."""
-        noise = torch.randn((len(label), self.noise_width), device=label.device, generator=random)
-        return self.generate(noise, label)
+    def sample(self, n: int, condition: Condition, random: torch.Generator) -> Tensor:
+        """n samples: `generate` from noise that `random` draws, on its device."""
+        noise = torch.randn((n, self.noise_width), device=random.device, generator=random)
+        return self.generate(noise, condition)
 
     def evidence(self, x: Tensor) -> Tensor:
         """log P(class | x) [N, n_classes] of encoded rows x [N, width], were all classes equally likely.
@@ -265,21 +265,21 @@ def uniform_of(noise: Tensor) -> Tensor:
 
 
 class TableGAN(GAN):
-    """A GAN whose net `generator` turns noise, a label and uniform numbers into an encoded row."""
+    """A GAN whose net `generator` turns noise, a condition and uniform numbers into an encoded row."""
 
     generator: nn.Module
 
     def fake(self, batch: Batch) -> Tensor:
-        """Generated rows with the batch's labels, differentiable."""
-        n = len(batch.label)
+        """Generated rows under the batch's conditions, differentiable."""
+        n = len(batch.real)
         noise = batch.noise(n, self.options.noise_dim)
         uniform = batch.uniform(n, self.spec.layout.n_levels)
-        return cast(Tensor, self.generator(noise, batch.label, uniform, hard=False))
+        return cast(Tensor, self.generator(noise, batch.condition, uniform, hard=False))
 
     @property
     def noise_width(self) -> int:
         return self.options.noise_dim + len(self.spec.layout.blocks)
 
-    def generate(self, noise: Tensor, label: Tensor) -> Tensor:
+    def generate(self, noise: Tensor, condition: Condition) -> Tensor:
         n = self.options.noise_dim
-        return cast(Tensor, self.generator(noise[:, :n], label, uniform_of(noise[:, n:]), hard=True))
+        return cast(Tensor, self.generator(noise[:, :n], condition, uniform_of(noise[:, n:]), hard=True))

@@ -22,9 +22,9 @@ class DCGAN(ImageGAN):
     paper = "Radford et al. 2016, 'Unsupervised Representation Learning with Deep Convolutional GANs'"
 
     def build(self) -> None:
-        layout, o, n_classes = self.spec.layout, self.options, self.spec.n_classes
-        self.generator = ConvGenerator(layout, o.noise_dim, n_classes, o.width)
-        self.discriminator = ConvDiscriminator(layout, n_classes, o.width, batch_norm=True)
+        layout, condition, o = self.spec.layout, self.spec.condition, self.options
+        self.generator = ConvGenerator(layout, o.noise_dim, condition, o.width)
+        self.discriminator = ConvDiscriminator(layout, condition, o.width, batch_norm=True)
 
     def train_discriminator(self, batch: Batch) -> Tensor:
         real, fake, penalty = self.judged(batch, of_fake=False)

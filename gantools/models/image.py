@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gantools.config import check
 from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
 from gantools.models.base import GAN, Batch, GANOptions, ImageSpec, Phase
+from gantools.nn.conditioning import Condition
 from gantools.nn.diffaug import diff_augment
 
 PENALISED = 0.25  # share of a batch that gradient penalties are taken at
@@ -61,12 +62,12 @@ class ImageGAN(GAN):
     decay: ClassVar[str] = "linear"
     generator: nn.Module
     discriminator: nn.Module
-    chance: Tensor  # [n_classes], of each change that images of the class undergo
+    chance: Tensor  # [n_classes], of each change that images of the class undergo; [1] where there are no classes
 
     def __init__(self, spec: ImageSpec, options: ImageGANOptions) -> None:
         super().__init__(spec, options)
         self.build()
-        count = torch.tensor(spec.class_counts, dtype=torch.float32)
+        count = torch.tensor(spec.condition.class_counts or (0,), dtype=torch.float32)
         self.register_buffer("chance", options.augment / (1 + count / RARE), persistent=False)
 
     def build(self) -> None:
@@ -89,15 +90,17 @@ class ImageGAN(GAN):
         raise NotImplementedError
 
     def fake(self, batch: Batch) -> Tensor:
-        """Generated images with the batch's labels, differentiable."""
-        noise = batch.noise(len(batch.label), self.options.noise_dim)
-        return cast(Tensor, self.generator(noise, batch.label))
+        """Generated images under the batch's conditions, differentiable."""
+        noise = batch.noise(len(batch.real), self.options.noise_dim)
+        return cast(Tensor, self.generator(noise, batch.condition))
 
     def logits(self, x: Tensor, batch: Batch) -> Tensor:
-        """The discriminator's opinion [N] of images x with the batch's labels, changed by `diff_augment` on the way."""
+        """Logits [N] of images x under the batch's conditions, changed by `diff_augment` on the way."""
         if self.options.augment or self.options.flip:
-            x = diff_augment(x, self.chance[batch.label], batch.uniform, flip=self.options.flip)
-        return cast(Tensor, self.discriminator(x, batch.label))
+            label = batch.condition.label
+            chance = self.chance.expand(len(x)) if label is None else self.chance[label]
+            x = diff_augment(x, chance, batch.uniform, flip=self.options.flip)
+        return cast(Tensor, self.discriminator(x, batch.condition))
 
     def judged(self, batch: Batch, *, of_fake: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of real and of generated images, and the gradient penalty at the real ones, or at both kinds.
@@ -124,8 +127,8 @@ class ImageGAN(GAN):
         """The weight of the gradient penalties when a share `progress` of the training has passed."""
         return self.options.gamma
 
-    def generate(self, noise: Tensor, label: Tensor) -> Tensor:
-        return cast(Tensor, self.generator(noise, label))
+    def generate(self, noise: Tensor, condition: Condition) -> Tensor:
+        return cast(Tensor, self.generator(noise, condition))
 
 
 class RelativisticImageGAN(ImageGAN):

@@ -29,6 +29,6 @@ class LeanGAN(RelativisticImageGAN):
     options: LeanOptions
 
     def build(self) -> None:
-        layout, o, n_classes = self.spec.layout, self.options, self.spec.n_classes
-        self.generator = ConvGenerator(layout, o.noise_dim, n_classes, o.width)
-        self.discriminator = ConvDiscriminator(layout, n_classes, o.width, batch_norm=False)
+        layout, condition, o = self.spec.layout, self.spec.condition, self.options
+        self.generator = ConvGenerator(layout, o.noise_dim, condition, o.width)
+        self.discriminator = ConvDiscriminator(layout, condition, o.width, batch_norm=False)

@@ -14,7 +14,7 @@ from gantools.config import check
 from gantools.losses import gradient_norm_penalty
 from gantools.models.base import Batch, GANOptions, Phase, TableGAN, TableSpec
 from gantools.nn.blocks import MLP, MinibatchDiscrimination
-from gantools.nn.conditioning import with_label
+from gantools.nn.conditioning import Condition, ConditionSpec, beside
 from gantools.nn.rows import RowHead
 
 REPLAY_ROWS = 1024  # generated rows that are remembered
@@ -52,28 +52,28 @@ class MLPOptions(GANOptions):
 
 
 class MLPGenerator(nn.Module):
-    """Noise to an encoded row; with n_classes > 0 the label stands beside the noise."""
+    """Noise, with the condition beside it, to an encoded row."""
 
-    def __init__(self, spec: TableSpec, options: MLPOptions, *, conditional: bool) -> None:
+    def __init__(self, spec: TableSpec, options: MLPOptions) -> None:
         super().__init__()
-        self.n_classes = spec.n_classes if conditional else 0
+        self.condition_spec: ConditionSpec = spec.condition
         w = options.width
-        self.body = MLP(options.noise_dim + self.n_classes, w, w, w, batch_norm=options.batch_norm)
+        self.body = MLP(options.noise_dim + self.condition_spec.plain_width, w, w, w, batch_norm=options.batch_norm)
         self.head = RowHead(w, spec.layout)
 
-    def forward(self, noise: Tensor, label: Tensor, uniform: Tensor, *, hard: bool = False) -> Tensor:
-        x = with_label(noise, label, self.n_classes) if self.n_classes else noise
-        return self.head(nn.functional.leaky_relu(self.body(x), 0.2), uniform, hard=hard)
+    def forward(self, noise: Tensor, condition: Condition, uniform: Tensor, *, hard: bool = False) -> Tensor:
+        h = self.body(beside(noise, condition, self.condition_spec))
+        return self.head(nn.functional.leaky_relu(h, 0.2), uniform, hard=hard)
 
 
 class MLPDiscriminator(nn.Module):
-    """An encoded row to a logit; with conditional the label stands beside the row."""
+    """An encoded row, with the condition beside it, to a logit."""
 
-    def __init__(self, spec: TableSpec, options: MLPOptions, *, conditional: bool) -> None:
+    def __init__(self, spec: TableSpec, options: MLPOptions) -> None:
         super().__init__()
-        self.n_classes = spec.n_classes if conditional else 0
+        self.condition_spec: ConditionSpec = spec.condition
         w = options.width
-        body: list[nn.Module] = [MLP(spec.layout.width + self.n_classes, w, w), nn.LeakyReLU(0.2)]
+        body: list[nn.Module] = [MLP(spec.layout.width + self.condition_spec.plain_width, w, w), nn.LeakyReLU(0.2)]
         n_features = w
         if options.minibatch_discrimination:
             closeness = MinibatchDiscrimination(w)
@@ -85,12 +85,12 @@ class MLPDiscriminator(nn.Module):
                 if isinstance(layer, nn.Linear):
                     spectral_norm(layer)
 
-    def forward(self, x: Tensor, label: Tensor) -> Tensor:
-        return self.body(with_label(x, label, self.n_classes) if self.n_classes else x).squeeze(1)
+    def forward(self, x: Tensor, condition: Condition) -> Tensor:
+        return self.body(beside(x, condition, self.condition_spec)).squeeze(1)
 
 
 class MLPGAN(TableGAN):
-    """Base of the plain GANs: a subclass gives the two losses. Both nets see the label unless it says otherwise."""
+    """Base of the plain GANs: a subclass gives the two losses. Both nets see the condition unless it says otherwise."""
 
     Options = MLPOptions
     options: MLPOptions
@@ -99,7 +99,8 @@ class MLPGAN(TableGAN):
     generator: nn.Module
     discriminator: nn.Module
     replay_rows: Tensor  # [n, width] generated rows of earlier steps
-    replay_label: Tensor  # [n] int64, -1 where none is kept yet
+    replay_label: Tensor  # [n] int64, their classes, 0 where there are none; -1 where no row is kept yet
+    replay_vector: Tensor  # [n, vector_width]
 
     def __init__(self, spec: TableSpec, options: MLPOptions) -> None:
         super().__init__(spec, options)
@@ -107,11 +108,13 @@ class MLPGAN(TableGAN):
         n = REPLAY_ROWS if options.replay else 0
         self.register_buffer("replay_rows", torch.zeros(n, spec.layout.width))
         self.register_buffer("replay_label", torch.full((n,), -1))
+        if spec.condition.vector_width:
+            self.register_buffer("replay_vector", torch.zeros(n, spec.condition.vector_width))
 
     def build(self) -> None:
         """Make the nets `generator` and `discriminator`."""
-        self.generator = MLPGenerator(self.spec, self.options, conditional=True)
-        self.discriminator = MLPDiscriminator(self.spec, self.options, conditional=True)
+        self.generator = MLPGenerator(self.spec, self.options)
+        self.discriminator = MLPDiscriminator(self.spec, self.options)
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """The adversarial part of the discriminator's loss, from its logits."""
@@ -136,10 +139,10 @@ class MLPGAN(TableGAN):
 
     def train_discriminator(self, batch: Batch) -> Tensor:
         with torch.no_grad():
-            fake, label = self.remember(self.fake(batch), batch)
+            fake, condition = self.remember(self.fake(batch), batch)
         real = batch.real.requires_grad_(self.options.gradient_penalty > 0)
-        logits = self.discriminator(real, batch.label)
-        loss = self.discriminator_loss(logits, self.discriminator(fake, label)) + self.penalty(real, fake, batch)
+        logits = self.discriminator(real, batch.condition)
+        loss = self.discriminator_loss(logits, self.discriminator(fake, condition)) + self.penalty(real, fake, batch)
         if self.options.gradient_penalty > 0:
             loss = loss + self.options.gradient_penalty / 2 * gradient_norm_penalty(logits, real)
         return loss
@@ -149,16 +152,28 @@ class MLPGAN(TableGAN):
         return real.new_zeros(())
 
     def train_generator(self, batch: Batch) -> Tensor:
-        return self.generator_loss(self.discriminator(self.fake(batch), batch.label))
+        return self.generator_loss(self.discriminator(self.fake(batch), batch.condition))
 
-    def remember(self, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Exchange a share of the generated rows for ones of earlier steps, and keep some of the new ones instead."""
+    def remember(self, fake: Tensor, batch: Batch) -> tuple[Tensor, Condition]:
+        """Exchange a share of the generated rows for ones of earlier steps, and keep some of the new ones instead.
+
+        Returns the rows and the conditions that they were made under.
+        """
         n = min(int(len(fake) * self.options.replay), len(self.replay_rows))
+        condition = batch.condition
         if not n:
-            return fake, batch.label
-        slot = batch.uniform(len(self.replay_rows)).argsort()[:n]  # each once, so that row and label stay together
+            return fake, condition
+        slot = batch.uniform(len(self.replay_rows)).argsort()[:n]  # each once, so that row and condition stay together
         known = self.replay_label[slot] >= 0
-        old_rows = torch.where(known.unsqueeze(1), self.replay_rows[slot], fake[:n])
-        old_label = torch.where(known, self.replay_label[slot], batch.label[:n])
-        self.replay_rows[slot], self.replay_label[slot] = fake[:n], batch.label[:n]
-        return torch.cat([old_rows, fake[n:]]), torch.cat([old_label, batch.label[n:]])
+
+        def exchanged(new: Tensor, kept: Tensor) -> Tensor:
+            old = torch.where(known.reshape(-1, *[1] * (new.dim() - 1)), kept[slot], new[:n])
+            kept[slot] = new[:n]
+            return torch.cat([old, new[n:]])
+
+        rows = exchanged(fake, self.replay_rows)
+        vector = None if condition.vector is None else exchanged(condition.vector, self.replay_vector)
+        if condition.label is None:
+            self.replay_label[slot] = 0
+            return rows, Condition(vector=vector)
+        return rows, Condition(exchanged(condition.label, self.replay_label), vector)

@@ -13,8 +13,8 @@ from gantools.config import check
 from gantools.encode.images import ImageLayout
 from gantools.models.image import ImageGANOptions, RelativisticImageGAN
 from gantools.nn.blocks import SLOPE
-from gantools.nn.conditioning import Projection
-from gantools.nn.convolutional import CLASS_SIZE, widths
+from gantools.nn.conditioning import Condition, ConditionSpec, Embed, Projection
+from gantools.nn.convolutional import CONDITION_SCALE, widths
 from gantools.registry import register
 
 GROUP = 16  # channels that a grouped convolution mixes
@@ -45,24 +45,24 @@ class R3GAN(RelativisticImageGAN):
     decay = "cosine"
 
     def build(self) -> None:
-        self.generator = ResidualGenerator(self.spec.layout, self.spec.n_classes, self.options)
-        self.discriminator = ResidualDiscriminator(self.spec.layout, self.spec.n_classes, self.options)
+        self.generator = ResidualGenerator(self.spec.layout, self.spec.condition, self.options)
+        self.discriminator = ResidualDiscriminator(self.spec.layout, self.spec.condition, self.options)
 
     def penalty_weight(self, progress: float) -> float:
         return self.options.gamma * (0.1 + 0.9 * (1 + math.cos(math.pi * progress)) / 2)
 
 
 class ResidualGenerator(nn.Module):
-    """A learned base map, scaled by noise and class, then blocks and bilinear doublings."""
+    """A learned base map, scaled by noise and condition, then blocks and bilinear doublings."""
 
-    def __init__(self, layout: ImageLayout, n_classes: int, options: R3GANOptions) -> None:
+    def __init__(self, layout: ImageLayout, condition: ConditionSpec, options: R3GANOptions) -> None:
         super().__init__()
         maps = [*widths(layout, options.width), widths(layout, options.width)[-1]][::-1]
         n_blocks = options.n_blocks * len(maps)
-        self.embed = nn.Embedding(n_classes, options.noise_dim)
-        nn.init.normal_(self.embed.weight, std=CLASS_SIZE)
+        self.embed = Embed(condition, options.noise_dim)
+        self.embed.start_at(CONDITION_SCALE)
         self.basis = nn.Parameter(torch.randn(maps[0], layout.base, layout.base))
-        self.scale = nn.Linear(2 * options.noise_dim, maps[0], bias=False)
+        self.scale = nn.Linear(options.noise_dim + self.embed.width, maps[0], bias=False)
         layers: list[nn.Module] = []
         for level, width in enumerate(maps):
             if level:
@@ -70,16 +70,16 @@ class ResidualGenerator(nn.Module):
             layers += [GroupedBlock(width, n_blocks) for _ in range(options.n_blocks)]
         self.body = nn.Sequential(*layers, nn.Conv2d(maps[-1], layout.channels, 1))
 
-    def forward(self, noise: Tensor, label: Tensor) -> Tensor:
-        """noise: [N, noise_dim]. label: [N]. Returns images [N, C, size, size], about [-1, 1]."""
-        scale = self.scale(torch.cat([noise, self.embed(label)], 1))
+    def forward(self, noise: Tensor, condition: Condition) -> Tensor:
+        """noise: [N, noise_dim]. Returns images [N, C, size, size], about [-1, 1]."""
+        scale = self.scale(self.embed.beside(noise, condition))
         return self.body(self.basis * scale[:, :, None, None])
 
 
 class ResidualDiscriminator(nn.Module):
     """The generator's mirror image, with a projection at its end."""
 
-    def __init__(self, layout: ImageLayout, n_classes: int, options: R3GANOptions) -> None:
+    def __init__(self, layout: ImageLayout, condition: ConditionSpec, options: R3GANOptions) -> None:
         super().__init__()
         maps = [*widths(layout, options.width), widths(layout, options.width)[-1]]
         n_blocks = options.n_blocks * len(maps)
@@ -90,11 +90,11 @@ class ResidualDiscriminator(nn.Module):
             layers += [GroupedBlock(width, n_blocks) for _ in range(options.n_blocks)]
         layers += [nn.Conv2d(maps[-1], maps[-1], layout.base, groups=maps[-1], bias=False), nn.Flatten()]
         self.body = nn.Sequential(*layers)
-        self.last = Projection(maps[-1], n_classes)
+        self.last = Projection(maps[-1], condition)
 
-    def forward(self, x: Tensor, label: Tensor) -> Tensor:
-        """x: [N, C, size, size]. label: [N]. Returns logits [N]."""
-        return self.last(self.body(x), label)
+    def forward(self, x: Tensor, condition: Condition) -> Tensor:
+        """x: [N, C, size, size]. Returns logits [N]."""
+        return self.last(self.body(x), condition)
 
 
 class GroupedBlock(nn.Module):

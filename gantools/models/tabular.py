@@ -25,7 +25,7 @@ from gantools.config import check
 from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
 from gantools.models.base import Batch, GANOptions, Phase, TableGAN, TableSpec
 from gantools.nn.blocks import SLOPE, ResidualBlock
-from gantools.nn.conditioning import Projection
+from gantools.nn.conditioning import Condition, Embed, Projection
 from gantools.nn.rows import RowHead
 from gantools.registry import register
 
@@ -65,43 +65,51 @@ class TabularGAN(TableGAN):
     paper = "Huang et al. 2024, 'The GAN is dead; long live the GAN!'"
     Options = TabularOptions
     options: TabularOptions
-    judges = True
     log_drawn: Tensor  # [n_classes] log share of each class in training batches
 
     def __init__(self, spec: TableSpec, options: TabularOptions) -> None:
         super().__init__(spec, options)
         self.generator = Generator(spec, options)
         self.discriminator = Discriminator(spec, options)
-        self.classifier = FoldEnsemble(spec.layout.width, spec.n_classes, options)
-        counts = torch.tensor(spec.class_counts, dtype=torch.float32)
-        share = (
-            options.class_balance * (counts > 0) / (counts > 0).sum()
-            + (1 - options.class_balance) * counts / counts.sum()
-        )
-        self.register_buffer("log_drawn", share.clamp(min=1e-9).log(), persistent=False)
+        if self.judges:
+            self.classifier = FoldEnsemble(spec.layout.width, spec.condition.n_classes, options)
+            counts = torch.tensor(spec.condition.class_counts, dtype=torch.float32)
+            share = (
+                options.class_balance * (counts > 0) / (counts > 0).sum()
+                + (1 - options.class_balance) * counts / counts.sum()
+            )
+            self.register_buffer("log_drawn", share.clamp(min=1e-9).log(), persistent=False)
+
+    @property
+    def judges(self) -> bool:
+        return self.spec.condition.n_classes > 0
 
     def phases(self) -> Sequence[Phase]:
         o = self.options
-        return (
+        phases = [
             Phase("discriminator", ("discriminator",), self.train_discriminator, lr=o.lr),
             Phase("generator", ("generator",), self.train_generator, lr=o.lr),
-            Phase("classifier", ("classifier",), self.train_classifier, every=2, lr=o.classifier_lr, betas=(0.9, 0.99),
-                  weight_decay=o.weight_decay),
-        )  # fmt: skip
+        ]
+        if self.judges:
+            phases.append(
+                Phase("classifier", ("classifier",), self.train_classifier, every=2, lr=o.classifier_lr,
+                      betas=(0.9, 0.99), weight_decay=o.weight_decay)
+            )  # fmt: skip
+        return phases
 
     def train_discriminator(self, batch: Batch) -> Tensor:
         with torch.no_grad():
             fake = self.fake(batch)
         x = torch.cat([batch.real, fake]).requires_grad_(True)
-        logits = self.discriminator(x, torch.cat([batch.label, batch.label]))
+        logits = self.discriminator(x, batch.condition.twice())
         real, generated = logits.chunk(2)
         # The mean over both halves is half of R1 plus R2, each of which counts gamma / 2.
         return discriminator_relativistic(real, generated) + self.options.gamma * gradient_norm_penalty(logits, x)
 
     def train_generator(self, batch: Batch) -> Tensor:
         with torch.no_grad():
-            real = self.discriminator(batch.real, batch.label)
-        return generator_relativistic(real, self.discriminator(self.fake(batch), batch.label))
+            real = self.discriminator(batch.real, batch.condition)
+        return generator_relativistic(real, self.discriminator(self.fake(batch), batch.condition))
 
     def train_classifier(self, batch: Batch) -> Tensor:
         return self.classifier.loss(batch, self.log_drawn)
@@ -111,30 +119,31 @@ class TabularGAN(TableGAN):
 
 
 class Generator(nn.Module):
-    """Noise and a label to an encoded row."""
+    """Noise and a condition to an encoded row."""
 
     def __init__(self, spec: TableSpec, options: TabularOptions) -> None:
         super().__init__()
         self.noise = nn.Linear(options.noise_dim, options.width)
-        self.label = nn.Embedding(spec.n_classes, options.width)
+        self.condition = Embed(spec.condition, options.width)
         self.blocks = nn.Sequential(*[ResidualBlock(options.width) for _ in range(options.n_blocks)])
         self.head = RowHead(options.width, spec.layout)
 
-    def forward(self, noise: Tensor, label: Tensor, uniform: Tensor, *, hard: bool) -> Tensor:
-        return self.head(self.blocks(self.noise(noise) + self.label(label)), uniform, hard=hard)
+    def forward(self, noise: Tensor, condition: Condition, uniform: Tensor, *, hard: bool) -> Tensor:
+        h = self.condition.added_to(self.noise(noise), condition)
+        return self.head(self.blocks(h), uniform, hard=hard)
 
 
 class Discriminator(nn.Module):
-    """An encoded row and its label to a logit."""
+    """An encoded row and its condition to a logit."""
 
     def __init__(self, spec: TableSpec, options: TabularOptions) -> None:
         super().__init__()
         self.row = nn.Linear(spec.layout.width, options.width)
         self.blocks = nn.Sequential(*[ResidualBlock(options.width) for _ in range(options.n_blocks)])
-        self.head = Projection(options.width, spec.n_classes)
+        self.head = Projection(options.width, spec.condition)
 
-    def forward(self, x: Tensor, label: Tensor) -> Tensor:
-        return self.head(F.leaky_relu(self.blocks(self.row(x)), SLOPE), label)
+    def forward(self, x: Tensor, condition: Condition) -> Tensor:
+        return self.head(F.leaky_relu(self.blocks(self.row(x)), SLOPE), condition)
 
 
 class FoldEnsemble(nn.Module):
@@ -174,9 +183,11 @@ class FoldEnsemble(nn.Module):
         log_drawn: [n_classes] log share of each class in batches; added to the logits, so that the logits themselves
         speak of classes equally likely (Menon et al. 2021, 'Long-tail learning via logit adjustment').
         """
-        fold = torch.arange(self.n_folds, device=batch.label.device).unsqueeze(1)
+        assert batch.condition.label is not None
+        label = batch.condition.label
+        fold = torch.arange(self.n_folds, device=label.device).unsqueeze(1)
         own = (batch.rank.unsqueeze(0) % self.n_folds == fold).float()  # [n_folds, B]
-        target = batch.label.expand(self.n_folds, -1)
+        target = label.expand(self.n_folds, -1)
         with torch.no_grad():
             self._watch(self._cross_entropy(self._logits(batch.real, "", None) + log_drawn, target), own)
         each = self._cross_entropy(self._logits(batch.real, "", batch) + log_drawn, target)

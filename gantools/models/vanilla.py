@@ -1,4 +1,4 @@
-"""The first GAN. It knows nothing of labels, so every class has a pair of nets of its own."""
+"""The first GAN. It knows nothing of conditions, so every class has a pair of nets of its own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
 from gantools.models.base import TableSpec
 from gantools.models.mlp import MLPGAN, MLPDiscriminator, MLPGenerator, MLPOptions
 from gantools.nn.blocks import PerClass
+from gantools.nn.conditioning import Condition
 from gantools.registry import register
 
 
@@ -33,10 +34,11 @@ class ClassGenerators(nn.Module):
 
     def __init__(self, spec: TableSpec, options: MLPOptions) -> None:
         super().__init__()
-        self.per_class = PerClass([MLPGenerator(spec, options, conditional=False) for _ in spec.class_counts])
+        alone = TableSpec(spec.layout)
+        self.per_class = PerClass([MLPGenerator(alone, options) for _ in range(max(1, spec.condition.n_classes))])
 
-    def forward(self, noise: Tensor, label: Tensor, uniform: Tensor, *, hard: bool = False) -> Tensor:
-        return self.per_class(label, noise, label, uniform, hard=hard)
+    def forward(self, noise: Tensor, condition: Condition, uniform: Tensor, *, hard: bool = False) -> Tensor:
+        return self.per_class(condition.label, noise, condition, uniform, hard=hard)
 
 
 class ClassDiscriminators(nn.Module):
@@ -44,7 +46,8 @@ class ClassDiscriminators(nn.Module):
 
     def __init__(self, spec: TableSpec, options: MLPOptions) -> None:
         super().__init__()
-        self.per_class = PerClass([MLPDiscriminator(spec, options, conditional=False) for _ in spec.class_counts])
+        alone = TableSpec(spec.layout)
+        self.per_class = PerClass([MLPDiscriminator(alone, options) for _ in range(max(1, spec.condition.n_classes))])
 
-    def forward(self, x: Tensor, label: Tensor) -> Tensor:
-        return self.per_class(label, x, label)
+    def forward(self, x: Tensor, condition: Condition) -> Tensor:
+        return self.per_class(condition.label, x, condition)

@@ -43,5 +43,5 @@ class WassersteinGANGP(MLPGAN):
     def penalty(self, real: Tensor, fake: Tensor, batch: Batch) -> Tensor:
         share = batch.uniform(len(real))
         return self.options.penalty_weight * interpolation_penalty(
-            lambda x: self.discriminator(x, batch.label), real, fake, share
+            lambda x: self.discriminator(x, batch.condition), real, fake, share
         )

@@ -37,9 +37,9 @@ class ImageWassersteinGANGP(ImageGAN):
     betas = (0.0, 0.9)
 
     def build(self) -> None:
-        layout, o, n_classes = self.spec.layout, self.options, self.spec.n_classes
-        self.generator = ConvGenerator(layout, o.noise_dim, n_classes, o.width)
-        self.discriminator = ConvDiscriminator(layout, n_classes, o.width, batch_norm=False)
+        layout, condition, o = self.spec.layout, self.spec.condition, self.options
+        self.generator = ConvGenerator(layout, o.noise_dim, condition, o.width)
+        self.discriminator = ConvDiscriminator(layout, condition, o.width, batch_norm=False)
 
     def train_discriminator(self, batch: Batch) -> Tensor:
         with torch.no_grad():
@@ -47,7 +47,7 @@ class ImageWassersteinGANGP(ImageGAN):
         real = batch.real
         loss = discriminator_wasserstein(self.logits(real, batch), self.logits(fake, batch))
         share = batch.uniform(len(real))
-        penalty = interpolation_penalty(lambda x: self.discriminator(x, batch.label), real, fake, share)
+        penalty = interpolation_penalty(lambda x: self.discriminator(x, batch.condition), real, fake, share)
         return loss + self.options.penalty_weight * penalty
 
     def train_generator(self, batch: Batch) -> Tensor:

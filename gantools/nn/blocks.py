@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -47,8 +48,12 @@ class PerClass(nn.Module):
         super().__init__()
         self.copies = nn.ModuleList(copies)
 
-    def forward(self, label: Tensor, *args: Tensor, **options: bool) -> Tensor:
-        """label: [N], whose copy answers each row. args, options: what every copy is called with."""
+    def forward(self, label: Tensor | None, *args: Any, **options: bool) -> Tensor:
+        """label: [N], whose copy answers each row; None where there is one copy. args, options: what every copy is
+        called with.
+        """
+        if label is None:
+            return self.copies[0](*args, **options)
         answers = torch.stack([net(*args, **options) for net in self.copies], 1)
         mine = F.one_hot(label, len(self.copies)).to(answers.dtype)
         return (answers * mine.reshape(*mine.shape, *[1] * (answers.dim() - 2))).sum(1)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from gantools.encode.images import ImageLayout
 from gantools.nn.blocks import SLOPE
-from gantools.nn.conditioning import Projection
+from gantools.nn.conditioning import Condition, ConditionSpec, Embed, Projection
 
-CLASS_SIZE = (
-    0.1  # standard deviation of a class vector at the start. As loud as the noise, it drowns it: one image a class
-)
+# Standard deviation of what a condition adds at the start. As large as the noise, it drowns it: one image a class.
+CONDITION_SCALE = 0.1
 WIDEST = 8  # a map has at most so many times the channels of the finest one
 
 
@@ -21,39 +19,39 @@ def widths(layout: ImageLayout, width: int) -> list[int]:
 
 
 class ConvGenerator(nn.Module):
-    """Noise and a class to an image: a linear layer, then transposed convolutions that double the size.
+    """Noise and a condition to an image: a linear layer, then transposed convolutions that double the size.
 
     Radford et al. 2016, 'Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks'.
-    The class enters as a learned vector beside the noise.
+    The condition enters as a learned vector beside the noise.
     """
 
-    def __init__(self, layout: ImageLayout, noise_dim: int, n_classes: int, width: int) -> None:
+    def __init__(self, layout: ImageLayout, noise_dim: int, condition: ConditionSpec, width: int) -> None:
         super().__init__()
         self.base = layout.base
-        self.embed = nn.Embedding(n_classes, noise_dim)
+        self.embed = Embed(condition, noise_dim)
         maps = widths(layout, width)[::-1]
-        self.first = nn.Linear(2 * noise_dim, maps[0] * self.base**2, bias=False)
+        self.first = nn.Linear(noise_dim + self.embed.width, maps[0] * self.base**2, bias=False)
         layers: list[nn.Module] = []
         for before, after in zip(maps, [*maps[1:], None], strict=True):
             layers += [nn.BatchNorm2d(before), nn.ReLU()]
             layers.append(nn.ConvTranspose2d(before, after or layout.channels, 4, 2, 1, bias=after is None))
         self.body = nn.Sequential(*layers, nn.Tanh())
         self.apply(_small)
-        nn.init.normal_(self.embed.weight, std=CLASS_SIZE)
+        self.embed.start_at(CONDITION_SCALE)
 
-    def forward(self, noise: Tensor, label: Tensor) -> Tensor:
-        """noise: [N, noise_dim]. label: [N]. Returns images [N, C, size, size] in [-1, 1]."""
-        h = self.first(torch.cat([noise, self.embed(label)], 1))
+    def forward(self, noise: Tensor, condition: Condition) -> Tensor:
+        """noise: [N, noise_dim]. Returns images [N, C, size, size] in [-1, 1]."""
+        h = self.first(self.embed.beside(noise, condition))
         return self.body(h.unflatten(1, (-1, self.base, self.base)))
 
 
 class ConvDiscriminator(nn.Module):
-    """An image and a class to a logit: strided convolutions, then a projection.
+    """An image and a condition to a logit: strided convolutions, then a projection.
 
     batch_norm: after every convolution but the first, as the paper has it.
     """
 
-    def __init__(self, layout: ImageLayout, n_classes: int, width: int, *, batch_norm: bool) -> None:
+    def __init__(self, layout: ImageLayout, condition: ConditionSpec, width: int, *, batch_norm: bool) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         before = layout.channels
@@ -63,15 +61,15 @@ class ConvDiscriminator(nn.Module):
             layers += [nn.BatchNorm2d(after)] * normed + [nn.LeakyReLU(SLOPE)]
             before = after
         self.body = nn.Sequential(*layers, nn.Flatten())
-        self.last = Projection(before * layout.base**2, n_classes)
+        self.last = Projection(before * layout.base**2, condition)
         if batch_norm:
             self.apply(_small)
         else:
             self.apply(_even)
 
-    def forward(self, x: Tensor, label: Tensor) -> Tensor:
-        """x: [N, C, size, size] in [-1, 1]. label: [N]. Returns logits [N]."""
-        return self.last(self.body(x), label)
+    def forward(self, x: Tensor, condition: Condition) -> Tensor:
+        """x: [N, C, size, size] in [-1, 1]. Returns logits [N]."""
+        return self.last(self.body(x), condition)
 
 
 def _small(layer: nn.Module) -> None:

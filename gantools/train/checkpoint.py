@@ -20,18 +20,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from gantools import registry
 from gantools.errors import CheckpointError
 from gantools.files import whole_folder, write_folder
 
 FORMAT = 1
-
-# What `config.json` may say under "kind": what the folder holds, and what to do with it.
-KINDS = {
-    "table-generator": ("a generator", "use it with `gantools augment --from` or `gantools generate`"),
-    "table-scorer": ("a scorer", "use it with `gantools score --from`"),
-    "image-generator": ("a generator of images", "use it with `gantools augment --from` or `gantools generate`"),
-    "image-scorer": ("a scorer of images", "use it with `gantools score --from`"),
-}
 
 
 @dataclass(frozen=True)
@@ -64,24 +57,14 @@ def save_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
             save_tensors(checkpoint.state, part / "state.safetensors")
 
 
-def load_checkpoint(folder: Path | str, kind: str = "") -> Checkpoint:
-    """Read a folder, onto the CPU.
-
-    kind: which of KINDS is wanted, "" for any. Raises CheckpointError naming the file that is lacking or broken, or
-    when the folder holds something of another kind.
-    """
-    folder = whole_folder(folder)
-    if not is_checkpoint(folder):
-        raise CheckpointError("is no checkpoint folder", where=str(folder), remedy="name a folder that gantools saved")
+def load_checkpoint(folder: Path | str) -> Checkpoint:
+    """Read a folder, onto the CPU. Raises CheckpointError naming the file that is lacking or broken."""
+    folder = _found(folder)
     config, schema = _read_json(folder / "config.json"), _read_json(folder / "schema.json")
     if config.get("format") != FORMAT:
         raise CheckpointError(
             f"has format {config.get('format')!r}, this version reads {FORMAT}", where=str(folder), remedy="train again"
         )
-    found = config.get("kind", kind)
-    if kind and found != kind:
-        held, remedy = KINDS.get(found, ("something else", ""))
-        raise CheckpointError(f"holds {held}, not {KINDS[kind][0]}", where=str(folder), remedy=remedy)
     counters = config.pop("counters", {})
     state_file = folder / "state.safetensors"
     return Checkpoint(
@@ -92,6 +75,27 @@ def load_checkpoint(folder: Path | str, kind: str = "") -> Checkpoint:
         load_tensors(state_file) if state_file.exists() else {},
         counters,
     )
+
+
+def _found(folder: Path | str) -> Path:
+    """The folder to read. Raises CheckpointError where it holds no saved model."""
+    found = whole_folder(folder)
+    if not is_checkpoint(found):
+        raise CheckpointError("is not a saved model", where=str(folder), remedy="name a folder that gantools saved")
+    return found
+
+
+def kind_of(folder: Path | str) -> str:
+    """Which kind of model a folder holds; "" where it says none. Raises CheckpointError where it is not one."""
+    return str(_read_json(_found(folder) / "config.json").get("kind", ""))
+
+
+def wrong_kind(folder: Path | str, found: str, wanted: str) -> CheckpointError:
+    """The error for a folder that holds a model of another kind than is wanted."""
+    held, asked = registry.estimator(found), registry.estimator(wanted)
+    noun = "something else" if held is None else held.noun
+    remedy = "" if held is None else f"use it with {held.used_with}"
+    return CheckpointError(f"holds {noun}, not {asked.noun if asked else wanted}", where=str(folder), remedy=remedy)
 
 
 def is_checkpoint(folder: Path | str) -> bool:

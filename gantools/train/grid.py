@@ -10,6 +10,7 @@ import torch
 from gantools.data.images.source import write_png
 from gantools.encode.images import ImageEncoder
 from gantools.models.base import GAN, Model
+from gantools.nn.conditioning import Condition
 
 COLUMNS = 10
 MOST_ROWS = 20  # classes shown
@@ -31,7 +32,8 @@ class GridWriter:
     @torch.no_grad()
     def __call__(self, step: int, model: Model) -> None:
         device = next(model.parameters()).device
-        made = cast(GAN, model).sample(self.label.to(device), torch.Generator(device).manual_seed(self.seed))
+        condition = Condition(self.label.to(device))
+        made = cast(GAN, model).sample(len(self.label), condition, torch.Generator(device).manual_seed(self.seed))
         images = self.encoder.inverse(made).cpu()
         size, channels = images.shape[1], images.shape[3]
         grid = images.reshape(-1, COLUMNS, size, size, channels).transpose(1, 2)

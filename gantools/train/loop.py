@@ -31,8 +31,8 @@ from gantools.errors import CheckpointError, ConfigError, GantoolsError, Trainin
 from gantools.models.base import Model, Phase
 from gantools.nn.ema import update_average
 from gantools.train.checkpoint import load_tensors, save_tensors
-from gantools.train.data import Judgement, Rows
 from gantools.train.monitor import HealthMonitor, MetricsLog, Progress, TrainingReport
+from gantools.train.samplers import Examples, Judgement
 
 OnProgress = Callable[[Progress], None]
 OnCheckpoint = Callable[["Snapshot"], None]
@@ -75,8 +75,7 @@ class Outcome:
 
 def train(
     model: Model,
-    rows: Rows,
-    classes: Sequence[str],
+    examples: Examples,
     config: TrainConfig,
     *,
     resume: Snapshot | None = None,
@@ -87,7 +86,7 @@ def train(
 ) -> Outcome:
     """Train a model.
 
-    classes: names of the classes, for messages. resume: where to go on. on_progress: called at each line of the log.
+    resume: where to go on. on_progress: called at each line of the log.
     on_checkpoint: called about every `config.checkpoint_every_s`. on_look: called with the step and the averaged model
     each time it is judged. tensorboard: folder for its events.
 
@@ -100,7 +99,7 @@ def train(
     nothing usable came out, and what the callbacks raise.
     """
     fabric = make_fabric(config)
-    job = partial(_train, model=model, rows=rows, classes=tuple(classes), config=config, resume=resume,
+    job = partial(_train, model=model, examples=examples, config=config, resume=resume,
                   on_checkpoint=on_checkpoint, on_look=on_look, tensorboard=tensorboard)  # fmt: skip
     if config.devices > 1:
         return _in_processes(fabric, job, model)
@@ -271,8 +270,7 @@ def _train(
     fabric: Fabric,
     *,
     model: Model,
-    rows: Rows,
-    classes: tuple[str, ...],
+    examples: Examples,
     config: TrainConfig,
     resume: Snapshot | None,
     on_progress: OnProgress | None = None,
@@ -280,7 +278,7 @@ def _train(
     on_look: OnLook | None,
     tensorboard: str | None,
 ) -> Outcome:
-    rows = rows.to(fabric.device)
+    examples = examples.to(fabric.device)
     steps = config.steps or model.options.steps
     if fabric.world_size > 1:
         model = copy.deepcopy(model)  # what a process is given on a CPU is memory that all of them share
@@ -307,7 +305,7 @@ def _train(
             for index, phase in enumerate(run.phases):
                 if run.step % phase.every == 0:
                     for _ in range(phase.repeats):
-                        totals[index] += _update(fabric, run, index, rows, config.batch_size, progress)
+                        totals[index] += _update(fabric, run, index, examples, config.batch_size, progress)
                     updates[index] += phase.repeats
             update_average(run.average, run.model, model.averaged, config.ema_decay, run.step)
             run.step += 1
@@ -321,7 +319,7 @@ def _train(
             totals, updates = [torch.zeros_like(total) for total in totals], [0] * len(run.phases)
             words = ""
             if looking or not all(map(math.isfinite, losses.values())):
-                look = _look(run, rows, classes, config.seed, progress)
+                look = _look(run, examples, config.seed, progress)
                 losses[look.judged.name], words = look.judged.criterion, look.words
                 if on_look is not None and chief:
                     on_look(run.step, run.average)
@@ -342,7 +340,7 @@ def _train(
     except KeyboardInterrupt:
         stopped = "interrupted"  # perhaps in the middle of a step: the last checkpoint stands, none is written here
     if stopped == "budget":
-        if _look(run, rows, classes, config.seed, 1.0).hopeless:
+        if _look(run, examples, config.seed, 1.0).hopeless:
             stopped = "unhealthy"
         if on_look is not None and chief:
             on_look(run.step, run.average)
@@ -362,12 +360,12 @@ def _train(
     return Outcome(best.cpu(), report, log.text())
 
 
-def _update(fabric: Fabric, run: Run, index: int, rows: Rows, batch_size: int, progress: float) -> Tensor:
+def _update(fabric: Fabric, run: Run, index: int, examples: Examples, batch_size: int, progress: float) -> Tensor:
     """One optimisation step of a phase. Returns its loss, detached, on the device."""
     phase, optimizer, parameters = run.phases[index], run.optimizers[index], run.parameters[index]
 
     def part(phase: Phase, random: torch.Generator) -> tuple[Tensor, tuple[Tensor | None, ...]]:
-        batch = rows.batch(batch_size // run.shards, progress, random)
+        batch = examples.batch(batch_size // run.shards, progress, random)
         with fabric.autocast():
             loss = phase.loss(batch)
         return loss.detach(), torch.autograd.grad(loss, parameters, allow_unused=True)
@@ -414,9 +412,9 @@ class Look:
 
 
 @torch.no_grad()
-def _look(run: Run, rows: Rows, classes: Sequence[str], seed: int, progress: float) -> Look:
-    """Judge the averaged weights on rows held out, keep them when they are the best so far."""
-    judged = rows.judge(run.average, classes, seed + 1)
+def _look(run: Run, examples: Examples, seed: int, progress: float) -> Look:
+    """Judge the averaged weights on examples held out, keep them when they are the best so far."""
+    judged = examples.judge(run.average, seed + 1)
     grads = [p.grad.square().sum() for p in run.average_parameters() if p.grad is not None]
     size = sum(p.numel() for p in run.average_parameters())
     gradient = math.sqrt(float(torch.stack(grads).sum()) / size) if grads else math.inf

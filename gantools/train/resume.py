@@ -13,7 +13,7 @@ import numpy as np
 
 from gantools.errors import CheckpointError
 from gantools.files import whole_folder
-from gantools.train.checkpoint import load_checkpoint
+from gantools.train.checkpoint import load_checkpoint, wrong_kind
 from gantools.train.loop import Snapshot
 
 MUST_AGREE = ("steps", "batch_size", "devices", "seed", "ema_decay", "eval_every", "log_every", "precision")
@@ -27,7 +27,9 @@ def resumable(folder: Path | str, config: Mapping[str, Any], prefix: str) -> Sna
     """
     if not whole_folder(folder).exists():
         return None
-    checkpoint = load_checkpoint(folder, config["kind"])
+    checkpoint = load_checkpoint(folder)
+    if checkpoint.config.get("kind") != config["kind"]:
+        raise wrong_kind(folder, str(checkpoint.config.get("kind", "")), config["kind"])
     if not checkpoint.state:
         raise CheckpointError(
             "holds a finished run", where=str(folder), remedy="leave out --resume or choose another folder"

@@ -1,4 +1,4 @@
-"""The whole of `gantools score` for images as one function: learn what is normal, find the threshold, score, draw maps.
+"""Scoring images: learn what is normal, find the threshold, score, draw heat maps.
 
 Images are read, scored and drawn some at a time: nothing grows with their number but the table of results.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,71 +20,46 @@ import pandas as pd
 from PIL import Image
 
 from gantools import registry
-from gantools.config import build
+from gantools.config import build, check
 from gantools.data.images.schema import ImageSchema
 from gantools.data.images.source import ImageSource, open_images
 from gantools.data.tables import write_table
-from gantools.encode.images import Fit, check_size
+from gantools.encode.images import check_size
 from gantools.errors import DataError
-from gantools.evaluate.scores import Detection, ScoreTally
+from gantools.evaluate.heat_map import oddest_place
+from gantools.evaluate.scores import ScoreTally, TopRow
 from gantools.nn.efficientnet import load_efficientnet
-from gantools.report.overlay import map_folder, oddest_place, overlay, write_maps
-from gantools.score.image_head import Features
+from gantools.report.overlay import map_folder, overlay, write_maps
+from gantools.report.scored_images import scored_images
 from gantools.score.image_scorer import ImageScorer
-from gantools.score.threshold import Calibration, best_f1
-from gantools.workflow.score import (
-    CONTAMINATION,
-    FALSE_ALARMS,
-    MOST_CONTAMINATION,
+from gantools.words import count
+from gantools.workflow.contract import Item, Watch
+from gantools.workflow.opening import about
+from gantools.workflow.score import Request
+from gantools.workflow.scoring import (
     N_TOP,
     NORMAL,
     STAGE_READ,
     STAGE_SCORE,
-    STAGE_TRAIN,
-    TRAINING_SHARE,
-    Rows,
+    Floats,
+    Indices,
+    Learned,
+    Parts,
+    ScoreResult,
     Threshold,
-    about,
-    check_rate,
-    detection_words,
-    held_back,
-    percent,
+    adjusted,
+    contamination_of,
+    learn,
+    tune,
 )
-
-if TYPE_CHECKING:
-    from gantools.export.runtime import ExportedImageScorer
-    from gantools.train.monitor import Progress
 
 FEWEST = 10  # images that are learned from: of fewer nothing can be held out that says anything
 FEW = 50  # below this many a note is due
 LARGEST_SHOWN = 320  # pixels of the longer side of a picture in the report
 _DIGITS = 6  # significant ones of the numbers in the table
 
-Indices = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
-Scorer: TypeAlias = "ImageScorer | ExportedImageScorer"
 MapsOf = Literal["anomalous", "all"]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a scorer of images is trained; see ImageScorer.
-
-    contamination: share of anomalies among the images learned from; None takes 0 for images that are given or marked as
-    normal and CONTAMINATION for a folder that is scored itself. tail: extrapolate, for rates of false alarms that
-    counting cannot tell.
-    """
-
-    model: str = "restorer"
-    options: Mapping[str, Any] | None = None
-    size: int | None = None
-    fit: Fit = "resize"
-    features: Features = "own"
-    steps: int | None = None
-    budget_s: float | None = None
-    contamination: float | None = None
-    tail: bool = False
 
 
 class Selection:
@@ -106,172 +82,131 @@ class Selection:
         return hashlib.sha256(self._source.fingerprint().encode() + self._chosen.tobytes()).hexdigest()
 
 
-@dataclass(frozen=True)
-class ImageScoreResult:
-    """What `score_images` found.
+@dataclass(frozen=True, kw_only=True)
+class ImageResult(ScoreResult):
+    """pictures: of each of `top`, with its heat, [h, w, 3]. unread: (file, why), rows of the tally without a score.
+    n_maps: images of which maps were written."""
 
-    tally: counts and distribution of the scores, unreadable files among the rows. top: the most abnormal images:
-    `file`, `anomaly_score`, `p_value`, `is_anomaly` and `reason`; the index counts the table's rows from 0. pictures:
-    of each of them, with its heat, [h, w, 3]. n_learned: images learned from, None for a saved scorer; n_source: those
-    that they are from; n_marked: of these, known anomalies that were left out. detection: None where no images are
-    marked. unread: (file, why). n_maps: images of which maps were written. notes: what else the user should know.
-    data_notes: what was done with images that are not simply read.
-    """
-
-    scorer: Scorer
-    schema: ImageSchema
-    tally: ScoreTally
-    top: pd.DataFrame
     pictures: tuple[Bytes, ...]
-    threshold: Threshold
-    contamination: float
-    n_learned: int | None
-    n_source: int | None
-    n_marked: int
-    detection: Detection | None
     unread: tuple[tuple[str, str], ...]
     n_maps: int
-    notes: tuple[str, ...]
-    data_notes: tuple[str, ...]
+    sample = "image"
+    named = "file"
 
     @property
     def n_scored(self) -> int:
-        """Images that have a score."""
         return self.tally.n_rows - self.tally.n_unscored
 
-    def words(self) -> list[str]:
-        """All of it in plain sentences."""
-        n_odd, n = self.tally.n_anomalous, self.n_scored
-        flagged = f"{n_odd:,} are anomalous" if n_odd != 1 else "1 is anomalous"
-        said = [f"{n:,} images scored: {flagged} ({percent(n_odd / n)})."]
-        if self.unread:
-            files = f"{len(self.unread):,} files" if len(self.unread) > 1 else "1 file"
-            listed = ", ".join(f"{name} {why}" for name, why in self.unread[:3])
-            more = f" and {len(self.unread) - 3:,} more" if len(self.unread) > 3 else ""
-            said.append(f"{files} could not be read, so without a score: {listed}{more}.")
-        said += self.threshold.words(self.scorer.calibration_, n, "images")
-        if self.n_learned is not None:
-            left_out = f"; {self.n_marked:,} known anomalies left out" if self.n_marked else ""
-            allowed = f"; {percent(self.contamination)} of them taken for anomalies" if self.contamination else ""
-            drawn = f", drawn at random from {self.n_source:,}" if self.n_learned != self.n_source else ""
-            said.append(f"Learned from {self.n_learned:,} images{drawn}{left_out}{allowed}.")
-            if self.n_learned < FEW:
-                said.append(f"That is few: verdicts mean more from {FEW} normal images on.")
-        if self.detection is not None:
-            said.append(detection_words(self.detection, "images"))
-        return [*said, *self.notes]
+    def _row_json(self, row: TopRow) -> dict[str, Any]:
+        found = row.to_json()
+        return {"file": found.pop("cells")["file"], **found}
+
+    def _more_json(self) -> dict[str, Any]:
+        return {
+            "n_images": self.n_scored,
+            "pixel_threshold": self.scorer.pixel_threshold_,
+            "unread": [{"file": name, "why": why} for name, why in self.unread],
+            "maps": self.request.maps,
+            "n_maps": self.n_maps,
+        }
+
+    def _unread_words(self) -> list[str]:
+        if not self.unread:
+            return []
+        some = ", ".join(f"{name} {why}" for name, why in self.unread[:3])
+        more = f" and {len(self.unread) - 3:,} more" if len(self.unread) > 3 else ""
+        return [f"{count(len(self.unread), 'file')} could not be read, so without a score: {some}{more}."]
+
+    def _learned_words(self) -> list[str]:
+        if self.learned.n_learned is None or self.learned.n_learned >= FEW:
+            return []
+        return [f"That is few: flags mean more from {FEW} normal images on."]
+
+    def _places_shown(self) -> Iterator[Item]:
+        if self.request.maps is not None:
+            yield f"Maps of {count(self.n_maps, 'image')}: {self.request.maps}"
 
 
-def score_images(
-    data: Path,
-    output: Path,
-    *,
-    train: Path | None = None,
-    scorer: Scorer | None = None,
-    training: Options | None = None,
-    false_alarms: float | None = None,
-    by_folder: bool = False,
-    explain: bool = False,
-    maps: Path | None = None,
-    maps_of: MapsOf = "anomalous",
-    seed: int = 0,
-    device: str = "auto",
-    progress: Callable[[str, Progress], None] | None = None,
-    on_images: Rows | None = None,
-) -> ImageScoreResult:
-    """Score every image of the folder or .npz `data` and write a table of them to `output`.
+def run(request: Request, saved: Any, watch: Watch) -> ImageResult:
+    """Score images. saved: a scorer in place of learning.
 
-    train: normal images to learn from; without it and without a `scorer`, `data` itself is learned from. An image that
-    was learned from is scored by nets and memories without it. false_alarms: share of normal images that may be called
-    anomalies, or the smallest that can be told where that is more; None takes FALSE_ALARMS, or where known anomalies
-    are marked the threshold of the best F1, or that of the saved scorer. by_folder: class folders mark what is known:
-    those called as in NORMAL hold normal images, all others anomalies, which are never learned from. explain: also
-    write the reasons, for the images that are called anomalies. maps: a folder for maps of these, or of all images.
-    progress: called with the state of training. on_images: called with a stage, the images done and those there are,
-    None where that is not known yet.
-
-    Raises DataError for images that cannot be scored, ConfigError for a bad option, TrainingError where nothing usable
-    was learned, KeyboardInterrupt where training was interrupted. `output` and `maps` are then as they were before.
+    An image that was learned from is scored by nets and memories without it.
     """
-    asked = training or Options()
-    check_rate("false_alarms", false_alarms, 1)
-    check_rate("contamination", asked.contamination or None, MOST_CONTAMINATION)
-    if scorer is None:
-        _check(asked)
-    known, good = None if scorer is None else scorer.schema_, None
-    if scorer is None and train is not None:
-        good = _open(train, None if by_folder else False, None, on_images)
+    started = time.monotonic()
+    maps_of = request.maps_of or "anomalous"
+    check(maps_of in get_args(MapsOf), "maps_of", "must be one of " + ", ".join(get_args(MapsOf)))
+    if saved is None:
+        _check(request)
+    by_folder = request.labels is not None
+    known = None if saved is None else saved.schema_
+    good = None
+    if request.normal is not None:
+        good = _open(request.normal, None if by_folder else False, None, watch)
         known = good.schema
-    source = _open(data, by_folder, known, on_images)
+    source = _open(request.data, by_folder, known, watch)
     marks = _marks(source)
     if by_folder and not (marks == 0).any():
         shown = ", ".join(f"'{name}'" for name in source.schema.classes[:5])
         remedy = "call that of the normal images good, ok or normal"
-        raise DataError(f"none of its class folders ({shown}) is named as normal", where=str(data), remedy=remedy)
+        raise DataError(
+            f"none of its class folders ({shown}) is named as normal", where=str(source.path), remedy=remedy
+        )
 
     notes: list[str] = []
     own: dict[str, float] = {}
-    f1: float | None = None
-    learning: _Learning | None = None
-    n_learned: int | None = None
-    if scorer is None:
-        learning = _learning(good or source, _marks(good) if good else marks, asked, good is not None, seed)
-        scorer = learner = _learned(learning, asked, false_alarms or FALSE_ALARMS, seed, device, progress)
-        n_learned = learner.n_learned_
-        if asked.tail and scorer.calibration_.tail is None:
+    f1 = None
+    if saved is None:
+        learned_from = good or source
+        scorer, learned, f1, own = _learned(request, learned_from, _marks(learned_from), watch)
+        if request.tail and scorer.calibration_.tail is None:
             notes.append("No tail could be fitted: the held-out images are too few or too much alike.")
-        keys = _keys(learning.source)
-        own = {keys[i]: score for i, score in zip(learning.learned, learner.train_score_.tolist(), strict=True)}
-        if false_alarms is None and len(learning.held_back):
-            f1 = _tune(learner, learning)
-    elif false_alarms is not None:
-        _ask_for(scorer, false_alarms)
-    is_own = f1 is not None or (learning is None and false_alarms is None)
-    threshold = Threshold(
-        float(scorer.threshold_), None if is_own else scorer.false_alarms, scorer.calibration_.finest, f1
-    )
+    else:
+        scorer = adjusted(saved, request.false_alarms)
+        learned = Learned(float(scorer.contamination))
+    threshold = Threshold.of(scorer, request, f1)
 
     scores = np.array([own.get(key, np.nan) for key in _keys(source)])
-    n_maps = 0
-    with contextlib.nullcontext() if maps is None else map_folder(maps) as folder:
-        reasons, n_maps = _score(scorer, source, scores, folder, maps_of == "all", explain, on_images)
-        frame, places = _table(scorer, source, scores, reasons if explain else None)
-        write_table(_rounded(frame), output)
+    with contextlib.nullcontext() if request.maps is None else map_folder(request.maps) as folder:
+        reasons, n_maps = _score(scorer, source, scores, folder, maps_of == "all", request.explain, watch)
+        frame, places = _table(scorer, source, scores, reasons if request.explain else None)
+        assert request.output is not None
+        write_table(_rounded(frame), request.output)
     tally = ScoreTally(N_TOP)
     tally.update(frame[["file"]], frame, np.append(marks, np.nan)[places] if by_folder else None)
     top, pictures = _pictured(scorer, source, frame.loc[tally.top.index], places)
-    data_notes = replace(source.schema, skipped=()).notes()
-    if good is not None:
-        data_notes += [f"{good.path.name}: {note}" for note in good.schema.notes()]
-    return ImageScoreResult(
-        scorer=scorer,
-        schema=source.schema,
-        tally=tally,
-        top=top,
-        pictures=pictures,
-        threshold=threshold,
-        contamination=float(scorer.contamination),
-        n_learned=n_learned,
-        n_source=None if learning is None else len(learning.learned),
-        n_marked=0 if learning is None else len(learning.marked),
-        detection=tally.detection(),
+    result = ImageResult(
+        request=request, scorer=scorer, schema=source.schema, tally=tally, top=top, pictures=pictures,
+        threshold=threshold, learned=learned, detection=tally.detection(), n_maps=n_maps, notes=tuple(notes),
         unread=tuple((_shown(name), why) for name, why in source.schema.skipped),
-        n_maps=n_maps,
-        notes=tuple(notes),
-        data_notes=tuple(data_notes),
-    )
+        data_notes=tuple(_data_notes(source, good)), started=started,
+    )  # fmt: skip
+
+    def page() -> str:
+        training = None if saved is not None else scorer.report_
+        title = f"{request.data.resolve().name}, scored"
+        return scored_images(title, result.words(), tally, top, pictures, threshold=threshold.value, training=training)
+
+    result.write(page)
+    return result
 
 
-def _check(asked: Options) -> None:
+def _check(request: Request) -> None:
     """Refuse options that no images would make right, before any are read. Raises ConfigError."""
-    build(registry.get(asked.model, "score", "image").Options, asked.options)
-    if asked.size is not None:
-        check_size(asked.size)
-    if asked.features == "perceptual":
+    name = request.model or ImageScorer().model
+    build(registry.get(name, "score", "image").Options, request.options)
+    if request.size is not None:
+        check_size(request.size)
+    if request.features == "perceptual":
         load_efficientnet()
 
 
-def _open(path: Path, labelled: bool | None, known: ImageSchema | None, on_images: Rows | None) -> ImageSource:
+def _data_notes(source: ImageSource, good: ImageSource | None) -> list[str]:
+    """What was done with images that are not simply read."""
+    notes = replace(source.schema, skipped=()).notes()
+    return notes if good is None else notes + [f"{good.path.name}: {note}" for note in good.schema.notes()]
+
+
+def _open(path: Path, labelled: bool | None, known: ImageSchema | None, watch: Watch) -> ImageSource:
     """known: the images that are learned from, whose channels these are brought to."""
     # where there were no images of 16 bits, nothing is known about their white
     white = None if known is None or known.white == 255 else known.white
@@ -280,7 +215,7 @@ def _open(path: Path, labelled: bool | None, known: ImageSchema | None, on_image
         labelled=labelled,
         channels=None if known is None else known.channels,
         white=white,
-        on_read=None if on_images is None else lambda n: on_images(STAGE_READ, n, None),
+        on_read=lambda n: watch.images(STAGE_READ, n, None),
     )
 
 
@@ -306,98 +241,41 @@ def _shown(name: str) -> str:
 # --- what is learned from ---
 
 
-@dataclass(frozen=True)
-class _Learning:
-    """Numbers of images in `source`. learned: to learn from. marked: known anomalies. held_back: known as normal, a
-    part of those there are, each of which stands for `weight`."""
-
-    source: ImageSource
-    learned: Indices
-    marked: Indices
-    held_back: Indices
-    weight: int
-    contamination: float
-
-
-def _learning(source: ImageSource, marks: Floats, asked: Options, has_train: bool, seed: int) -> _Learning:
-    held, weight = held_back(marks, seed)
-    is_learned = marks != 1
-    is_learned[held] = False
-    learned = np.flatnonzero(is_learned)
-    if len(learned) < FEWEST:
-        normal = "normal images" if has_train or not np.isnan(marks).any() else "images"
-        remedy = f"give at least {FEWEST}; verdicts mean more from {FEW} on"
-        raise DataError(f"{len(learned)} {normal} are too few to learn from", where=str(source.path), remedy=remedy)
-    contamination = asked.contamination
-    if contamination is None:
-        contamination = 0.0 if has_train or not np.isnan(marks).any() else CONTAMINATION
-    return _Learning(source, learned, np.flatnonzero(marks == 1), held, weight, contamination)
-
-
 def _learned(
-    learning: _Learning,
-    asked: Options,
-    false_alarms: float,
-    seed: int,
-    device: str,
-    progress: Callable[[str, Progress], None] | None,
-) -> ImageScorer:
-    """A scorer that has learned. Raises KeyboardInterrupt where that was interrupted."""
-    scorer = ImageScorer(
-        model=asked.model,
-        options=dict(asked.options or {}),
-        size=asked.size,
-        shape=asked.fit,
-        features=asked.features,
-        false_alarms=false_alarms,
-        contamination=learning.contamination,
-        random_state=seed % 2**32,
-        steps=asked.steps,
-        budget_s=None if asked.budget_s is None else asked.budget_s * TRAINING_SHARE,
-        device=device,
-    )
-    with about(learning.source.path):
-        scorer.fit(
-            Selection(learning.source, learning.learned),
-            progress=None if progress is None else lambda state: progress(STAGE_TRAIN, state),
-        )
-    if scorer.report_.stopped == "interrupted":
-        raise KeyboardInterrupt
-    if asked.tail:
-        scorer.calibration_ = Calibration.fit(scorer.calibration_.scores, tail=True)
-        _ask_for(scorer, false_alarms)
-    return scorer
-
-
-def _ask_for(scorer: Scorer, false_alarms: float) -> None:
-    """Set the threshold for this rate, or for the smallest that held-out images resolve."""
-    scorer.false_alarms = false_alarms
-    scorer.threshold_ = scorer.calibration_.threshold(max(false_alarms, scorer.calibration_.finest))
-
-
-def _tune(scorer: ImageScorer, learning: _Learning) -> float:
-    """Set the threshold to where F1 is best on images that were not learned from, and give that F1.
-
-    Normal images are held back in part and anomalies are not, so each of the former is counted several times.
-    """
-    normal, anomalous = (
-        scorer.anomaly_score(Selection(learning.source, part)) for part in (learning.held_back, learning.marked)
-    )
-    scorer.threshold_, f1 = best_f1(np.repeat(normal, learning.weight), anomalous)
-    return f1
+    request: Request, source: ImageSource, marks: Floats, watch: Watch
+) -> tuple[Any, Learned, float | None, dict[str, float]]:
+    """A scorer that has learned, from what, the best F1 where its threshold was sought by marks, and the scores of the
+    images that were learned from, by nets and memories without them."""
+    parts = Parts.of(marks, request.seed)
+    n = len(parts.learned)
+    if n < FEWEST:
+        normal = "normal images" if request.normal is not None or not np.isnan(marks).any() else "images"
+        remedy = f"give at least {FEWEST}; flags mean more from {FEW} on"
+        raise DataError(f"{n} {normal} are too few to learn from", where=str(source.path), remedy=remedy)
+    contamination = contamination_of(request, marks)
+    with about(source.path):
+        scorer = learn(ImageScorer, Selection(source, parts.learned), request, contamination, watch)
+        f1 = None
+        if request.false_alarms is None and len(parts.held_back):
+            marked, held_back = (Selection(source, part) for part in (parts.marked, parts.held_back))
+            f1 = tune(scorer, marked, held_back, parts.weight)
+    keys = _keys(source)
+    own = {keys[i]: score for i, score in zip(parts.learned, scorer.train_score_.tolist(), strict=True)}
+    learned = Learned(contamination, scorer.n_learned_, n, len(parts.marked), is_drawn=scorer.n_learned_ != n)
+    return scorer, learned, f1, own
 
 
 # --- scoring ---
 
 
 def _score(
-    scorer: Scorer,
+    scorer: Any,
     source: ImageSource,
     scores: Floats,
     folder: Path | None,
     draws_all: bool,
     explain: bool,
-    on_images: Rows | None,
+    watch: Watch,
 ) -> tuple[dict[int, str], int]:
     """Fill in the scores [N] that are NaN, and give the reasons of anomalies and the number of images drawn.
 
@@ -419,13 +297,12 @@ def _score(
         if folder is not None and (draws_all or is_anomaly):
             write_maps(folder, source.names[index], source.read(index), found.heat)
             n_maps += 1
-        if on_images is not None:
-            on_images(STAGE_SCORE, found.index + 1, len(chosen))
+        watch.images(STAGE_SCORE, found.index + 1, len(chosen))
     return reasons, n_maps
 
 
 def _table(
-    scorer: Scorer, source: ImageSource, scores: Floats, reasons: Mapping[int, str] | None
+    scorer: Any, source: ImageSource, scores: Floats, reasons: Mapping[int, str] | None
 ) -> tuple[pd.DataFrame, Indices]:
     """A row for each image and each file that could not be read, by name; and the number of each row's image, or -1."""
     skipped = source.schema.skipped
@@ -456,7 +333,7 @@ def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pictured(
-    scorer: Scorer, source: ImageSource, top: pd.DataFrame, places: Indices
+    scorer: Any, source: ImageSource, top: pd.DataFrame, places: Indices
 ) -> tuple[pd.DataFrame, tuple[Bytes, ...]]:
     """The rows of `top` with reasons, and a small picture of each with its heat."""
     chosen = places[top.index]

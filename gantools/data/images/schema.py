@@ -50,6 +50,11 @@ class ImageSchema:
             notes.append(f"{files} skipped: {', '.join(named)}")
         return notes
 
+    def facts(self) -> dict[str, Any]:
+        """How many images there are, in all and of each class, as JSON."""
+        counts = zip(self.classes, self.counts, strict=True)
+        return {"n_images": self.n_images, "classes": [{"label": name, "images": n} for name, n in counts]}
+
     def to_json(self) -> dict[str, Any]:
         """The schema as plain JSON values; `from_json` reads it again."""
         return {"version": 1, "modality": self.modality, **_listed(asdict(self))}

@@ -1,0 +1,132 @@
+"""What the scorers of rows and of images share: scikit-learn's outlier contract, training, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator, OutlierMixin
+from torch import Tensor, nn
+
+from gantools.config import TrainConfig, build
+from gantools.models.base import DataSpec, Model
+from gantools.score.calibrated import Calibrated, Floats
+from gantools.score.threshold import Calibration
+from gantools.train.parameters import TRAINING, share, train_config, whole_number
+from gantools.train.trained import Trained, built_model
+
+TRIMS = 2  # times that the oddest of contaminated samples are set aside and the rest looked at again
+NOT_SAVED = ("model", "options", "random_state", "device")  # parameters that a checkpoint has elsewhere or not at all
+
+
+class Scorer(Calibrated, OutlierMixin, BaseEstimator, Trained):  # type: ignore[misc]
+    """Base of the scorers. `head_` is the module from raw samples to their abnormality."""
+
+    purpose = "score"
+    net = "detector"
+    used_with = "`gantools score --from`"
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **TRAINING,
+        "memory": [whole_number(2)],
+        "false_alarms": [share()],
+        "contamination": [share(0.5, zero=True)],
+        "tail": ["boolean"],
+    }
+
+    contamination: float
+    tail: bool
+    device: str
+    head_: nn.Module
+    train_score_: Floats
+
+    # -- learning --------------------------------------------------------------------------------------------------
+
+    def _train_config(self) -> TrainConfig:
+        return train_config(self)
+
+    def _new_detector(self, layout: Any, seed: int) -> Model:
+        options = build(self._model_class().Options, self.options)
+        return self._new_model(DataSpec(layout), options, seed)
+
+    def _calibrate_on(self, held_out: Floats) -> None:
+        """Learn what scores mean from those of held-out samples."""
+        self.calibration_ = Calibration.fit(held_out, tail=bool(self.tail))
+        self._given_threshold = self.best_f1_ = None
+
+    # -- scoring ---------------------------------------------------------------------------------------------------
+
+    def score_samples(self, X: Any) -> Floats:
+        """scikit-learn's sense: the negative of `anomaly_score`."""
+        return -self.anomaly_score(X)
+
+    def decision_function(self, X: Any) -> Floats:
+        """`score_samples(X) - offset_`: negative for anomalies."""
+        return self.score_samples(X) - self.offset_
+
+    @property
+    def offset_(self) -> float:
+        return -self.threshold_
+
+    def fit_predict(self, X: Any, y: Any = None, **options: Any) -> npt.NDArray[np.int64]:
+        """Learn from X and judge each sample by the others: 1 for normal ones, -1 for anomalies, [N] int64.
+
+        `predict(X)` after `fit(X)` would find every sample in the memory. options: as for `fit`.
+        """
+        self.fit(X, y, **options)
+        return np.where(self.train_score_ > self.threshold_, -1, 1)
+
+    # -- keeping ---------------------------------------------------------------------------------------------------
+
+    def _modules(self) -> dict[str, nn.Module]:
+        return {"head": self.head_}
+
+    def _parameters(self) -> dict[str, Any]:
+        return {name: value for name, value in self.get_params().items() if name not in NOT_SAVED}
+
+    def _values(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        found = {"parameters": self._parameters(), "threshold": self._given_threshold, "best_f1": self.best_f1_}
+        tensors = {f"calibration.{k}": torch.from_numpy(v) for k, v in self.calibration_.to_tensors().items()}
+        return found, {**tensors, "train_score": torch.from_numpy(self.train_score_)}
+
+    def _restore(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        scores = {name: tensors[f"calibration.{name}"].numpy() for name in ("scores", "tail")}
+        self.calibration_ = Calibration.from_tensors(scores)
+        self._given_threshold, self.best_f1_ = config["threshold"], config["best_f1"]
+        self.train_score_ = tensors["train_score"].numpy()
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str = "auto") -> Self:
+        scorer = super().load(folder, device)
+        scorer.device = device
+        return scorer
+
+    @classmethod
+    def _from_parameters(cls, config: Mapping[str, Any]) -> Self:
+        """The estimator with the parameters that a configuration has."""
+        return cls(model=config["model"], options=config["options"], **config["parameters"])
+
+    def _facts(self) -> dict[str, Any]:
+        return {
+            "n_held_out": len(self.calibration_.scores),
+            "threshold": self.threshold_,
+            "false_alarms": self.false_alarms,
+            "finest_false_alarms": self.calibration_.finest,
+            "contamination": self.contamination,
+        }
+
+
+def detector_for(scorer: Scorer, layout: Any) -> Model:
+    """A detector for loaded weights."""
+    return built_model(scorer._model_class(), DataSpec(layout), cast("Mapping[str, Any]", scorer.options))
+
+
+def drawn(n: int, most: int, seed: int) -> npt.NDArray[np.int64]:
+    """Numbers of at most so many of n samples, drawn at random, ascending."""
+    if n <= most:
+        return np.arange(n)
+    return np.sort(np.random.default_rng(seed).choice(n, most, replace=False))
