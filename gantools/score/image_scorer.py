@@ -340,6 +340,11 @@ class ImageScorer(Scorer):
     def _shape(self) -> dict[str, Any]:
         return {"encoder": self.encoder_.to_json()}
 
+    def _weights(self) -> dict[str, Tensor]:
+        weights = super()._weights()
+        weights["head.places.keys"] = weights["head.places.keys"].half()  # large, and no more exact than that
+        return weights
+
     def _values(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         found, tensors = super()._values()
         own = {

@@ -162,7 +162,7 @@ def test_info_on_a_scorer_of_images(invoke: Invoke, image_scorer: Path) -> None:
         (("--size", "30"), "--size"),
         (("--model", "denoiser"), "--model"),
         (("--set", "width"), "--set"),
-        (("--from", "{photos}"), "is not a saved model"),
+        (("--from", "{photos}"), "not a saved model"),
         (("--from", "{photos}", "--size", "16"), "--size"),
         (("--from", "{photos}", "--features", "own"), "--features"),
     ],

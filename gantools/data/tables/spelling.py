@@ -229,8 +229,7 @@ def _mask(cells: pa.ChunkedArray) -> Any:
 def _all_in(cells: pa.ChunkedArray, words: Truths) -> bool:
     if not bool(pc.all(pc.is_in(cells.slice(0, _SCREEN), pa.array([*words, None]))).as_py()):
         return False
-    spelt = pc.is_in(cells, pa.array([*words, None]))
-    return bool(pc.all(spelt).as_py())
+    return bool(pc.all(pc.is_in(cells, pa.array([*words, None]))).as_py())
 
 
 def _as_truth(cells: pa.ChunkedArray, truths: Truths, nullable: bool) -> Any:

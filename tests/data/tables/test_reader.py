@@ -2,6 +2,7 @@
 
 import bz2
 import csv
+import errno
 import gzip
 import lzma
 import subprocess
@@ -22,18 +23,6 @@ from gantools.data.tables.dialect import decompressed
 from gantools.errors import DataError
 
 ADDED = {"anomaly_score": "number", "is_anomaly": "truth", "reason": "text"}
-
-
-@pytest.fixture
-def put(tmp_path):
-    """A function that writes bytes or text to a file and gives its path."""
-
-    def write(content, name="table.csv"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
 
 
 @pytest.fixture(params=[None, 40])
@@ -188,11 +177,23 @@ def test_what_is_no_table_is_refused_before_the_first_chunk(put, content, name, 
         TableReader(put(content, name))
 
 
-def test_paths_that_cannot_be_read(tmp_path):
+def test_paths_that_cannot_be_read(tmp_path, monkeypatch, put):
+    with pytest.raises(DataError, match="does not exist"):
+        read_table(tmp_path / "nothing.csv")
+    with pytest.raises(DataError, match="is a folder"):
+        read_table(tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         TableReader(tmp_path / "absent.csv")
     with pytest.raises(DataError, match="is a folder"):
         TableReader(tmp_path)
+    path = put("a\n1\n")
+
+    def refuse(*_args, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match="may not be read"):
+        read_table(path)
 
 
 def test_a_huge_cell_is_refused_in_bounded_memory(put):

@@ -199,6 +199,7 @@ def test_wrong_inputs_are_told(exported: ExportedScorer) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.skipif("CUDAExecutionProvider" not in ort.get_available_providers(), reason="onnxruntime without GPUs")
 def test_a_graph_on_the_gpu_gives_the_cpu_s_scores(scorer_file: ExportedFile, table: pd.DataFrame) -> None:
     on_gpu, on_cpu = load_exported(scorer_file.path, "cuda"), load_exported(scorer_file.path, "cpu")
     assert on_gpu.session.get_providers()[0] == "CUDAExecutionProvider"
