@@ -30,7 +30,7 @@ def run(request: Request, watch: Watch) -> InfoResult:
 def shown(schema: ImageSchema) -> Iterator[Item]:
     """Formats, sizes and classes."""
     formats = ", ".join(f"{n} {name}" for name, n in schema.formats.items())
-    yield f"{schema.n_images} images ({formats})"
+    yield f"{schema.n_images} images ({formats})" if formats else f"{schema.n_images} images"
     what = {1: "Grey", 3: "Colour", 4: "Colour and opacity"}[schema.channels]
     width, height = (
         str(low) if low == high else f"{low} to {high} (median {median})"
