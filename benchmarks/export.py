@@ -1,6 +1,6 @@
-"""Exported files against the library, in one run: the same verdicts, and how long each takes.
+"""Exported files against the library, in one run: the same flags, and how long each takes.
 
-parity      verdicts, scores and p-values of a table's test rows and of test images, exported against library
+parity      flags, scores and p-values of a table's test rows and of test images, exported against library
 latency     one row scored: median milliseconds of a session, of the library's nets alone (eager PyTorch, from tensors)
             and of the library as users call it (from a data frame)
 throughput  1,024 rows a call, and generated rows at 1,024 a call
@@ -52,7 +52,8 @@ def scoring(train: pd.DataFrame, test: pd.DataFrame, folder: Path, asked: argpar
     from gantools.data.tables.raw import to_raw
     from gantools.export.columns import to_feed
     from gantools.export.file import export_model
-    from gantools.export.runtime import ExportedScorer, load_exported
+    from gantools.export.kinds.table_scorer import ExportedScorer
+    from gantools.export.runtime import load_exported
     from gantools.score.table_head import score_of
     from gantools.score.table_scorer import AnomalyScorer
 
@@ -67,9 +68,9 @@ def scoring(train: pd.DataFrame, test: pd.DataFrame, folder: Path, asked: argpar
     theirs, ours = scorer.assess(rows), exported.assess(rows)
     off = (ours["anomaly_score"] / theirs["anomaly_score"] - 1).abs()
     tell(
-        "parity: rows", rows=len(rows), verdicts_otherwise=int((ours["is_anomaly"] != theirs["is_anomaly"]).sum()),
+        "parity: rows", rows=len(rows), flags_differing=int((ours["is_anomaly"] != theirs["is_anomaly"]).sum()),
         anomalies=int(theirs["is_anomaly"].sum()), score_relative=float(off.max()),
-        p_values_otherwise=float((ours["p_value"] != theirs["p_value"]).mean()),
+        p_values_differing=float((ours["p_value"] != theirs["p_value"]).mean()),
     )  # fmt: skip
 
     names = ["anomaly_score", "p_value", "is_anomaly"]
@@ -96,7 +97,8 @@ def generating(train: pd.DataFrame, folder: Path, asked: argparse.Namespace) -> 
     from gantools.augment.synthesizer import Synthesizer
     from gantools.config import TrainConfig
     from gantools.export.file import export_model
-    from gantools.export.runtime import ExportedGenerator, load_exported
+    from gantools.export.kinds.table_generator import ExportedGenerator
+    from gantools.export.runtime import load_exported
 
     maker = Synthesizer(train=TrainConfig(steps=asked.steps, device="cpu")).fit(train, str(train.columns[-1]))
     found = export_model(maker, folder / "generator.onnx")
@@ -121,7 +123,8 @@ def generating(train: pd.DataFrame, folder: Path, asked: argparse.Namespace) -> 
 
 def images(data: Path, folder: Path, asked: argparse.Namespace) -> None:
     from gantools.export.file import export_model
-    from gantools.export.runtime import ExportedImageScorer, load_exported
+    from gantools.export.kinds.image_scorer import ExportedImageScorer
+    from gantools.export.runtime import load_exported
     from gantools.score.image_scorer import ImageScorer
 
     with np.load(data / "images" / "mnist.npz") as held:
@@ -140,7 +143,7 @@ def images(data: Path, folder: Path, asked: argparse.Namespace) -> None:
     expected = np.array([one.anomaly_score for one in theirs])
     tell(
         "parity: images", images=len(test), anomalies=int(sum(one.is_anomaly for one in theirs)),
-        verdicts_otherwise=int((flagged != [one.is_anomaly for one in theirs]).sum()),
+        flags_differing=int((flagged != [one.is_anomaly for one in theirs]).sum()),
         score_relative=float(np.abs(score / expected - 1).max()),
         heat_relative=float(np.abs(heat - np.stack([one.heat for one in theirs])).max() / heat.max()),
         times_library=library / session,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from .augment import augment
-from .common import CommandGroup, debug_option
+from .errors import CommandGroup
 from .export import export
 from .generate import generate
 from .info import info
 from .models import models
+from .options import debug_option
 from .score import score
 from .train import train
 
@@ -26,7 +27,7 @@ def main(context: click.Context) -> None:
       gantools info customers.csv                      what the columns are
       gantools augment customers.csv --target churned  the table back, balanced
       gantools augment photos --target folder          the folder back, its classes balanced
-      gantools score customers.csv --explain           the table back, with what is odd in it
+      gantools score customers.csv --explain           the table back, with scores and reasons
       gantools export model                            a trained model as one ONNX file
     """
     if context.invoked_subcommand is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .common import debug_option, json_option, print_json
+from .options import debug_option, json_option
+from .show import print_json
 
 WIDTH = 100
 

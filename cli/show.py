@@ -1,22 +1,49 @@
-"""What people see: tables on stdout, progress on stderr (only when that is a terminal)."""
+"""What people and machines are shown: results on stdout, progress on stderr (only when that is a terminal)."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+
+import click
+
+from gantools.words import duration
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from rich.progress import TaskID
 
-    from gantools.train.monitor import Progress, TrainingReport
+    from gantools.train.monitor import Progress
+    from gantools.workflow.contract import Result
 
 # Wide enough for the schema of most tables where there is no terminal to ask.
 WIDTH_WITHOUT_TERMINAL = 160
 _BAR_WIDTH = 16
+
+
+def run_and_show(run: Callable[..., Result], request: Any, as_json: bool) -> None:
+    """Run a workflow, with its progress shown, and print its result for people or as JSON."""
+    from gantools.workflow.contract import Alert, Table
+
+    with TrainingProgress() as progress:
+        result = run(request, progress)
+    if as_json:
+        print_json(result.to_json())
+        return
+    for item in result.shown():
+        if isinstance(item, Table):
+            print_table(item.head, item.rows, title=item.title, right=item.right)
+        else:
+            click.echo(item.text if isinstance(item, Alert) else item, err=isinstance(item, Alert))
+
+
+def print_json(payload: Mapping[str, Any]) -> None:
+    """One JSON object on stdout."""
+    click.echo(json.dumps(payload, ensure_ascii=False, allow_nan=False))
 
 
 def print_table(
@@ -39,21 +66,6 @@ def print_table(
         # Text, not str: names of columns and labels may hold what rich reads as markup.
         table.add_row(*(Text(str(cell)) for cell in row))
     console.print(table)
-
-
-def percent(share: float) -> str:
-    """0.1234 -> '12.3 %'; a share that rounds to nothing is still told from zero."""
-    if 0 < share < 0.0005:
-        return "< 0.1 %"
-    return f"{100 * share:.1f} %"
-
-
-def duration(seconds: float) -> str:
-    """75 -> '1:15'; 3675 -> '1:01:15'."""
-    whole = round(seconds)
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 class TrainingProgress:
@@ -130,22 +142,3 @@ def _detail(progress: Progress, room: int) -> str:
     # what a narrow terminal cuts off comes last
     parts = [f"{duration(progress.seconds_left)} left", progress.health, losses]
     return " · ".join(part for part in parts if part)[: max(room, 0)].rstrip(" ·")
-
-
-def training_line(report: TrainingReport) -> str:
-    """How a training went, in one line."""
-    ends = {
-        "finished": "all steps done",
-        "early": "stopped early, no further gain on held-out rows",
-        "budget": "stopped by --budget",
-        "unhealthy": "stopped, the training had gone wrong; the last good weights are used",
-        "interrupted": "interrupted",
-    }
-    ending = ends.get(report.stopped, report.stopped)
-    return f"{report.steps} steps in {duration(report.seconds)} ({ending}); best weights from step {report.best_step}"
-
-
-def training_facts(report: TrainingReport) -> dict[str, Any]:
-    """How a training went, for --json."""
-    names = ("steps", "seconds", "stopped", "health", "best_step", "criterion")
-    return {name: getattr(report, name) for name in names}

@@ -21,9 +21,11 @@ _HOMES = {
     "Schema": "gantools.data.tables.schema",
     "Kind": "gantools.data.tables.schema",
     "load": "gantools.train.trained",
+    "open_images": "gantools.data.images.source",
+    "read_images": "gantools.encode.images",
     "infer_schema": "gantools.data.tables.schema",
-    "read_table": "gantools.data.tables.table",
-    "write_table": "gantools.data.tables.table",
+    "read_table": "gantools.data.tables",
+    "write_table": "gantools.data.tables",
     "list_models": "gantools.registry",
     "register": "gantools.registry",
     "GantoolsError": "gantools.errors",
@@ -36,8 +38,10 @@ if TYPE_CHECKING:
     from gantools.augment.sampler import GANOverSampler
     from gantools.augment.synthesizer import Synthesizer
     from gantools.config import TrainConfig
+    from gantools.data.images.source import open_images
+    from gantools.data.tables import read_table, write_table
     from gantools.data.tables.schema import Kind, Schema, infer_schema
-    from gantools.data.tables.table import read_table, write_table
+    from gantools.encode.images import read_images
     from gantools.errors import GantoolsError
     from gantools.evaluate.table_utility import verdict
     from gantools.export.file import export_model

@@ -69,6 +69,7 @@ def interpolation_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake
     Gulrajani et al. 2017, 'Improved Training of Wasserstein GANs', eq. 3.
     """
     share = share.reshape(-1, *[1] * (real.dim() - 1))
-    x = torch.lerp(fake.detach(), real.detach(), share).requires_grad_(True)
+    # In float32 as real samples are: under autocast a net's output may be bfloat16, which does not mix with it.
+    x = torch.lerp(fake.detach().float(), real.detach().float(), share).requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
     return (gradient.flatten(1).norm(dim=1) - 1.0).square().mean()

@@ -20,7 +20,7 @@ import pandas as pd
 from sklearn.datasets import load_digits, load_iris
 
 from gantools import registry
-from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
+from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig, to_json
 from gantools.data.images.source import open_images
@@ -123,7 +123,7 @@ def image_generator() -> None:
         path = Path(folder) / "digits.npz"
         np.savez(path, images=pictures[digit < 3][:120], labels=digit[digit < 3][:120])
         data = ImageSet.load(open_images(path, labelled=True), ImageEncoder(ImageLayout(1, SIZE)))
-        train = default_train(steps=STEPS, seed=SEED, device="cpu")
+        train = ImageSynthesizer.default_train(steps=STEPS, seed=SEED, device="cpu")
         maker = ImageSynthesizer(options=tiny("generate", "lean", "image"), train=train).fit(data)
         file: Any = keep(maker, "image-generator")
     record(file, "image-generator", noise_and_labels(file, 6))

@@ -38,6 +38,26 @@ class BalanceResult:
     n_copies_left: int
     notes: tuple[str, ...]
 
+    @property
+    def n_synthetic(self) -> int:
+        """Synthetic rows in `frame`."""
+        return sum(self.counts_after.values()) - sum(self.counts_before.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it but the rows, as plain values for `json.dumps`."""
+        return {
+            "classes": class_counts(self.counts_before, self.counts_after),
+            "n_synthetic": self.n_synthetic,
+            "n_copies_redrawn": self.n_copies_redrawn,
+            "n_copies_left": self.n_copies_left,
+            "notes": list(self.notes),
+        }
+
+
+def class_counts(before: Mapping[Any, int], after: Mapping[Any, int]) -> list[dict[str, Any]]:
+    """How many samples each class had and has, as plain values for `json.dumps`."""
+    return [{"label": label, "before": before.get(label, 0), "after": n} for label, n in after.items()]
+
 
 def balance(
     frame: pd.DataFrame, target: str, *, strategy: Strategy = "auto", synthesizer: Synthesizer, seed: int = 0

@@ -9,12 +9,13 @@ differ, the second keep what only the real ones have: a few dozen images do not 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from gantools.augment.balance import Strategy, rows_to_make
+from gantools.augment.balance import Strategy, class_counts, rows_to_make
 from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.encode.images import ImageSet
 from gantools.nn.augment import augmented, flip_symmetric
@@ -41,6 +42,21 @@ class ImageBalance:
     counts_before: dict[str, int]
     counts_after: dict[str, int]
     notes: tuple[str, ...]
+
+    @property
+    def n_generated(self) -> int:
+        """Images that the generator drew."""
+        return int(self.is_generated.sum())
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it but the images, as plain values for `json.dumps`."""
+        return {
+            "classes": class_counts(self.counts_before, self.counts_after),
+            "n_synthetic": len(self.label),
+            "n_generated": self.n_generated,
+            "size": self.images.shape[-1],
+            "notes": list(self.notes),
+        }
 
 
 def balance_images(

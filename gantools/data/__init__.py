@@ -1,5 +1,5 @@
-"""Reading and describing data: what each column is (schema), plain matrices (raw), files (table), images (images).
+"""Reading, describing and writing data: `tables` (CSV, Parquet, frames) and `images` (folders, arrays).
 
-Imports gantools.errors, numpy, pandas, pyarrow and Pillow only; never torch. Import the modules themselves: this
-package imports nothing, so that naming it costs nothing.
+Imports gantools.errors, files, words, numpy, pandas, pyarrow and Pillow only; never torch. This package imports nothing
+itself, so that naming it costs nothing.
 """

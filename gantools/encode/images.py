@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.config import check
+from gantools.data.images.source import open_images
 
 if TYPE_CHECKING:
     from gantools.data.images.source import ImageSchema, ImageSource
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 Fit = Literal["resize", "crop", "pad"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 SMALLEST, LARGEST = 16, 256
+LARGEST_UNASKED = 64  # pixels of each side, where no size is asked for
 TIES_UP = 1e-3  # added before rounding to bytes: a half goes up whatever the last bit of the arithmetic is
 BASES = (4, 5, 6, 7)  # side of the smallest feature map: every size is one of these times a power of two
 
@@ -187,6 +190,27 @@ def load_images(source: ImageSource, encoder: ImageEncoder, on_image: Callable[[
             if on_image is not None and (done % 256 == 0 or done == len(source)):
                 on_image(done)
     return images
+
+
+def read_images(
+    path: Path | str,
+    *,
+    size: int | None = None,
+    fit: Fit = "resize",
+    labelled: bool | None = True,
+    on_image: Callable[[int], None] | None = None,
+) -> ImageSet:
+    """The images of a folder or an .npz file, at one size, to train a generator on.
+
+    size: pixels of each side; None for what the images fill, at most LARGEST_UNASKED. fit: what is done with those that
+    are not square, see `ImageEncoder`. labelled: whether sub-folders are classes; None to find out. on_image: called
+    with the number of images done. Raises DataError for images that cannot be used, ConfigError for a size that nets
+    cannot be built for.
+    """
+    source = open_images(Path(path), labelled=labelled)
+    side = fitting_size(source.schema, LARGEST_UNASKED) if size is None else size
+    check_size(side)
+    return ImageSet.load(source, ImageEncoder(ImageLayout(source.schema.channels, side), fit), on_image)
 
 
 def fitting_size(schema: ImageSchema, most: int) -> int:

@@ -1,4 +1,4 @@
-"""How good synthetic images are by themselves: distances between distributions of features, and copies of real images.
+"""How good synthetic images are by themselves: distances between their features and those of real images.
 
 FID: Heusel et al. 2017, 'GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium'.
 KID: Binkowski et al. 2018, 'Demystifying MMD GANs'. Precision and recall: Kynkäänniemi et al. 2019, 'Improved Precision
@@ -17,15 +17,15 @@ import torch
 from torch import Tensor
 
 from gantools.errors import DataError
+from gantools.evaluate.neighbours import distances, nearest
 from gantools.nn.features import Features, features_of
+from gantools.words import listed
 
 MAX_IMAGES = 5_000  # real and synthetic ones each that are compared, drawn at random
 N_NEIGHBOURS = 5
 MIN_PRDC = 50  # images on either side below which precision, recall, density and coverage are mostly chance
 N_SUBSETS, SUBSET = 50, 500  # of KID
-MAX_CELLS = 10_000_000  # of a block of distances
 ALIKE = 0.05  # difference of class shares that is not worth a word
-CHANCE = 0.01  # share of fresh real images that count as near-copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,33 +60,6 @@ class ImageQuality:
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return {**asdict(self), "notes": list(self.notes)}
-
-
-@dataclass(frozen=True, slots=True)
-class NearCopies:
-    """Synthetic images that repeat training images.
-
-    exact, near: pairs (synthetic, real), places in what was compared; an exact copy has the same pixels and is not
-    among the near. n_synthetic: how many were compared. chance: share of fresh real images that would count as near.
-    """
-
-    features: str
-    n_synthetic: int
-    exact: tuple[tuple[int, int], ...]
-    near: tuple[tuple[int, int], ...]
-    chance: float
-
-    @property
-    def sentence(self) -> str:
-        return (
-            f"Of {self.n_synthetic:,} synthetic images {len(self.exact):,} are exact copies of training images and "
-            f"{len(self.near):,} nearly so; of as many fresh real images about {self.chance * self.n_synthetic:,.0f} "
-            f"would be (measured by: {self.features})."
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for `json.dumps`."""
-        return {**asdict(self), "sentence": self.sentence}
 
 
 def image_quality(
@@ -128,35 +101,6 @@ def image_quality(
     return ImageQuality(features.name, overall, by_class, tuple(notes))
 
 
-def near_copies(real: Tensor, synthetic: Tensor, features: Features) -> NearCopies:
-    """Synthetic images that are exact or near copies of training images.
-
-    real, synthetic: [N, C, size, size] uint8. An image is near a real one when its distance to the nearest, divided by
-    the distance from there to that one's own nearest, is smaller than for all but `CHANCE` of the real images, each
-    held against the others. Below 1 / `CHANCE` real images the smallest of theirs decides, and `chance` is larger.
-
-    Raises DataError with fewer than three real images.
-    """
-    if len(real) < 3:
-        raise DataError("near-copies need three real images at least")
-    places = {image.tobytes(): place for place, image in reversed(list(enumerate(real.cpu().numpy())))}
-    found = [places.get(image.tobytes(), -1) for image in synthetic.cpu().numpy()]
-    exact = tuple((made, place) for made, place in enumerate(found) if place >= 0)
-
-    x, y = features_of(features, real), features_of(features, synthetic)
-    own, neighbour = _nearest(x, x, 2, without_itself=True)
-    # Where two are each other's nearest, the one that is held out does not count as the other's neighbour.
-    mutual = neighbour[neighbour[:, 0], 0] == torch.arange(len(x))
-    theirs = torch.where(mutual, own[neighbour[:, 0], 1], own[neighbour[:, 0], 0])
-    rank = max(1, int(CHANCE * (len(x) + 1)))
-    limit = _ratio(own[:, 0], theirs).kthvalue(rank).values
-    distance, nearest = _nearest(y, x, 1)
-    ratio = _ratio(distance[:, 0], own[nearest[:, 0], 0])
-    close = torch.nonzero(ratio < limit).flatten().tolist()
-    near = tuple((made, int(nearest[made, 0])) for made in close if found[made] < 0)
-    return NearCopies(features.name, len(y), exact, near, rank / (len(x) + 1))
-
-
 def frechet_distance(x: Tensor, y: Tensor) -> float:
     """Squared Fréchet distance of the normal distributions with the means and covariances of x [N, D] and y [M, D]."""
     x, y = x.double(), y.double()
@@ -186,11 +130,11 @@ def neighbourhoods(x: Tensor, y: Tensor, k: int = N_NEIGHBOURS) -> tuple[float, 
 
     N and M must be above k.
     """
-    x_radius = _nearest(x, x, k, without_itself=True)[0][:, -1]
-    y_radius = _nearest(y, y, k, without_itself=True)[0][:, -1]
+    x_radius = nearest(x, x, k, exclude_self=True)[0][:, -1]
+    y_radius = nearest(y, y, k, exclude_self=True)[0][:, -1]
     hits = torch.zeros(len(y), dtype=torch.float64)
     reached, covered = [], []
-    for rows, distance in _distances(x, y):
+    for rows, distance in distances(x, y):
         inside = distance <= x_radius[rows, None]
         hits += inside.sum(0)
         reached.append((distance <= y_radius).any(1))
@@ -227,10 +171,9 @@ def _warnings(
         )
     few = [name for name, one in by_class.items() if min(one.n_real, one.n_synthetic) < MIN_PRDC]
     if few:
-        named = ", ".join(few[:5]) + (", ..." if len(few) > 5 else "")
         yield (
             f"With fewer than {MIN_PRDC} real or synthetic images precision, recall, density and coverage are "
-            f"mostly chance, as for {named}."
+            f"mostly chance, as for {listed(few, quote='')}."
         )
     if float((real - synthetic).abs().sum()) / 2 > ALIKE:
         yield (
@@ -246,23 +189,3 @@ def _covariance(x: Tensor) -> Tensor:
 
 def _shares(label: Tensor, n_classes: int) -> Tensor:
     return torch.bincount(label, minlength=n_classes) / len(label)
-
-
-def _ratio(distance: Tensor, own: Tensor) -> Tensor:
-    return distance / own.clamp(min=torch.finfo(own.dtype).tiny)
-
-
-def _distances(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Blocks of x's rows and their distances to y, [rows, M]."""
-    for rows in torch.split(torch.arange(len(x)), max(1, MAX_CELLS // len(y))):
-        yield rows, torch.cdist(x[rows], y)
-
-
-def _nearest(x: Tensor, y: Tensor, k: int, *, without_itself: bool = False) -> tuple[Tensor, Tensor]:
-    """Distances [N, k] of x's rows to their nearest in y, ascending, and which those are."""
-    found = []
-    for rows, distance in _distances(x, y):
-        if without_itself:
-            distance[torch.arange(len(rows)), rows] = torch.inf
-        found.append(distance.topk(k, largest=False))
-    return torch.cat([values for values, _ in found]), torch.cat([indices for _, indices in found])

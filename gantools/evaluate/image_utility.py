@@ -1,9 +1,9 @@
 """The verdict on images: do the synthetic ones help a small classifier on real images that nothing has seen?
 
-As for tables (see `table`), with these differences: the other methods are no balancing (`none`), random repetition
-(`repetition`) and classical augmentation (`classical`: repeated images, each turned, moved, scaled, sheared and lit
-otherwise, and mirrored where the class is found to look the same in a mirror). The judge is a small convolutional net,
-trained `N_JUDGES` times from other starts on each method's images; every training has the same number of steps.
+It is reached as `verdict` says. The built-in methods are no balancing (`none`), random repetition (`repetition`) and
+classical augmentation (`classical`: repeated images, each turned, moved, scaled, sheared and lit otherwise, and
+mirrored where the class is found to look the same in a mirror). The classifier is a small convolutional net, trained
+`N_CLASSIFIERS` times from other starts on each method's images; every training has the same number of steps.
 """
 
 from __future__ import annotations
@@ -16,17 +16,14 @@ import torch
 from torch import Tensor
 
 from gantools.errors import DataError
-from gantools.evaluate.verdict import Ints, Judged, Verdict, Words, conclude, holdback, holdout_notes
+from gantools.evaluate.verdict import Bench, Floats, Ints, Verdict, Words, reach_verdict
 from gantools.nn.augment import augmented, flip_symmetric
 from gantools.train.image_classifier import Lesson, probabilities, steps_for, train_classifiers
 
-Balancer = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
-_Set = tuple[Tensor, Tensor]
+Labelled = tuple[Tensor, Tensor]
+Balancer = Callable[[Tensor, Tensor, int], Labelled]
 
-WORDS = Words({"none": "no balancing", "repetition": "repetition", "classical": "classical augmentation"},
-              samples="images", whole="folder")  # fmt: skip
-NAMES = {**WORDS.methods, "gantools": "gantools"}
-N_JUDGES = 2
+N_CLASSIFIERS = 2
 MAX_HELD = 5_000
 
 
@@ -36,86 +33,65 @@ def image_verdict(
     classes: Sequence[Any],
     balancers: Mapping[str, Balancer],
     *,
-    goal: Sequence[int] | None = None,
     seed: int = 0,
     holdout: float = 0.25,
     device: torch.device | str = "cpu",
 ) -> Verdict:
-    """Judge the balancers against no balancing, repetition and classical augmentation on held-out real images.
+    """Compare the balancers with no balancing, repetition and classical augmentation on held-out real images.
 
     images: [N, C, size, size] uint8. label: [N] int64, positions in `classes`. Never changed.
     balancers: name -> function of (training images, their label, seed) that returns those, first and untouched,
-    followed by what it made. The sentence is about "gantools" where present, else the first one.
-    goal: images of each class that the built-in methods grow to; a class that has more keeps them. None: as many as the
-    balancer that is judged returns, or without balancers as the largest class has.
+    followed by what it made. The sentence is about "gantools" where present, else the first one. The built-in methods
+    make as many images of each class as that one did; without balancers classes grow to the largest.
     holdout: share of the images of each class to hold back, in (0, 1); a class with two or more always has one on
     either side, a class with a single image stays with the training images.
 
-    Raises DataError where a balancer returns what does not fit. Images that cannot be judged give a Verdict without
-    scores whose sentence says why; what a balancer raises is passed on.
+    Raises DataError where a balancer returns what does not fit. Images on which methods cannot be compared give a
+    Verdict without scores whose sentence says why; what a balancer raises is passed on.
     """
-    codes = label.cpu().numpy().astype(np.int64)
-    train, held = holdback(codes, holdout=holdout, seed=seed, max_held=MAX_HELD)
-    problem = _problem(codes, held)
-    if problem:
-        return Verdict({}, len(train), len(held), f"No verdict: {problem}.", "unclear")
+    images, label = images.cpu(), label.cpu()
 
-    real: _Set = (images[train].cpu(), label[train].cpu())
-    counts = torch.bincount(real[1], minlength=len(classes))
-    judged = "gantools" if "gantools" in balancers else next(iter(balancers), "")
-    made = {name: _checked(balancer(*real, seed), real, len(classes), name) for name, balancer in balancers.items()}
-    if goal is not None:
-        wanted = torch.as_tensor(goal)
-    elif made:
-        wanted = torch.bincount(made[judged][1], minlength=len(classes))
-    else:
-        wanted = counts.max().expand(len(classes))
-    methods = {"none": real, **_repeated(real, (wanted - counts).clamp(min=0), seed), **made}
+    def make_bench(train: Ints, held: Ints, bench_seed: int) -> _Bench:
+        return _Bench((images[train], label[train]), images[held], len(classes), bench_seed, device)
 
-    steps = steps_for(max(len(labels) for _, labels in methods.values()), images.shape[-1])
-    lessons = [Lesson(*given, seed + judge) for given in methods.values() for judge in range(N_JUDGES)]
-    nets = train_classifiers(lessons, len(classes), steps=steps, device=device)
-    predictions = [predicted.numpy() for predicted in probabilities(nets, images[held])]
-    largest = int(counts.argmax())
-    judgements: dict[str, Judged | None] = {
-        name: Judged(codes[held], predictions[place * N_JUDGES : (place + 1) * N_JUDGES], largest)
-        for place, name in enumerate(methods)
-    }
-    notes = tuple(holdout_notes(codes, classes, WORDS))
-    return conclude([judgements], judged, len(train), len(held), notes, seed, WORDS)
+    codes = label.numpy().astype(np.int64)
+    words = Words("image", "folder")
+    return reach_verdict(make_bench, codes, classes, balancers, words, seed=seed, holdout=holdout, max_held=MAX_HELD)
 
 
-def _repeated(real: _Set, n_to_make: Tensor, seed: int) -> dict[str, _Set]:
-    """The training images with images of the growing classes drawn again: as they are, and augmented."""
-    images, label = real
-    rng = np.random.default_rng(seed)
-    drawn = [rng.choice(np.flatnonzero(label == code), n) for code, n in enumerate(n_to_make.tolist()) if n]
-    chosen = torch.from_numpy(np.concatenate([np.arange(0), *drawn]))
-    symmetric = flip_symmetric(images, label, len(n_to_make))
-    changed = augmented(images[chosen], torch.Generator().manual_seed(seed), symmetric[label[chosen]])
-    labels = torch.cat([label, label[chosen]])
-    return {
-        "repetition": (torch.cat([images, images[chosen]]), labels),
-        "classical": (torch.cat([images, changed]), labels),
-    }
+class _Bench(Bench[Balancer, Labelled]):
+    """One split of the images."""
 
+    def __init__(self, real: Labelled, held: Tensor, n_classes: int, seed: int, device: torch.device | str) -> None:
+        super().__init__(real[1].numpy(), n_classes, seed)
+        self.real, self.held, self.device = real, held, device
 
-def _checked(made: _Set, real: _Set, n_classes: int, name: str) -> _Set:
-    images, label = (tensor.cpu() for tensor in made)
-    where = f"balancer {name!r}"
-    if images.dtype != torch.uint8 or images.shape[1:] != real[0].shape[1:] or len(images) != len(label):
-        raise DataError("it returned images of another shape or type, or not one label for each", where=where)
-    if not len(label):
-        raise DataError("it returned no images", where=where)
-    if not 0 <= int(label.min()) <= int(label.max()) < n_classes:
-        raise DataError("it made images with labels that the folder does not have", where=where)
-    return images, label
+    def balance(self, balancer: Balancer, name: str) -> tuple[Labelled, Ints]:
+        images, label = (tensor.cpu() for tensor in balancer(*self.real, self.seed))
+        where = f"balancer {name!r}"
+        if images.dtype != torch.uint8 or images.shape[1:] != self.real[0].shape[1:] or len(images) != len(label):
+            raise DataError("it returned images of another shape or type, or not one label for each", where=where)
+        if not len(label):
+            raise DataError("it returned no images", where=where)
+        if not 0 <= int(label.min()) <= int(label.max()) < self.n_classes:
+            raise DataError("it made images with labels that the folder does not have", where=where)
+        return (images, label), np.bincount(label.numpy(), minlength=self.n_classes)
 
+    def built_in(self, n_to_make: Ints) -> dict[str, Labelled | None]:
+        images, label = self.real
+        drawn = torch.from_numpy(self.draw_again(n_to_make))
+        symmetric = flip_symmetric(images, label, self.n_classes)
+        changed = augmented(images[drawn], torch.Generator().manual_seed(self.seed), symmetric[label[drawn]])
+        labels = torch.cat([label, label[drawn]])
+        return {
+            "none": self.real,
+            "repetition": (torch.cat([images, images[drawn]]), labels),
+            "classical": (torch.cat([images, changed]), labels),
+        }
 
-def _problem(codes: Ints, held: Ints) -> str:
-    """Why the images cannot be judged, or nothing."""
-    if len(np.unique(codes)) < 2:
-        return "the folder has a single class"
-    if len(np.unique(codes[held])) < 2:
-        return "fewer than two classes have the two images that are needed to hold one back"
-    return ""
+    def predict(self, methods: Mapping[str, Labelled]) -> dict[str, list[Floats]]:
+        steps = steps_for(max(len(label) for _, label in methods.values()), self.held.shape[-1])
+        lessons = [Lesson(*given, self.seed + k) for given in methods.values() for k in range(N_CLASSIFIERS)]
+        nets = train_classifiers(lessons, self.n_classes, steps=steps, device=self.device)
+        found = [predicted.numpy() for predicted in probabilities(nets, self.held)]
+        return {name: found[i * N_CLASSIFIERS : (i + 1) * N_CLASSIFIERS] for i, name in enumerate(methods)}

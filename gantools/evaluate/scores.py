@@ -1,4 +1,4 @@
-"""What the anomaly scores of a table say as a whole, counted chunk by chunk in memory that does not grow.
+"""What the anomaly scores of rows or images say as a whole, counted chunk by chunk in memory that does not grow.
 
 Scores are kept as counts in bins that are 0.05 % wide, so that a table of any length has its distribution, its ROC AUC
 and its average precision; both come out as with scores rounded so.
@@ -6,7 +6,8 @@ and its average precision; both come out as with scores rounded so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,15 +19,16 @@ Counts = npt.NDArray[np.int64]
 
 _DROPPED_BITS = 11  # of a float32's 23 bits behind the point; what is left tells numbers apart that differ by 0.05 %
 _N_BINS = 2 ** (31 - _DROPPED_BITS)
+_PLAIN = (bool, int, float, str, type(None))
 
 
 @dataclass(frozen=True)
 class Detection:
-    """How well scores and verdicts find the rows that are known to be anomalies.
+    """How well scores and flags find the rows that are known to be anomalies.
 
     n_anomalous, n_normal: rows that are marked. roc_auc: probability that an anomaly scores above a normal row.
-    average_precision: mean precision over all recalls. precision, recall: of the verdicts; None where nothing is
-    flagged.
+    average_precision: mean precision over all recalls. precision, recall: of the flags; precision is None where nothing
+    is flagged.
     """
 
     n_anomalous: int
@@ -36,12 +38,74 @@ class Detection:
     precision: float | None
     recall: float
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """How scores are spread. edges: of the bins, ascending, evenly spaced in the logarithm. shares: of the rows in each
+    bin, one fewer than edges."""
+
+    edges: tuple[float, ...]
+    shares: tuple[float, ...]
+
+    def place(self, score: float) -> float:
+        """Where a score lies among the edges, in the logarithm: 0 at or below the first, 1 at or above the last."""
+        low, high = np.log(self.edges[0]), np.log(self.edges[-1])
+        return float((np.log(np.clip(score, self.edges[0], self.edges[-1])) - low) / (high - low))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return {"edges": list(self.edges), "shares": list(self.shares)}
+
+
+@dataclass(frozen=True)
+class TopRow:
+    """One of the most abnormal rows or images.
+
+    row: counted from 1. cells: column -> value, None where missing; of an image its `file`.
+    """
+
+    row: int
+    anomaly_score: float
+    p_value: float
+    is_anomaly: bool
+    reason: str
+    cells: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`; a value that JSON does not know is given as text."""
+        cells = {name: value if isinstance(value, _PLAIN) else str(value) for name, value in self.cells.items()}
+        return {**asdict(self), "cells": cells}
+
+
+def top_rows(top: pd.DataFrame) -> tuple[TopRow, ...]:
+    """The rows of a table of the most abnormal ones, most abnormal first.
+
+    top: `anomaly_score`, `p_value`, `is_anomaly` and `reason` beside the cells; the index counts rows from 0.
+    """
+    if not len(top):
+        return ()
+    found = ["anomaly_score", "p_value", "is_anomaly", "reason"]
+    cells = top.drop(columns=found).astype(object)
+    cells = cells.where(cells.notna(), None)
+    names = [str(name) for name in cells.columns]
+    columns = (top[name].tolist() for name in found)
+    return tuple(
+        TopRow(place + 1, score, p_value, is_anomaly, reason, dict(zip(names, values, strict=True)))
+        for place, score, p_value, is_anomaly, reason, values in zip(
+            top.index.tolist(), *columns, cells.to_numpy().tolist(), strict=True
+        )
+    )
+
 
 class ScoreTally:
     """Counts the rows of a table as they are scored.
 
-    n_rows, n_anomalous, n_unscored: rows so far, those called anomalies, those without a score. top: the most abnormal
-    rows so far, most abnormal first, with their cells; the index says which rows they are.
+    n_rows, n_anomalous, n_unscored: rows so far, those flagged as anomalies, those without a score. top: the most
+    abnormal rows so far, most abnormal first, with their cells; the index says which rows they are.
     """
 
     def __init__(self, n_top: int = 20) -> None:
@@ -86,16 +150,16 @@ class ScoreTally:
         order = np.argsort(-values, kind="stable")[: self._n_top]
         self.top, self._top_scores = together.iloc[order], values[order]
 
-    def histogram(self, n_bins: int = 60) -> tuple[Floats, Floats]:
-        """Edges [n_bins + 1], evenly spaced in the logarithm, and the share of rows in each bin [n_bins]."""
+    def histogram(self, n_bins: int = 90) -> Histogram:
+        """The scores so far in so many bins."""
         filled = np.flatnonzero(self._counts)
         if not len(filled):
-            return np.array([1.0, 2.0]), np.zeros(1)
+            return Histogram((1.0, 2.0), (0.0,))
         values, counts = _middles(filled), self._counts[filled]
         low, high = np.log(values[0]), np.log(values[-1])
         edges = np.linspace(low, high if high > low else low + 1, n_bins + 1)
         shares = np.histogram(np.log(values), edges, weights=counts)[0] / counts.sum()
-        return np.exp(edges), shares
+        return Histogram(tuple(np.exp(edges).tolist()), tuple(shares.tolist()))
 
     def detection(self) -> Detection | None:
         """How well the marked anomalies are found; None unless rows of both kinds are marked."""
@@ -118,6 +182,17 @@ class ScoreTally:
             precision=int(self._flagged[1]) / flagged if flagged else None,
             recall=int(self._flagged[1]) / n_anomalous,
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts and distribution of the scores so far, as plain values for `json.dumps`."""
+        detection = self.detection()
+        return {
+            "n_rows": self.n_rows,
+            "n_anomalous": self.n_anomalous,
+            "n_unscored": self.n_unscored,
+            "histogram": self.histogram().to_json(),
+            "detection": None if detection is None else detection.to_json(),
+        }
 
 
 def _bins(scores: Floats) -> Any:

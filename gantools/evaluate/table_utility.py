@@ -1,27 +1,13 @@
 """The verdict on a table: do the synthetic rows help classifiers on real rows that nothing has seen?
 
-How it is reached:
-
-1. Real rows are held back first, stratified by class. Every method works on the other rows alone: no balancing
-   (`none`), random repetition (`repetition`), SMOTE or, with text columns, SMOTENC (`smote`), and the balancers given.
-2. Two judges, logistic regression and histogram gradient boosting, are trained on each method's rows and predict the
-   held-back rows. Figures are means over the judges: average precision (mean over all classes but the largest),
-   balanced accuracy and macro F1 (both at the judges' own threshold).
-3. The ruling figure is the mean of average precision and balanced accuracy: balancing is bought for the second and must
-   not be paid for with the first. The synthetic rows are compared with the BEST of the other methods by that figure.
-4. The held-back rows are resampled (bootstrap, stratified, the same rows for both methods). Where the 90 % interval of
-   the difference lies above zero the rows helped, where it lies below they did not, otherwise there is no clear
-   difference. Nor is there one below `MIN_DIFFERENCE`, which nobody would notice, or with fewer than `MIN_RARE`
-   held-back rows outside the largest class.
-
-The interval covers the chance of which rows were held back, not that of training the same method again.
+It is reached as `verdict` says. The built-in methods are no balancing (`none`), random repetition (`repetition`) and
+SMOTE or, with text columns, SMOTENC (`smote`). The classifiers are logistic regression and histogram gradient boosting.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,21 +23,19 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from gantools.data.tables.dates import parse
+from gantools.data.tables.formatting import format_cell
 from gantools.errors import DataError
-from gantools.evaluate.verdict import Floats, Ints, Judged, Verdict, Words, conclude, holdback, holdout_notes, plain
+from gantools.evaluate.verdict import Bench, Floats, Ints, Predictions, Verdict, Words, reach_verdict
 
 if TYPE_CHECKING:
     from gantools.data.tables.schema import Schema
 
 Balancer = Callable[[pd.DataFrame, int], pd.DataFrame]
 
-JUDGES = ("logistic regression", "histogram gradient boosting")
-WORDS = Words({"none": "no balancing", "repetition": "repetition", "smote": "SMOTE"})
-
-MAX_ROWS = 20_000  # real rows a judge trains on, and held-back rows it is judged on
+MAX_ROWS = 20_000  # real rows that classifiers are trained on, and held-back rows that they are tested on
 MAX_CELLS = 2_000_000  # the same for wide tables: rows times columns
 MAX_NEIGHBOUR_ROWS = 5_000  # rows of one class among which SMOTE looks for neighbours
-MAX_LEVELS = 50  # levels of a text column that the judges tell apart; the rarer ones are one level
+MAX_LEVELS = 50  # levels of a text column that the classifiers tell apart; the rarer ones are one level
 
 
 def verdict(
@@ -64,72 +48,57 @@ def verdict(
     holdout: float = 0.25,
     n_repeats: int = 1,
 ) -> Verdict:
-    """Judge the balancers against no balancing, random repetition and SMOTE on held-out real rows.
+    """Compare the balancers with no balancing, random repetition and SMOTE on held-out real rows.
 
     frame: the real rows, `target` among its columns; rows without a label are left out. Never changed.
     balancers: name -> function of (training rows, seed) that returns those rows, first and untouched, followed by the
     rows it made (columns it adds are ignored). The sentence is about "gantools" where present, else the first one.
-    The built-in methods make as many rows per class as that one did; without balancers classes grow to the largest.
-    schema: kinds of the columns; identifiers and constants are kept from the judges. Without it the dtypes decide.
+    The built-in methods make as many rows of each class as that one did; without balancers classes grow to the largest.
+    schema: kinds of the columns; identifiers and constants are kept from the classifiers. Without it the dtypes decide.
     holdout: share of the rows of each class to hold back, in (0, 1); a class with two or more rows always has one on
     either side, a class with a single row stays with the training rows.
-    n_repeats: how many times to split, balance and judge anew; figures are means. Each repeat costs the same.
+    n_repeats: how many times to split, balance and train anew; figures are means. Each repeat costs the same.
 
-    Raises DataError when `target` is not a column. A table that cannot be judged gives a Verdict without scores whose
-    sentence says why; what a balancer raises is passed on.
+    Raises DataError when `target` is not a column. A table on which methods cannot be compared gives a Verdict without
+    scores whose sentence says why; what a balancer raises is passed on.
     """
     if target not in frame.columns:
         raise DataError("there is no such column", where=f"column {target!r}", remedy="name a column of the table")
     frame = frame[frame[target].notna()].reset_index(drop=True)
     labels = list(pd.unique(frame[target]))
     codes = _codes(frame[target], labels)
-    train, held = holdback(codes, holdout=holdout, seed=seed, max_held=_row_limit(frame.shape[1]))
-    features = _Features(frame.iloc[train], target, schema)
-    problem = _problem(codes, held, features)
-    if problem:
-        return Verdict({}, len(train), len(held), f"No verdict: {problem}.", "unclear")
 
-    judged = "gantools" if "gantools" in balancers else next(iter(balancers), "")
-    notes = holdout_notes(codes, labels, WORDS)
-    rounds: list[dict[str, Judged | None]] = []
-    for repeat in range(n_repeats):
-        if repeat:
-            train, held = holdback(codes, holdout=holdout, seed=seed + repeat, max_held=_row_limit(frame.shape[1]))
-            features = _Features(frame.iloc[train], target, schema)
-        bench = _Bench(frame, target, labels, codes, train, held, features, seed + repeat)
-        methods: dict[str, Judged | None] = {}
-        goal: Ints | None = None
-        for name in sorted(balancers, key=lambda name: name != judged):
-            made = bench.made_by(balancers[name](frame.iloc[train].reset_index(drop=True), seed + repeat), name)
-            goal = bench.counts + made.counts if name == judged else goal
-            methods[name] = bench.judge(made)
-        if goal is None:
-            goal = np.full(len(labels), bench.counts.max())
-        n_to_make = np.maximum(goal - bench.counts, 0)
-        rounds.append(
-            {
-                "none": bench.judge(bench.nothing()),
-                "repetition": bench.judge(bench.repeated(n_to_make)),
-                "smote": bench.judge(bench.interpolated(n_to_make)),
-                **{name: methods[name] for name in balancers},
-            }
-        )
-        notes += bench.notes
-    return conclude(rounds, judged, len(train), len(held), tuple(dict.fromkeys(notes)), seed, WORDS)
+    def make_bench(train: Ints, held: Ints, bench_seed: int) -> _Bench:
+        rows = frame.iloc[train].reset_index(drop=True)
+        return _Bench(rows, codes[train], frame.iloc[held], target, labels, schema, bench_seed)
+
+    return reach_verdict(
+        make_bench,
+        codes,
+        labels,
+        balancers,
+        Words("row", "table"),
+        seed=seed,
+        holdout=holdout,
+        max_held=_row_limit(frame.shape[1]),
+        n_repeats=n_repeats,
+    )
 
 
 def scores(
     train: pd.DataFrame, held: pd.DataFrame, target: str, *, schema: Schema | None = None, seed: int = 0
 ) -> dict[str, float]:
-    """The verdict's figures for judges trained on `train` (real or synthetic rows) and judged on the real rows `held`.
+    """The verdict's figures for classifiers trained on `train` (real or synthetic rows), on the real rows `held`.
 
     Uses all rows of both. The largest class, which average precision leaves out, is the one of `held`.
     """
     labels = list(pd.unique(pd.concat([train[target], held[target]])))
     features = _Features(train, target, schema)
     y_train, y_held = _codes(train[target], labels), _codes(held[target], labels)
-    predictions = _predict(features, features.matrix(train), y_train, features.matrix(held), len(labels), seed)
-    return Judged(y_held, predictions, int(np.bincount(y_held).argmax())).figures()
+    matrix = features.matrix(train)
+    encoder = features.encoder(matrix)
+    predictions = _predict(features, encoder, matrix, y_train, features.matrix(held), len(labels), seed)
+    return Predictions(y_held, predictions, int(np.bincount(y_held).argmax())).figures()
 
 
 class _Features:
@@ -148,7 +117,7 @@ class _Features:
             if name == target or name == "is_synthetic":
                 continue
             column = kinds.get(str(name))
-            kind = _kind(train[name]) if column is None else _JUDGED_AS.get(str(column.kind), "")
+            kind = _kind(train[name]) if column is None else _TYPES.get(str(column.kind), "")
             if not kind or train[name].isna().all():
                 continue
             self.kinds[name] = kind
@@ -200,7 +169,7 @@ class _Features:
 
 _OTHER = "(other)"
 _MISSING = "(missing)"
-_JUDGED_AS = {
+_TYPES = {
     "continuous": "number",
     "integer": "number",
     "datetime": "time",
@@ -209,47 +178,38 @@ _JUDGED_AS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """Rows a method made: their matrix and classes, and how many it made per class before thinning."""
-
-    matrix: Floats
-    codes: Ints
-    counts: Ints
-    replaces: bool = False  # the rows stand for the real ones instead of following them
+_Set = tuple[Floats, Ints]  # rows as a matrix, and their classes
 
 
-class _Bench:
-    """One split of a table: makes the built-in methods' rows and judges any method's."""
+class _Bench(Bench[Balancer, _Set]):
+    """One split of a table. Of large tables classifiers see a share of every class, so that they stay quick."""
 
     def __init__(
         self,
-        frame: pd.DataFrame,
+        train: pd.DataFrame,
+        codes: Ints,
+        held: pd.DataFrame,
         target: str,
         labels: list[Any],
-        codes: Ints,
-        train: Ints,
-        held: Ints,
-        features: _Features,
+        schema: Schema | None,
         seed: int,
     ) -> None:
-        self.target, self.labels, self.features, self.seed = target, labels, features, seed
-        self.rng = np.random.default_rng(seed)
-        self.real, self.y = features.matrix(frame.iloc[train]), codes[train]
-        self.held, self.y_held = features.matrix(frame.iloc[held]), codes[held]
-        self.counts: Ints = np.bincount(self.y, minlength=len(labels))
-        self.notes: list[str] = []
-        # Judges see this share of every class of the real rows and of what a method made, so large tables stay quick.
-        limit = _row_limit(len(features.kinds))
-        self.share = min(1.0, limit / len(train))
-        self.seen = self._thinned(self.y)
+        super().__init__(codes, len(labels), seed)
+        self.train, self.target, self.labels = train, target, labels
+        self.features = _Features(train, target, schema)
+        if not self.features.kinds:
+            self.problem = "the table has no column to predict the target from"
+        self.real, self.held = self.features.matrix(train), self.features.matrix(held)
+        self.share = min(1.0, _row_limit(len(self.features.kinds)) / max(len(train), 1))
+        self.seen = self._thinned(codes)
         if self.share < 1:
             self.notes.append(
-                f"The judges saw {len(self.seen):,} of the {len(train):,} training rows, and that share of those made."
+                f"The classifiers were trained on {len(self.seen):,} of the {len(train):,} training rows, and on the "
+                "same share of the synthetic ones."
             )
 
     def _thinned(self, codes: Ints) -> Ints:
-        """Row numbers of a share of every class, at least one row of each."""
+        """Places of a share of every class, at least one row of each."""
         if self.share == 1:
             return np.arange(len(codes))
         kept = []
@@ -258,65 +218,55 @@ class _Bench:
             kept.append(self.rng.choice(rows, max(1, round(len(rows) * self.share)), replace=False))
         return np.sort(np.concatenate(kept)) if kept else np.arange(0)
 
-    def judge(self, made: _Made | None) -> Judged | None:
-        """The judges' predictions after training on the real rows and the made ones."""
-        if made is None:
-            return None
-        if made.replaces:
-            matrix, codes = made.matrix, made.codes
-        else:
-            matrix, codes = (
-                np.concatenate([self.real[self.seen], made.matrix]),
-                np.concatenate([self.y[self.seen], made.codes]),
-            )
-        encoder = self.features.encoder(self.real[self.seen])
-        predictions = _predict(self.features, matrix, codes, self.held, len(self.labels), self.seed, encoder)
-        return Judged(self.y_held, predictions, int(self.counts.argmax()))
-
-    def made_by(self, balanced: pd.DataFrame, name: str) -> _Made:
-        """The rows that a balancer added to the training rows; all it returned where those do not come first."""
+    def balance(self, balancer: Balancer, name: str) -> tuple[_Set, Ints]:
+        balanced = balancer(self.train.copy(), self.seed)
         codes = _codes(balanced[self.target], self.labels)
         if (codes < 0).any():
             raise DataError("it made rows with labels that the table does not have", where=f"balancer {name!r}")
-        n = len(self.y)
-        replaces = len(codes) < n or not np.array_equal(codes[:n], self.y)
-        rows = balanced if replaces else balanced.iloc[n:]
-        codes = codes if replaces else codes[n:]
-        counts: Ints = np.bincount(codes, minlength=len(self.labels)) - (self.counts if replaces else 0)
-        kept = self._thinned(codes)
-        return _Made(self.features.matrix(rows.iloc[kept]), codes[kept], counts, replaces)
+        n, counts = len(self.codes), np.bincount(codes, minlength=self.n_classes)
+        if len(codes) < n or not np.array_equal(codes[:n], self.codes):  # other rows in place of the training rows
+            kept = self._thinned(codes)
+            return (self.features.matrix(balanced.iloc[kept]), codes[kept]), counts
+        kept = n + self._thinned(codes[n:])
+        return self._extended(self.features.matrix(balanced.iloc[kept]), codes[kept]), counts
 
-    def nothing(self) -> _Made:
-        return _Made(self.real[:0], self.y[:0], np.zeros_like(self.counts))
-
-    def _to_make(self, n_to_make: Ints) -> Ints:
+    def built_in(self, n_to_make: Ints) -> dict[str, _Set | None]:
         wanted: Ints = np.rint(n_to_make * self.share).astype(np.int64)
-        return wanted
+        drawn = self.draw_again(wanted)
+        return {
+            "none": self._extended(self.real[:0], self.codes[:0]),
+            "repetition": self._extended(self.real[drawn], self.codes[drawn]),
+            "smote": self._interpolated(wanted),
+        }
 
-    def repeated(self, n_to_make: Ints) -> _Made:
-        """Rows of the growing classes drawn again at random."""
-        wanted = self._to_make(n_to_make)
-        rows = [self.rng.choice(np.flatnonzero(self.y == code), wanted[code]) for code in np.flatnonzero(wanted)]
-        chosen = np.concatenate(rows) if rows else np.arange(0)
-        return _Made(self.real[chosen], self.y[chosen], n_to_make)
+    def predict(self, methods: Mapping[str, _Set]) -> dict[str, list[Floats]]:
+        encoder = self.features.encoder(self.real[self.seen])
+        return {
+            name: _predict(self.features, encoder, matrix, codes, self.held, self.n_classes, self.seed)
+            for name, (matrix, codes) in methods.items()
+        }
 
-    def interpolated(self, n_to_make: Ints) -> _Made | None:
-        """Rows of the growing classes by SMOTE (SMOTENC with text columns); None where a class has a single row."""
-        wanted = self._to_make(n_to_make)
+    def _extended(self, matrix: Floats, codes: Ints) -> _Set:
+        """The training rows that classifiers see, and these behind them."""
+        return np.concatenate([self.real[self.seen], matrix]), np.concatenate([self.codes[self.seen], codes])
+
+    def _interpolated(self, wanted: Ints) -> _Set | None:
+        """So many rows of each class by SMOTE (SMOTENC with text columns); None where a class has a single row."""
         growing = np.flatnonzero(wanted)
         if not len(growing):
-            return self.nothing()
+            return self._extended(self.real[:0], self.codes[:0])
         smallest = growing[self.counts[growing].argmin()]
         if self.counts[smallest] < 2:
-            self.notes.append(f"SMOTE cannot be used: class {plain(self.labels[smallest])} has a single training row.")
+            label = format_cell(self.labels[smallest])
+            self.notes.append(f"SMOTE cannot be used: class {label} has a single training row.")
             return None
         kept = []
         for code in np.flatnonzero(self.counts):
-            rows = np.flatnonzero(self.y == code)
+            rows = np.flatnonzero(self.codes == code)
             kept.append(rows if len(rows) <= MAX_NEIGHBOUR_ROWS else self.rng.choice(rows, MAX_NEIGHBOUR_ROWS, False))
         rows = np.concatenate(kept)
-        y = self.y[rows]
-        matrix, goal = self.features.filled(self.real)[rows], np.bincount(y, minlength=len(self.labels)) + wanted
+        y = self.codes[rows]
+        matrix, goal = self.features.filled(self.real)[rows], np.bincount(y, minlength=self.n_classes) + wanted
         options: dict[str, Any] = {
             "sampling_strategy": {int(code): int(goal[code]) for code in growing},
             "k_neighbors": int(min(5, np.bincount(y)[growing].min() - 1)),
@@ -332,26 +282,25 @@ class _Bench:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a class growing past the largest is meant
             grown, codes = sampler.fit_resample(matrix, y)
-        return _Made(np.asarray(grown, dtype=np.float64)[len(rows) :], np.asarray(codes)[len(rows) :], n_to_make)
+        return self._extended(np.asarray(grown, dtype=np.float64)[len(rows) :], np.asarray(codes)[len(rows) :])
 
 
 def _predict(
     features: _Features,
+    encoder: ColumnTransformer,
     matrix: Floats,
     codes: Ints,
     held: Floats,
     n_classes: int,
     seed: int,
-    encoder: ColumnTransformer | None = None,
 ) -> list[Floats]:
-    """Class probabilities [held-back rows, n_classes] of each judge."""
-    encoder = features.encoder(matrix) if encoder is None else encoder
+    """Class probabilities [held-back rows, n_classes] of each classifier."""
     present = np.unique(codes)
     if len(present) == 1:
         sure = np.zeros((len(held), n_classes))
         sure[:, present[0]] = 1
-        return [sure] * len(JUDGES)
-    # One tree per class and round: fewer rounds for many classes keep the judge's time about the same.
+        return [sure]
+    # One tree per class and round: with fewer rounds many classes take about the same time.
     boosting = HistGradientBoostingClassifier(
         max_iter=100 if len(present) <= 3 else max(10, 300 // len(present)),
         categorical_features=features.is_level if features.is_level.any() else None,
@@ -361,31 +310,20 @@ def _predict(
     predictions = []
     # One thread: at these sizes more gain little, and cost much where other work shares the cores.
     with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a judge that is nearly there judges all methods alike
+        warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is the same for all methods
         logistic = LogisticRegression(max_iter=300).fit(encoder.transform(matrix), codes)
         # Boosting cannot bin a column that is missing in every row it is given.
         binned = np.where(np.isnan(matrix).all(axis=0), 0.0, matrix)
         fitted = ((logistic, encoder.transform(held)), (boosting.fit(binned, codes), held))
-        for judge, rows in fitted:
+        for classifier, rows in fitted:
             probabilities = np.zeros((len(held), n_classes))
-            probabilities[:, judge.classes_] = judge.predict_proba(rows)
+            probabilities[:, classifier.classes_] = classifier.predict_proba(rows)
             predictions.append(probabilities)
     return predictions
 
 
 def _row_limit(n_columns: int) -> int:
     return int(np.clip(MAX_CELLS // max(n_columns, 1), 2_000, MAX_ROWS))
-
-
-def _problem(codes: Ints, held: Ints, features: _Features) -> str:
-    """Why the table cannot be judged, or nothing."""
-    if not features.kinds:
-        return "the table has no column to judge by besides the target"
-    if len(np.unique(codes)) < 2:
-        return "the table has a single class"
-    if len(np.unique(codes[held])) < 2:
-        return "fewer than two classes have the two rows that are needed to hold one back"
-    return ""
 
 
 def _codes(labels: pd.Series[Any], known: list[Any]) -> Ints:
@@ -397,7 +335,7 @@ def _codes(labels: pd.Series[Any], known: list[Any]) -> Ints:
 
 
 def _kind(column: pd.Series[Any]) -> str:
-    """How a column without a schema is judged: number, time or level."""
+    """What a column without a schema is taken for: number, time or level."""
     dtype = column.dtype
     if pd.api.types.is_bool_dtype(dtype):
         return "level"

@@ -1,49 +1,75 @@
-"""How a verdict is reached, whatever is judged: figures of each method on held-back samples, compared by bootstrap.
+"""How the verdict on synthetic samples is reached, for tables and images alike.
 
-The ruling figure is the mean of average precision and balanced accuracy: balancing is bought for the second and must
-not be paid for with the first. A method is compared with the best of the others by it, on the same resampled samples.
+1. Real samples are held back first, stratified by class. Every method balances the other samples alone: the balancers
+   under test, and built-in ones such as random repetition.
+2. Classifiers are trained on each method's samples and predict the held-back ones. The figures are means over the
+   classifiers: average precision (mean over all classes but the largest), balanced accuracy and macro F1 (both at the
+   classifiers' own threshold).
+3. Methods are ranked by the mean of average precision and balanced accuracy: balancing is meant to raise the second and
+   must not cost more of the first. The synthetic samples are compared with the BEST of the built-in methods.
+4. The held-back samples are resampled (stratified bootstrap, the same samples for both methods). Where the 90 %
+   interval of the difference lies above zero the synthetic samples helped, where it lies below they did not, otherwise
+   there is no clear difference. Nor is there one below `MIN_DIFFERENCE`, which nobody would notice, or with fewer than
+   `MIN_RARE` held-back samples outside the largest class.
+
+The interval covers the chance of which samples were held back, not that of training the same method again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 from sklearn.metrics import f1_score
 
+from gantools.data.tables.formatting import format_cell
+from gantools.words import listed
+
 Helped = Literal["yes", "no", "unclear"]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]
+Balancer = TypeVar("Balancer")
+Balanced = TypeVar("Balanced")
 
 FIGURES = ("average_precision", "balanced_accuracy", "macro_f1")
+METHODS = {  # the built-in methods, in words
+    "none": "no balancing",
+    "repetition": "repetition",
+    "smote": "SMOTE",
+    "classical": "classical augmentation",
+}
 MAX_HELD = 20_000  # samples held back
 MIN_RARE = 10  # held-back samples outside the largest class below which no difference is called clear
-MIN_DIFFERENCE = 0.005  # of the ruling figure, below which no difference is called clear
+MIN_DIFFERENCE = 0.005  # of the figure that methods are ranked by, below which no difference is called clear
 INTERVAL = 0.90
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """What the sentences call things. methods: name of each built-in method -> its words."""
+    """What the sentences call one sample, and where the samples are from."""
 
-    methods: Mapping[str, str]
-    samples: str = "rows"
-    whole: str = "table"  # where the samples are from
+    sample: str
+    source: str
+
+    @property
+    def samples(self) -> str:
+        return f"{self.sample}s"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Figures of every method on held-out real rows, and one sentence on what they mean.
+    """Figures of every method on held-out real samples, and one sentence on what they mean.
 
     scores: per method the figures of `FIGURES`, each in [0, 1] and higher is better; None where the method cannot be
     used on this data (the notes say why). Empty when no verdict could be reached.
     n_train, n_holdout: real samples the methods worked on, and real ones held back (of one repeat).
     helped: whether the synthetic samples beat the best other method; "unclear" also when there is no verdict.
-    judged: the method the sentence is about. best_alternative: the best other method by the ruling figure.
-    difference, interval: the ruling figure of `judged` less that of `best_alternative`, and its 90 % interval.
-    notes: what else a reader must know, one sentence each.
+    judged: the method the sentence is about. best_alternative: the best built-in method.
+    difference, interval: the mean of average precision and balanced accuracy of `judged` less that of
+    `best_alternative`, and its 90 % interval. notes: what else a reader must know, one sentence each.
     """
 
     scores: Mapping[str, Mapping[str, float] | None]
@@ -65,6 +91,85 @@ class Verdict:
         return values
 
 
+class Bench(ABC, Generic[Balancer, Balanced]):
+    """One split of the real samples: balances the training side, and tests classifiers on the side held back.
+
+    Tables and images have a subclass each, whose `Balanced` are training samples together with synthetic ones.
+    problem: why classifiers cannot be trained, or nothing. notes: what a reader of the verdict must know.
+    """
+
+    problem = ""
+
+    def __init__(self, codes: Ints, n_classes: int, seed: int) -> None:
+        """codes: [N], the class of each training sample."""
+        self.codes, self.n_classes, self.seed = codes, n_classes, seed
+        self.rng = np.random.default_rng(seed)
+        self.counts: Ints = np.bincount(codes, minlength=n_classes)
+        self.notes: list[str] = []
+
+    @abstractmethod
+    def balance(self, balancer: Balancer, name: str) -> tuple[Balanced, Ints]:
+        """What a balancer makes of the training samples, and how many of each class there are then.
+
+        Raises DataError where it returns what does not fit.
+        """
+
+    @abstractmethod
+    def built_in(self, n_to_make: Ints) -> dict[str, Balanced | None]:
+        """Each built-in method's samples, so many more of each class; None where a method cannot be used."""
+
+    @abstractmethod
+    def predict(self, methods: Mapping[str, Balanced]) -> dict[str, list[Floats]]:
+        """Class probabilities [held-back samples, classes] of each classifier trained on each method's samples."""
+
+    def draw_again(self, n_to_draw: Ints) -> Ints:
+        """Places of training samples of each class, drawn at random with replacement."""
+        drawn = [self.rng.choice(np.flatnonzero(self.codes == code), n) for code, n in enumerate(n_to_draw) if n]
+        return np.concatenate([np.arange(0), *drawn])
+
+
+def reach_verdict(
+    make_bench: Callable[[Ints, Ints, int], Bench[Balancer, Balanced]],
+    codes: Ints,
+    labels: Sequence[Any],
+    balancers: Mapping[str, Balancer],
+    words: Words,
+    *,
+    seed: int,
+    holdout: float,
+    max_held: int,
+    n_repeats: int = 1,
+) -> Verdict:
+    """Compare balancers with the built-in methods on held-back samples.
+
+    make_bench: function of the places of the training samples, those of the held-back ones, and a seed. codes: [N], the
+    class of each real sample, positions in `labels`. balancers: name -> what `Bench.balance` takes; the sentence is
+    about "gantools" where present, else the first one. The built-in methods make as many samples of each class as that
+    one did; without balancers classes grow to the largest.
+    """
+    judged = "gantools" if "gantools" in balancers else next(iter(balancers), "")
+    notes = _single_sample_notes(codes, labels, words)
+    rounds: list[dict[str, Predictions | None]] = []
+    for repeat in range(n_repeats):
+        train, held = holdback(codes, holdout=holdout, seed=seed + repeat, max_held=max_held)
+        bench = make_bench(train, held, seed + repeat)
+        if problem := bench.problem or _class_problem(codes, held, words):
+            return Verdict({}, len(train), len(held), f"No verdict: {problem}.", "unclear")
+        goal: Ints = np.full(len(labels), bench.counts.max())
+        made: dict[str, Balanced] = {}
+        for name, balancer in balancers.items():
+            made[name], counts = bench.balance(balancer, name)
+            goal = counts if name == judged else goal
+        methods = {**bench.built_in(np.maximum(goal - bench.counts, 0)), **made}
+        found = bench.predict({name: samples for name, samples in methods.items() if samples is not None})
+        largest = int(bench.counts.argmax())
+        rounds.append(
+            {name: Predictions(codes[held], found[name], largest) if name in found else None for name in methods}
+        )
+        notes += bench.notes
+    return _conclude(rounds, judged, balancers, len(train), len(held), tuple(dict.fromkeys(notes)), seed, words)
+
+
 def holdback(codes: Ints, *, holdout: float = 0.25, seed: int = 0, max_held: int = MAX_HELD) -> tuple[Ints, Ints]:
     """Split sample numbers into training and held-back ones, stratified by class.
 
@@ -81,10 +186,11 @@ def holdback(codes: Ints, *, holdout: float = 0.25, seed: int = 0, max_held: int
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
-class Judged:
-    """The judges' predictions for the held-back samples of one method, and the figures that follow from them."""
+class Predictions:
+    """What the classifiers trained by one method predict for the held-back samples, and the figures that follow."""
 
     def __init__(self, truth: Ints, predictions: Sequence[Floats], largest: int) -> None:
+        """truth: [N] classes. predictions: of each classifier [N, classes]. largest: the class of most samples."""
         self.truth = truth
         self.predictions = predictions
         self.largest = largest
@@ -95,7 +201,7 @@ class Judged:
         f1 = [f1_score(self.truth, p.argmax(axis=1), average="macro", zero_division=0) for p in self.predictions]
         return dict(zip(FIGURES, (float(precision[0]), float(accuracy[0]), float(np.mean(f1))), strict=True))
 
-    def ruling(self, weights: Floats) -> Floats:
+    def mean_figure(self, weights: Floats) -> Floats:
         """[B] mean of average precision and balanced accuracy for each row of weights [B, held-back samples]."""
         blocks = np.array_split(weights, max(1, weights.size // 1_000_000))
         return np.concatenate([np.mean(self._resampled(block), axis=0) for block in blocks])
@@ -113,38 +219,35 @@ class Judged:
         return np.mean(precisions, axis=0), np.mean(accuracies, axis=0)
 
 
-def conclude(
-    rounds: list[dict[str, Judged | None]],
+def _conclude(
+    rounds: list[dict[str, Predictions | None]],
     judged: str,
+    balancers: Collection[str],
     n_train: int,
     n_holdout: int,
     notes: tuple[str, ...],
     seed: int,
     words: Words,
 ) -> Verdict:
-    """The verdict over all repeats.
-
-    rounds: of each repeat, the judgement of every method, None where it cannot be used. judged: the method that the
-    sentence is about.
-    """
-    usable = [name for name in rounds[0] if all(methods[name] is not None for methods in rounds)]
-    figures: dict[str, dict[str, float] | None] = dict.fromkeys(rounds[0])
-    for name in usable:
-        each = [judgement.figures() for methods in rounds if (judgement := methods[name]) is not None]
-        figures[name] = {figure: float(np.mean([one[figure] for one in each])) for figure in FIGURES}
+    """The verdict over all repeats. rounds: of each repeat, the predictions by every method."""
+    figures: dict[str, dict[str, float] | None] = {}
+    for name in rounds[0]:
+        each = [predictions.figures() for methods in rounds if (predictions := methods[name]) is not None]
+        is_usable = len(each) == len(rounds)
+        figures[name] = {key: float(np.mean([one[key] for one in each])) for key in FIGURES} if is_usable else None
     found = {name: one for name, one in figures.items() if one is not None}
-    others = [name for name in words.methods if name in found]
     if judged not in found:
-        nothing = f"No synthetic {words.samples} were judged."
+        nothing = f"No synthetic {words.samples} were evaluated."
         return Verdict(figures, n_train, n_holdout, nothing, "unclear", notes=notes)
-    best = max(others, key=lambda name: _ruling(found[name]))
+    built_in = {name: one for name, one in found.items() if name not in balancers}
+    best = max(built_in, key=lambda name: _mean_figure(built_in[name]))
     differences = [_differences(methods[judged], methods[best], seed + i) for i, methods in enumerate(rounds)]
     shortest = min(map(len, differences))
     pooled = np.mean([one[:shortest] for one in differences], axis=0)
     low, high = (float(q) for q in np.quantile(pooled, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]))
-    one = next(judgement for judgement in rounds[0].values() if judgement is not None)
+    one = next(predictions for predictions in rounds[0].values() if predictions is not None)
     n_rare = int((one.truth != one.largest).sum()) * len(rounds)
-    difference = _ruling(found[judged]) - _ruling(found[best])
+    difference = _mean_figure(found[judged]) - _mean_figure(found[best])
     helped: Helped = "unclear"
     if n_rare < MIN_RARE:
         outside = f"Only {n_rare} held-out {words.samples} are outside the largest class"
@@ -153,22 +256,12 @@ def conclude(
         helped = "yes"
     elif high < 0 and difference <= -MIN_DIFFERENCE:
         helped = "no"
-    return Verdict(
-        figures,
-        n_train,
-        n_holdout,
-        _sentence(found, judged, best, helped, n_holdout, words),
-        helped,
-        judged,
-        best,
-        difference,
-        (low, high),
-        notes,
-    )
+    sentence = _sentence(found[judged], built_in, best, helped, n_holdout, words)
+    return Verdict(figures, n_train, n_holdout, sentence, helped, judged, best, difference, (low, high), notes)
 
 
-def _differences(judged: Judged | None, best: Judged | None, seed: int) -> Floats:
-    """[B] paired bootstrap of the ruling figure: the judged method less the best other one."""
+def _differences(judged: Predictions | None, best: Predictions | None, seed: int) -> Floats:
+    """[B] paired bootstrap of the mean figure: that of `judged` less that of `best`."""
     assert judged is not None
     assert best is not None
     rng = np.random.default_rng(seed)
@@ -180,31 +273,36 @@ def _differences(judged: Judged | None, best: Judged | None, seed: int) -> Float
         rows = np.flatnonzero(truth == code)
         drawn = rng.integers(0, len(rows), (n_draws, len(rows))) + np.arange(n_draws)[:, None] * len(rows)
         weights[:, rows] = np.bincount(drawn.ravel(), minlength=n_draws * len(rows)).reshape(n_draws, len(rows))
-    return judged.ruling(weights) - best.ruling(weights)
+    return judged.mean_figure(weights) - best.mean_figure(weights)
 
 
-def _ruling(figures: Mapping[str, float]) -> float:
+def _mean_figure(figures: Mapping[str, float]) -> float:
     return (figures["average_precision"] + figures["balanced_accuracy"]) / 2
 
 
 def _sentence(
-    found: Mapping[str, Mapping[str, float]], judged: str, best: str, helped: Helped, n_holdout: int, words: Words
+    figures: Mapping[str, float],
+    built_in: Mapping[str, Mapping[str, float]],
+    best: str,
+    helped: Helped,
+    n_holdout: int,
+    words: Words,
 ) -> str:
     """One sentence with the figures of the synthetic samples and, per figure, of the best alternative."""
     parts: list[str] = []
     behind = False
     for figure, called in (("average_precision", "average precision"), ("balanced_accuracy", "balanced accuracy")):
-        rival = max((name for name in words.methods if name in found), key=lambda name: found[name][figure])
-        ours, theirs = found[judged][figure], found[rival][figure]
+        rival = max(built_in, key=lambda name: built_in[name][figure])
+        ours, theirs = figures[figure], built_in[rival][figure]
         behind |= ours < theirs
         phrase = "" if parts else " for the best alternative"
-        parts.append(f"{called} {_short(ours)} against {_short(theirs)}{phrase} ({words.methods[rival]})")
+        parts.append(f"{called} {_short(ours)} against {_short(theirs)}{phrase} ({METHODS[rival]})")
     on = f"on {n_holdout:,} held-out {words.samples}"
     if helped == "yes":
         opening = "helped on the whole" if behind else "helped"
         return f"The synthetic {words.samples} {opening}: {', '.join(parts)}, {on}."
     if helped == "no":
-        instead = f"leave the {words.whole} as it is" if best == "none" else f"use {words.methods[best]} instead"
+        instead = f"leave the {words.source} as it is" if best == "none" else f"use {METHODS[best]} instead"
         return f"The synthetic {words.samples} did not help: {', '.join(parts)}, {on}; {instead}."
     return f"No clear difference: {', '.join(parts)}, {on}."
 
@@ -231,16 +329,19 @@ def average_precision(score: Floats, positive: np.ndarray[Any, np.dtype[np.bool_
     return averaged
 
 
-def plain(label: object) -> str:
-    """A label as sentences spell it, without what numpy wraps around it."""
-    return repr(label.item() if isinstance(label, np.generic) else label)
+def _class_problem(codes: Ints, held: Ints, words: Words) -> str:
+    """Why the samples held back cannot tell methods apart, or nothing."""
+    if len(np.unique(codes)) < 2:
+        return f"the {words.source} has a single class"
+    if len(np.unique(codes[held])) < 2:
+        return f"fewer than two classes have the two {words.samples} that are needed to hold one back"
+    return ""
 
 
-def holdout_notes(codes: Ints, labels: Sequence[Any], words: Words) -> list[str]:
-    """A sentence on the classes that cannot be judged, where there are such. labels: of each code."""
-    alone = np.flatnonzero(np.bincount(codes, minlength=len(labels)) == 1)
-    if not len(alone):
+def _single_sample_notes(codes: Ints, labels: Sequence[Any], words: Words) -> list[str]:
+    """A sentence on the classes of a single sample, where there are such."""
+    alone = [label for label, n in zip(labels, np.bincount(codes, minlength=len(labels)), strict=True) if n == 1]
+    if not alone:
         return []
-    named = ", ".join(plain(labels[code]) for code in alone[:5]) + (", ..." if len(alone) > 5 else "")
-    stays = f"a single {words.samples.removesuffix('s')}, which stays with the training {words.samples}"
-    return [f"{len(alone)} class(es) have {stays} and is not judged: {named}."]
+    named = listed(map(format_cell, alone), quote="")
+    return [f"Classes with a single {words.sample} keep it for training and are not evaluated: {named}."]

@@ -24,6 +24,8 @@ from gantools.export.runtime import INNER
 
 OPSET, ML_OPSET = 20, 3
 BATCH = "batch"
+ROWS_TRACED = 3
+UNKNOWN = 2**31 - 1  # the code of an unknown label: looking it up fails
 
 
 def free_names(wanted: Sequence[str], ports: Sequence[Port]) -> dict[str, str]:
@@ -95,7 +97,7 @@ def traced(
 
 @contextmanager
 def _quietly() -> Any:
-    """torch.onnx talks of its own affairs."""
+    """Without the remarks of torch.onnx, which tell a user nothing."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export", "onnx_ir")]
     before = [logger.level for logger in loggers]
     for logger in loggers:
@@ -144,6 +146,11 @@ def add_levels(
     _put_in_front(graph, nodes)
     if nodes:
         proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
+
+
+def add_label(proto: onnx.ModelProto, label: Port, class_counts: Sequence[int]) -> None:
+    """Put the text in front of the codes of a generator's label. A run fails for a label without training examples."""
+    add_levels(proto, [label], unknown=UNKNOWN, left_out=[code for code, n in enumerate(class_counts) if not n])
 
 
 def spell_levels(proto: onnx.ModelProto, ports: Sequence[Port]) -> None:
@@ -272,14 +279,14 @@ def _put_in_front(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> No
     graph.node.extend([*nodes, *rest])
 
 
-def draw_noise(proto: onnx.ModelProto, name: str, width: int, label: str) -> None:
-    """Let the graph draw its input `name`, noise of so many numbers for each of its labels, anew in each run."""
+def draw_noise(proto: onnx.ModelProto, name: str, width: int) -> None:
+    """Let the graph draw its input `name`, noise [N, width], anew in each run."""
     inputs = [value for value in proto.graph.input if value.name != name]
     del proto.graph.input[:]
     proto.graph.input.extend(inputs)
     proto.graph.initializer.append(numpy_helper.from_array(np.array([width], np.int64), f"{INNER}noise/width"))
     _put_in_front(proto.graph, [
-        helper.make_node("Shape", [label], [f"{INNER}noise/rows"]),
+        helper.make_node("Shape", [inputs[0].name], [f"{INNER}noise/rows"], start=0, end=1),
         helper.make_node("Concat", [f"{INNER}noise/rows", f"{INNER}noise/width"], [f"{INNER}noise/size"], axis=0),
         helper.make_node("ConstantOfShape", [f"{INNER}noise/size"], [f"{INNER}noise/zeros"]),
         helper.make_node("RandomNormalLike", [f"{INNER}noise/zeros"], [name], dtype=TensorProto.FLOAT),

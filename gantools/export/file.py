@@ -1,23 +1,24 @@
-"""`export_model`: trace, prove, describe, write."""
+"""`export_model`: build, prove, describe, write."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from gantools.errors import ConfigError, ExportError
 from gantools.export.folders import write
-from gantools.export.graph import Graph, Model, build, described
+from gantools.export.graph import Graph, build, describe
 from gantools.export.precision import LOOSE, reduced
-from gantools.export.proof import STRICT, Parity, prove
-from gantools.export.runtime import open_session
-from gantools.score.image_scorer import ImageScorer
-from gantools.score.table_scorer import AnomalyScorer
+from gantools.export.proof import STRICT, Parity
+from gantools.export.runtime import Exported, kind_class, open_session
+from gantools.words import count
+
+if TYPE_CHECKING:
+    from gantools.train.trained import Trained
 
 Precision = Literal["fp32", "fp16", "int8"]
 WHOLE_FILE = 2**31 - 2**20  # bytes that one protobuf message holds
@@ -26,18 +27,23 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """What was written. parity: how the file compares with the library. seconds: that all of it took."""
+    """What was written.
+
+    parity: how the file differs from the library, figures by name. comparison: the same in a sentence. seconds: how
+    long all of it took.
+    """
 
     path: Path
     graph: Graph
     precision: Precision
     parity: Parity
+    comparison: str
     n_bytes: int
     seconds: float
 
 
 def export_model(
-    model: Model,
+    model: Trained,
     path: Path | str,
     *,
     precision: Precision = "fp32",
@@ -47,7 +53,7 @@ def export_model(
     """Write a trained model as one self-contained ONNX file.
 
     precision: of weights and arithmetic; "fp16" and "int8" (dynamic quantisation) make smaller files, and are refused
-    where a verdict changes. noise_inside: a generator draws its noise itself, so that no two runs are alike. progress:
+    where they change a flag. noise_inside: a generator draws its noise itself, so that no two runs are alike. progress:
     called with what is being done.
 
     Raises ExportError, and leaves no file, when the model cannot be exported or the file differs from the library.
@@ -55,38 +61,39 @@ def export_model(
     started = time.perf_counter()
     if precision not in PRECISIONS:
         raise ConfigError(f"there is no precision {precision!r}", where="precision", remedy=", ".join(PRECISIONS))
-    tell: Callable[[str], Any] = progress or (lambda _: None)
-    tell("Tracing")
+    path, tell = Path(path), progress or (lambda _: None)
     with on_cpu(model):
-        return _exported(model, Path(path), precision, noise_inside, tell, started)
-
-
-@contextmanager
-def on_cpu(model: Model) -> Iterator[None]:
-    """The model on the CPU for the while: there it is traced, and there the library is compared with."""
-    module = model.head_ if isinstance(model, AnomalyScorer | ImageScorer) else model.gan_
-    device = next(chain(module.parameters(), module.buffers())).device
-    model.to("cpu")
-    try:
-        yield
-    finally:
-        model.to(str(device))
-
-
-def _exported(
-    model: Model, path: Path, precision: Precision, noise_inside: bool, tell: Callable[[str], Any], started: float
-) -> ExportedFile:
-    graph = build(model, noise_inside=noise_inside)
-    if precision != "fp32":
-        graph = replace(graph, proto=reduced(graph.proto, precision))
-    described(graph, {}, precision)
-    tell("Comparing with the library")
-    allowed = STRICT if precision == "fp32" else LOOSE[precision]
-    parity = prove(open_session(graph.serialized(), "cpu"), model, allowed)
-    described(graph, parity, precision)
+        tell("Tracing")
+        graph = build(model, noise_inside=noise_inside)
+        if precision != "fp32":
+            graph = replace(graph, proto=reduced(graph.proto, precision))
+        describe(graph, {}, precision)
+        tell("Comparing with the library")
+        file = kind_class(graph.kind)(open_session(graph.serialized(), "cpu"))
+        parity = file.prove(model, STRICT if precision == "fp32" else LOOSE[precision])
+    describe(graph, parity, precision)
     data = graph.serialized()
     if len(data) > WHOLE_FILE:
         raise ExportError(f"{len(data):,} bytes are more than one ONNX file holds", remedy="train a smaller model")
     tell("Writing")
     write(path, data)
-    return ExportedFile(path, graph, precision, parity, len(data), time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return ExportedFile(path, graph, precision, parity, _compared(file, parity), len(data), seconds)
+
+
+@contextmanager
+def on_cpu(model: Trained) -> Iterator[None]:
+    """The model on the CPU for the while: there it is traced and compared with its file."""
+    device = str(model.device_)
+    model.to("cpu")
+    try:
+        yield
+    finally:
+        model.to(device)
+
+
+def _compared(file: Exported, parity: Mapping[str, Any]) -> str:
+    if parity.get("noise") == "inside":
+        return "The file draws its noise itself, so it was run but not compared with the library."
+    tried = count(parity["rows"], "row") if "rows" in parity else count(parity.get("images", 0), "image")
+    return f"Compared with the library on {tried}: {file.differences(parity)}."

@@ -1,56 +1,13 @@
-"""What those share that write something beside an exported file: a reading of it, and folders written whole."""
+"""Files and folders written whole or not at all."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from gantools.errors import ExportError
-from gantools.export.runtime import describe, open_session
-
-NEEDED = (
-    *("kind", "version", "model", "precision", "inputs", "outputs", "names", "schema", "data", "parity"),
-    *("opset", "ir", "exported", "exported_with", "trained_with"),
-)  # entries of the metadata
-
-
-@dataclass(frozen=True)
-class Value:
-    """An input or output. type: as onnxruntime names it, "tensor(float)". shape: sizes; those that vary have names."""
-
-    name: str
-    type: str
-    shape: tuple[int | str, ...]
-
-
-@dataclass(frozen=True)
-class Opened:
-    """What an exported file says of itself. defaults: inputs that may be left out."""
-
-    described: dict[str, Any]
-    inputs: tuple[Value, ...]
-    defaults: tuple[Value, ...]
-    outputs: tuple[Value, ...]
-
-
-def opened(file: Path) -> Opened:
-    """Read an exported file. Raises ExportError for one that cannot be opened or is of another origin."""
-    session = open_session(file, "cpu", threads=1)
-    try:
-        described = describe(session)
-    except ExportError as error:
-        raise ExportError(error.problem, where=str(file), remedy=error.remedy) from error
-    if lacking := [name for name in NEEDED if name not in described]:
-        problem = f"its metadata lack {', '.join(lacking)}"
-        raise ExportError(problem, where=str(file), remedy="export it again")
-    given = session.get_inputs(), session.get_overridable_initializers(), session.get_outputs()
-    inputs, defaults, outputs = (tuple(Value(v.name, v.type, tuple(v.shape)) for v in values) for values in given)
-    return Opened(described, inputs, defaults, outputs)
+from gantools.files import write_file, write_folder
 
 
 @contextmanager
@@ -61,27 +18,11 @@ def whole(folder: Path, own: Collection[str]) -> Iterator[Path]:
 
     Raises ExportError when `folder` is something else, and when it cannot be written.
     """
-    folder = Path(os.path.abspath(folder))  # noqa: PTH100  `resolve` would follow a link that is to be replaced
-    aside, before = (folder.with_name(f".{folder.name}.{what}") for what in ("writing", "before"))
     if folder.exists() and (strange := _strange(folder, own)):
         problem = f"holds {strange}, so that it is not replaced"
         raise ExportError(problem, where=str(folder), remedy="choose a new or empty folder")
-    try:
-        for left in (aside, before):
-            shutil.rmtree(left, ignore_errors=True)
-        aside.mkdir(parents=True)
-        yield aside
-        if folder.exists():
-            os.replace(folder, before)
-        os.replace(aside, folder)
-    except OSError as error:
-        if before.exists() and not folder.exists():
-            os.replace(before, folder)
-        reason = error.strerror or str(error)
-        raise ExportError(f"cannot be written: {reason}", where=str(folder), remedy="choose another folder") from error
-    finally:
-        for left in (aside, before):
-            shutil.rmtree(left, ignore_errors=True)
+    with write_folder(folder, ExportError, parents=True) as inside:
+        yield inside
 
 
 def _strange(folder: Path, own: Collection[str]) -> str:
@@ -97,14 +38,5 @@ def _strange(folder: Path, own: Collection[str]) -> str:
 
 def write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all. Raises ExportError when it cannot be written."""
-    aside = path.with_name(f".{path.name}.writing")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        aside.write_bytes(data)
-        os.replace(aside, path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ExportError(f"cannot be written: {reason}", where=str(path), remedy="choose another file") from error
-    finally:
-        with suppress(OSError):
-            aside.unlink(missing_ok=True)
+    with write_file(path, ExportError, parents=True) as file:
+        file.write(data)

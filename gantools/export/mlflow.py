@@ -15,18 +15,23 @@ import json
 import platform
 import re
 import shutil
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import onnxruntime as ort
+
+from gantools.data.tables.schema import Column
 from gantools.export import served
-from gantools.export.folders import Opened, opened, whole
+from gantools.export.columns import Port
+from gantools.export.folders import whole
+from gantools.export.runtime import Exported, load_exported
 
 CODE = "code/gantools_served.py"
 OWN = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "model.onnx", CODE)
 REQUIREMENTS = ("mlflow>=2.19", "numpy>=1.26", "onnx>=1.18", "onnxruntime>=1.20", "pandas>=2.2")
 TEXT = ("str", "object", "string")  # dtypes of text that MLflow takes
-SCORES = (("anomaly_score", "double"), ("p_value", "double"), ("is_anomaly", "boolean"))
+COLUMNS = {"tensor(double)": "double", "tensor(float)": "float", "tensor(int64)": "long", "tensor(bool)": "boolean"}
+TENSORS = {"tensor(double)": "float64", "tensor(float)": "float32"}  # others are called as numpy calls them
 
 
 def write_mlflow(file: Path | str, folder: Path | str) -> Path:
@@ -37,7 +42,7 @@ def write_mlflow(file: Path | str, folder: Path | str) -> Path:
     Raises ExportError for a file that is no export, and where the folder holds something else or cannot be written.
     """
     file, folder = Path(file), Path(folder)
-    model = opened(file)
+    model = load_exported(file, "cpu", threads=1)
     python = platform.python_version()
     pip: list[Any] = ["pip", {"pip": list(REQUIREMENTS)}]
     with whole(folder, OWN) as inside:
@@ -58,12 +63,13 @@ def write_mlflow(file: Path | str, folder: Path | str) -> Path:
                 "dependencies": ["-r requirements.txt"],
             },
         }.items():
-            (inside / name).write_text("\n".join(_yaml(content)) + "\n", encoding="utf-8")
+            text = json.dumps(content, indent=2, ensure_ascii=False)  # JSON is YAML
+            (inside / name).write_text(text + "\n", encoding="utf-8")
         (inside / "requirements.txt").write_text("\n".join(REQUIREMENTS) + "\n", encoding="utf-8")
     return folder
 
 
-def describe(model: Opened, digest: str, python: str) -> dict[str, Any]:
+def describe(model: Exported, digest: str, python: str) -> dict[str, Any]:
     """What the file MLmodel says. digest: of the exported file. python: the version to run it with."""
     described = model.described
     inputs, outputs, params = _signature(model)
@@ -85,7 +91,7 @@ def describe(model: Opened, digest: str, python: str) -> dict[str, Any]:
             },
         },
         "metadata": {
-            "kind": described["kind"],
+            "kind": model.kind,
             "model": str(described["model"]),
             "gantools": str(described["version"]),
             "sha256": digest,
@@ -100,82 +106,67 @@ def describe(model: Opened, digest: str, python: str) -> dict[str, Any]:
     }
 
 
-def _signature(model: Opened) -> tuple[list[dict[str, Any]], ...]:
-    """Inputs, outputs and parameters as MLflow's signature lists them."""
-    described = model.described
-    kind, schema = described["kind"], described["schema"]
-    columns = {column["name"]: column for column in schema.get("columns", [])}
-    scoring = [_param("threshold", "double", described["threshold"])] if "threshold" in described else []
-    if kind == "table-scorer":
-        inputs = [_column(port["name"], _type(port, columns.get(port["name"], {}))) for port in described["inputs"]]
-        return inputs, [_column(*score) for score in SCORES], [*scoring, _param("explain", "boolean", False)]
-    if kind == "image-scorer":
-        image = [_tensor(None, "uint8", (-1, -1, -1, schema["channels"]))]
-        scores = [_tensor(name, {"double": "float64", "boolean": "bool"}[of], (-1,)) for name, of in SCORES]
-        return image, [*scores, _tensor("heatmap", "float32", (-1, -1, -1))], scoring
-    target = columns.get(schema.get("target"), {})
-    label = [_column(port["name"], _type(port, target)) for port in described["inputs"]]
-    drawn = any(value.name == described["names"]["noise"] for value in model.inputs)
-    seed = [_param("seed", "long", -1)] if drawn else []
-    if kind == "table-generator":
-        made = [_column(port["name"], _made(port, columns.get(port["name"], {}))) for port in described["outputs"]]
-        return label, made, seed
-    size = described["encoder"]["size"]
-    return label, [_tensor(None, "uint8", (-1, size, size, described["encoder"]["channels"]))], seed
+def _signature(model: Exported) -> tuple[list[dict[str, Any]], ...]:
+    """Inputs, outputs and parameters as MLflow's signature lists them.
+
+    What is given or found as columns is a data frame, and so are outputs of one number each; all else is tensors.
+    """
+    noise = model.names.get("noise")
+    inputs = [_column(port.name, _type(port, model.columns.get(port.name))) for port in model.inputs]
+    inputs = inputs or [_tensor(None, value) for value in model.takes if value.name != noise]
+    outputs = [_column(port.name, _made(port, model.columns.get(port.name))) for port in model.outputs]
+    if not outputs:
+        what = {name: what for what, name in model.names.items()}
+        wanted = [value for value in model.gives if value.name in model.main_outputs()]
+        if all(len(value.shape) == 1 for value in wanted):
+            outputs = [_column(what[value.name], COLUMNS[value.type]) for value in wanted]
+        else:
+            outputs = [_tensor(what[value.name] if len(wanted) > 1 else None, value) for value in wanted]
+    params = []
+    if "threshold" in model.names:
+        params.append(_param("threshold", "double", model.described["threshold"]))
+    if "explain" in model.names:
+        params.append(_param("explain", "boolean", False))
+    if any(value.name == noise for value in model.takes):
+        params.append(_param("seed", "long", -1))
+    return inputs, outputs, params
 
 
-def _type(port: Mapping[str, Any], column: Mapping[str, Any]) -> str:
+def _type(port: Port, column: Column | None) -> str:
     """MLflow's type of a column as it is in the training table; "any" where MLflow would refuse pandas' own types."""
-    dtype = str(column.get("dtype", port["type"]))
-    if port["type"] == "string" or column.get("format"):
+    dtype = port.type if column is None else column.dtype
+    if port.type == "string" or (column is not None and column.format):
         return "string" if dtype in TEXT else "any"
-    if "since" in port["unit"]:
+    if "since" in port.unit:
         return "datetime" if re.fullmatch(r"datetime64\[\w+\]", dtype) else "any"
     if dtype == "bool":
         return "boolean"
-    if port["unit"] or not re.fullmatch(r"u?int\d+|float\d+", dtype):
+    if port.unit or not re.fullmatch(r"u?int\d+|float\d+", dtype):
         return "any"
     return "long" if "int" in dtype else "double"
 
 
-def _made(port: Mapping[str, Any], column: Mapping[str, Any]) -> str:
+def _made(port: Port, column: Column | None) -> str:
     """MLflow's type of a column that a generator makes."""
-    if port["type"] == "string":
+    if port.type == "string":
         return "string"
-    if port["unit"]:
-        return "datetime" if "since" in port["unit"] else "any"
-    if port["type"] != "int64" or column.get("missing"):
+    if port.unit:
+        return "datetime" if "since" in port.unit else "any"
+    if port.type != "int64" or (column is not None and column.missing):
         return "double"  # MLflow has no whole number that may be missing
-    return "boolean" if column.get("dtype") == "bool" else "long"
+    return "boolean" if column is not None and column.dtype == "bool" else "long"
 
 
 def _column(name: str, of: str) -> dict[str, Any]:
     return {"type": of, "name": name, "required": True}
 
 
-def _tensor(name: str | None, of: str, shape: Sequence[int]) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": "tensor", "tensor-spec": {"dtype": of, "shape": list(shape)}}
+def _tensor(name: str | None, value: ort.NodeArg) -> dict[str, Any]:
+    dtype = TENSORS.get(value.type, value.type.removeprefix("tensor(").removesuffix(")"))
+    shape = [size if isinstance(size, int) else -1 for size in value.shape]
+    found: dict[str, Any] = {"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}}
     return found if name is None else {"name": name, **found}
 
 
 def _param(name: str, of: str, default: Any) -> dict[str, Any]:
     return {"name": name, "type": of, "default": default, "shape": None}
-
-
-def _yaml(value: Any, indent: str = "") -> list[str]:
-    """Lines of YAML; text as JSON writes it, which YAML reads."""
-    lines = []
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if isinstance(inner, Mapping | list):
-                lines += [f"{indent}{key}:", *_yaml(inner, indent + "  ")]
-            else:
-                lines.append(f"{indent}{key}: {json.dumps(inner, ensure_ascii=False)}")
-        return lines
-    for inner in value:
-        if isinstance(inner, Mapping):
-            first, *rest = _yaml(inner, indent + "  ")
-            lines += [f"{indent}- {first.lstrip()}", *rest]
-        else:
-            lines.append(f"{indent}- {json.dumps(inner, ensure_ascii=False)}")
-    return lines

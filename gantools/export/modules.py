@@ -1,6 +1,6 @@
 """What is exported, as torch modules: raw tensors in, raw tensors out. Text comes as codes; the graph adds its levels.
 
-Inputs and outputs are tensors of one dimension, one per column, in the order and types of `columns.Port`.
+A column is a tensor of one dimension, in the order and types of `columns.Port`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from gantools.data.tables.schema import Schema
 from gantools.encode.images import ImageEncoder
 from gantools.encode.table import TableEncoder, count
 from gantools.export.columns import MISSING_INT, Port
+from gantools.export.compose import ROWS_TRACED
 from gantools.models.base import GAN
 from gantools.nn.conditioning import Condition
 from gantools.score.image_head import ImageHead
@@ -88,8 +89,8 @@ def _places(cell: Tensor, port: Port, unseen: int) -> Tensor:
     return torch.where(same.any(1), same.int().argmax(1), unseen)
 
 
-class Verdict(nn.Module):
-    """Abnormality to a score, a p-value and a verdict, as `Calibration` gives them."""
+class Flagging(nn.Module):
+    """Abnormality to a score, a p-value and a flag, as `Calibration` gives them."""
 
     scores: Tensor  # [R, S] held-out scores, ascending over rows and columns; the last ones infinite
 
@@ -104,7 +105,7 @@ class Verdict(nn.Module):
         self.register_buffer("scores", padded.reshape(rows, side))
 
     def forward(self, abnormality: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """abnormality: [N]. threshold: [1] float64. Returns the score, its p-value, both float64, and the verdict."""
+        """abnormality: [N]. threshold: [1] float64. Returns the score, its p-value, both float64, and the flag."""
         score = score_of(abnormality)
         n = len(self.calibration.scores)
         row = (count(self.scores[:, 0] < score.unsqueeze(1)) - 1).clamp(min=0)  # the last that begins below
@@ -119,18 +120,18 @@ class Verdict(nn.Module):
 
 
 class TableScoring(nn.Module):
-    """Cells to score, p-value and verdict; and what an explanation starts from: raw rows and both views of them."""
+    """Cells to score, p-value and flag; and what an explanation starts from: raw rows and both views of them."""
 
     def __init__(self, head: TableHead, calibration: Calibration, ports: Sequence[Port]) -> None:
         super().__init__()
         self.raw = RawRows(ports, head.views.encoder)
         self.head = head
-        self.verdict = Verdict(calibration)
+        self.flagging = Flagging(calibration)
 
     def forward(self, threshold: Tensor, *cells: Tensor) -> tuple[Tensor, ...]:
         numbers, codes = self.raw(cells)
         standard, ranked = self.head.views(numbers, codes)
-        found = self.verdict(self.head.abnormality(standard, ranked), threshold)
+        found = self.flagging(self.head.abnormality(standard, ranked), threshold)
         return (*found, numbers, codes, standard, ranked)
 
 
@@ -183,19 +184,19 @@ def _known_label(label: Tensor, port: Port, codes: Tensor) -> Tensor:
 
 
 class ImageScoring(nn.Module):
-    """Images uint8 [N, H, W, C] to score, p-value, verdict and a heat map [N, H, W], 1 being the pixel threshold."""
+    """Images uint8 [N, H, W, C] to score, p-value, flag and a heat map [N, H, W], 1 being the pixel threshold."""
 
     def __init__(
         self, head: ImageHead, encoder: ImageEncoder, calibration: Calibration, pixel_threshold: float
     ) -> None:
         super().__init__()
         self.head, self.encoder, self.pixel_threshold = head, encoder, pixel_threshold
-        self.verdict = Verdict(calibration)
+        self.flagging = Flagging(calibration)
 
     def forward(self, threshold: Tensor, image: Tensor) -> tuple[Tensor, ...]:
         abnormality, maps = self.head(self.encoder(image))
         heat = (score_of(maps) / self.pixel_threshold).float()
-        return (*self.verdict(abnormality, threshold), self.encoder.in_size(heat, image.shape[1], image.shape[2]))
+        return (*self.flagging(abnormality, threshold), self.encoder.in_size(heat, image.shape[1], image.shape[2]))
 
 
 class ImageMaking(nn.Module):
@@ -211,6 +212,6 @@ class ImageMaking(nn.Module):
         return (self.encoder.inverse(self.gan.generate(noise, Condition(code))),)
 
 
-def example(port: Port, n: int) -> Tensor:
+def example(port: Port) -> Tensor:
     """Cells to trace a graph with."""
-    return torch.zeros(n, dtype=torch.int64 if port.type == "string" else TYPES[port.type])
+    return torch.zeros(ROWS_TRACED, dtype=torch.int64 if port.type == "string" else TYPES[port.type])

@@ -1,5 +1,5 @@
 """A graph with nets of lower precision. What surrounds them (encoding, memories, distances, calibration) stays as it
-is: there a small error decides verdicts, and little time is spent.
+is: there a small error decides flags, and little time is spent.
 
     fp16   weights and products of the nets in half precision; on a CPU that cannot, onnxruntime computes in float32
     int8   weights of the nets in 8 bits, what they are multiplied with rounded to 8 bits in each run
@@ -24,7 +24,7 @@ NETS = ("detector.", "gan.")  # where in a module the learned nets are
 PRODUCTS = ("MatMul", "Gemm", "Conv", "ConvTranspose")
 QUANTIZED = ("MatMul", "Gemm", "Conv")  # that onnxruntime has kernels of 8 bits for
 
-# Verdicts must be the same in any precision; how far the rest may be off depends on it.
+# Flags must be the same in any precision; how far the rest may be off depends on it.
 LOOSE = {
     "fp16": Tolerance(score=0.02, ranks=10**9, blamed=0.2, cells=0.05, step=0.01, heat=0.05),
     "int8": Tolerance(score=0.2, ranks=10**9, blamed=0.5, cells=0.5, step=0.05, heat=0.3),

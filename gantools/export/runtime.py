@@ -1,6 +1,6 @@
-"""Exported files, run with onnxruntime: a session with the right providers, and the library's own methods on top.
+"""Exported files, run with onnxruntime: a session with the right providers, and what every exported model has.
 
-Nothing here needs torch.
+Nothing here needs torch. What one kind of model adds is in `kinds`.
 """
 
 from __future__ import annotations
@@ -10,38 +10,32 @@ import importlib.metadata
 import json
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
-import pandas as pd
 
-from gantools.data.images.schema import ImageSchema
-from gantools.data.tables.raw import Raw, labelled_rows, to_raw
-from gantools.data.tables.schema import Schema
+from gantools import registry
+from gantools.data.tables.schema import Column
 from gantools.errors import DataError, ExportError
-from gantools.export.columns import Port, to_cells, to_feed
-from gantools.score.assessed import Assessed
-from gantools.score.drift import Reference
-from gantools.score.reasons import Explanation, words
-from gantools.score.threshold import Calibration
+from gantools.export.columns import Port
 
-Feed = Mapping[str, npt.NDArray[Any]]
+if TYPE_CHECKING:
+    from gantools.export.graph import Graph
+    from gantools.export.proof import Parity, Tolerance
 
-CHUNK_ROWS = 1024  # rows run at a time: their distances to the memory stay small
-EXPLAINED_ROWS = 256
-PIXELS_AT_ONCE = 2**17  # of images that are run at a time
-IMAGES_READ = 64  # before those of one size are run together
 QUIET = 3  # onnxruntime's severity of errors: its warnings are about inputs with a default, which are meant
 DEVICES = ("auto", "cpu", "cuda", "tensorrt")
 PREFIX = "gantools."
-INNER = "gantools/"  # begins the names of values inside a graph, so that no column is called as one of them
-REMEMBERED = (f"{INNER}remembered/numbers", f"{INNER}remembered/codes")  # what the words of reasons are found in
+INNER = "gantools/"  # begins the names of values inside a graph, so that no column has the name of one of them
 TEXTS = ("kind", "version", "precision", "exported", "model", "data", "features")  # entries that are no JSON
+NEEDED = (
+    *("kind", "version", "model", "precision", "inputs", "outputs", "names", "data", "parity"),
+    *("opset", "ir", "exported", "exported_with", "trained_with"),
+)  # entries that every file has
+UNLIMITED = 2**31 - 1
 
 
 # --- sessions ---
@@ -52,16 +46,12 @@ def open_session(
     device: str = "auto",
     *,
     threads: int | None = None,
-    fixed_batch: bool = False,
-    profile: bool = False,
 ) -> ort.InferenceSession:
     """A session of an exported file, or of its bytes.
 
     device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", ... or "tensorrt". Where a GPU was asked for and
     cannot be used the session runs on the CPU, and a RuntimeWarning says so. threads: of one run on the CPU; None takes
-    all cores. A service that runs several requests side by side does best with 1. fixed_batch: record the work of the
-    first run on the GPU as a CUDA graph and repeat it, which is right only for runs of one size whose tensors stay
-    where they are (`Bound`). profile: write onnxruntime's profile.
+    all cores. A service that runs several requests side by side does best with 1.
 
     Raises ExportError for a file that cannot be opened, and where two builds of onnxruntime are installed.
     """
@@ -75,7 +65,6 @@ def open_session(
     options.intra_op_num_threads = threads or 0
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the cores alone
-    options.enable_profiling = profile
     providers: list[Any] = ["CPUExecutionProvider"]
     if wanted != "cpu":
         if hasattr(ort, "preload_dlls"):
@@ -83,7 +72,7 @@ def open_session(
         if n_gpus():
             ort.set_default_logger_severity(QUIET)
         place = {"device_id": number or "0"}
-        providers.insert(0, ("CUDAExecutionProvider", place | ({"enable_cuda_graph": "1"} if fixed_batch else {})))
+        providers.insert(0, ("CUDAExecutionProvider", place))
         if wanted == "tensorrt":
             providers.insert(0, ("TensorrtExecutionProvider", place))
     source = model if isinstance(model, bytes) else str(model)
@@ -146,51 +135,55 @@ def n_gpus() -> int:
     return count.value
 
 
-class Bound:
-    """A session whose tensors stay on the device: what goes in is copied there, what comes out is read when wanted.
-
-    With `open_session(..., fixed_batch=True)` the work is recorded once and repeated, so every run must have the sizes
-    of the first.
-    """
-
-    def __init__(self, session: ort.InferenceSession, feed: Feed, outputs: Sequence[str]) -> None:
-        """feed: an example of each input, of the sizes to come. outputs: the names of those wanted."""
-        self.session, self.outputs = session, list(outputs)
-        device = "cpu" if session.get_providers()[0] == "CPUExecutionProvider" else "cuda"
-        self._binding = session.io_binding()
-        self._given: dict[str, ort.OrtValue] = {}
-        for name, array in feed.items():
-            if array.dtype.kind in "OUS":
-                raise ExportError("text cannot lie on a GPU", where=f"input '{name}'", remedy="use session.run")
-            self._given[name] = ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), device, 0)
-            self._binding.bind_ortvalue_input(name, self._given[name])
-        for name in self.outputs:
-            self._binding.bind_output(name, device)
-
-    def __call__(self, feed: Feed) -> list[ort.OrtValue]:
-        """Run with new values, of the sizes of the example. The outputs stay on the device; `.numpy()` reads one."""
-        for name, array in feed.items():
-            self._given[name].update_inplace(np.ascontiguousarray(array))
-        self.session.run_with_iobinding(self._binding)
-        return cast("list[ort.OrtValue]", self._binding.get_outputs())
-
-
 # --- models ---
 
 
 class Exported:
-    """An exported model: a session and what its metadata say. Open it with `load_exported`."""
+    """A model in an exported file: a session and what the metadata say. Open one with `load_exported`.
 
-    kind: str
+    Each kind of trained model has a subclass in `kinds`, which is all that export knows about it. `build` and `prove`
+    make a graph of a trained model and compare the two, with torch. The methods of the estimator run the file, without
+    torch. The rest is what model cards and servers have to know.
 
-    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
+    described: the metadata. names: what the inputs and outputs that are no columns are called, by what they are.
+    inputs, outputs: those that are columns. takes, defaults, gives: all inputs, those that may be left out, all
+    outputs, as onnxruntime describes them (name, type, shape).
+    """
+
+    kind: ClassVar[str]
+    modality: ClassVar[str]
+    purpose: ClassVar[str] = ""  # what the model does, as a sentence
+    usage: ClassVar[str] = ""  # how inputs are given, as a sentence
+    refuses_unknown: ClassVar[bool] = False  # whether a level that is not listed stops the run
+
+    def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
         self.session, self.path = session, path
         self.described = describe(session)
         self.names: dict[str, str] = self.described["names"]
-        self.inputs = [Port.from_json(port) for port in self.described["inputs"]]
+        self.inputs, self.outputs = (
+            [Port.from_json(port) for port in self.described[side]] for side in ("inputs", "outputs")
+        )
+        self.takes, self.gives = session.get_inputs(), session.get_outputs()
+        self.defaults = session.get_overridable_initializers()
+
+    # -- from a trained model --------------------------------------------------------------------------------------
+
+    @classmethod
+    def build(cls, model: Any) -> Graph:
+        """The graph of a trained model, not yet proven. Raises ExportError for a model that cannot be exported."""
+        raise NotImplementedError
+
+    def prove(self, model: Any, allowed: Tolerance) -> Parity:
+        """How this file differs from the model it was made from: figures by name.
+
+        Raises ExportError where anything differs by more than is allowed.
+        """
+        raise NotImplementedError
+
+    # -- running ---------------------------------------------------------------------------------------------------
 
     def run(self, feed: Mapping[str, Any], outputs: Sequence[str]) -> list[npt.NDArray[Any]]:
-        """The named outputs for these inputs."""
+        """The named outputs for these inputs. Raises ExportError where the inputs do not fit."""
         try:
             return cast("list[npt.NDArray[Any]]", self.session.run(list(outputs), dict(feed)))
         except Exception as error:  # onnxruntime's errors share no base class
@@ -198,254 +191,72 @@ class Exported:
             where = str(self.path or "the exported model")
             raise ExportError(f"cannot be run on these inputs: {reason}", where=where) from error
 
+    # -- what it says of itself ------------------------------------------------------------------------------------
 
-def kind_of(entries: Mapping[str, str]) -> str:
-    """What kind of model metadata are of. Raises ExportError for a file of another origin."""
-    if f"{PREFIX}kind" not in entries:
-        raise ExportError("is not a model that gantools exported", remedy="export one with `gantools export`")
-    return entries[f"{PREFIX}kind"]
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """The training table's column behind each input and output that is one, by the latter's name."""
+        return {}
+
+    @property
+    def largest_batch(self) -> int:
+        """How many rows or images are best run at a time, at most."""
+        return UNLIMITED
+
+    def main_outputs(self) -> list[str]:
+        """The names of the outputs that most callers want."""
+        return [value.name for value in self.gives]
+
+    def levels(self, port: Port) -> Sequence[Any]:
+        """The levels that an input or output is known to have; none where it is a number."""
+        return port.levels or ()
+
+    def training_data(self) -> Iterable[str]:
+        """What the model learned from, in phrases."""
+        yield f"digest: `{self.described['data']}`" if self.described["data"] else "digest: not recorded"
+
+    def limits(self) -> Iterable[str]:
+        """What a user has to know before trusting the model, in sentences."""
+        yield "Results may differ in the last digits between machines and batch sizes, as floating-point sums do."
+
+    def differences(self, parity: Mapping[str, Any]) -> str:
+        """What `prove` found, in words."""
+        figures = {name.replace("_", " "): value for name, value in parity.items() if isinstance(value, float)}
+        return ", ".join(f"{name} {value:.2g}" for name, value in figures.items())
 
 
 def describe(session: ort.InferenceSession) -> dict[str, Any]:
-    """What an exported file says of itself. Raises ExportError for a file of another origin."""
+    """What an exported file says of itself. Raises ExportError where something is lacking."""
     entries = session.get_modelmeta().custom_metadata_map
-    kind_of(entries)
     ours = {name.removeprefix(PREFIX): text for name, text in entries.items() if name.startswith(PREFIX)}
+    if lacking := [name for name in NEEDED if name not in ours]:
+        raise ExportError(f"its metadata lack {', '.join(lacking)}", remedy="export it again")
     try:
         return {name: text if name in TEXTS else json.loads(text) for name, text in ours.items()}
     except ValueError as error:
         raise ExportError("its metadata cannot be read", remedy="export it again") from error
 
 
-class ExportedCalibrated(Exported):
-    """What both scorers share."""
-
-    threshold_: float
-    calibration_: Calibration
-
-    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
-        super().__init__(session, path)
-        self.threshold_ = float(self.described["threshold"])
-        self.false_alarms = float(self.described["false_alarms"])
-        self.contamination = float(self.described["contamination"])
-        held = np.array(self.described["held_out"], dtype=np.float64)
-        self.calibration_ = Calibration.from_tensors({"scores": held, "tail": self.described["tail"]})
-
-    @property
-    def _threshold(self) -> dict[str, npt.NDArray[np.float64]]:
-        return {self.names["threshold"]: np.array([self.threshold_])}
-
-
-class ExportedScorer(ExportedCalibrated):
-    """A table scorer from a file, with the methods of `AnomalyScorer` that scoring needs."""
-
-    kind = "table-scorer"
-
-    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
-        super().__init__(session, path)
-        self.schema_ = Schema.from_json(self.described["schema"])
-        self.drift_ = Reference.from_json(self.described["drift"], self.schema_)
-        self._remembered: Raw | None = None
-
-    def check_fits(self, frame: pd.DataFrame) -> None:
-        """Refuse a table that this scorer was not made for. Raises DataError naming the columns."""
-        to_raw(frame.head(1000), self.schema_)
-
-    def anomaly_score(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
-        """How abnormal rows are: [N] float64."""
-        return self.assess(frame)["anomaly_score"].to_numpy()
-
-    def assess(
-        self, frame: pd.DataFrame, explain: bool | Literal["flagged"] = False, exclude_self: bool = False
-    ) -> pd.DataFrame:
-        """As `AnomalyScorer.assess`. exclude_self is refused: an exported file has forgotten which rows it knows."""
-        if exclude_self:
-            raise ExportError("an exported scorer cannot judge the rows that it has learned from", where="exclude_self")
-        raw = to_raw(frame, self.schema_)
-        names = [self.names[name] for name in ("anomaly_score", "p_value", "is_anomaly")]
-        parts = [self.run({**feed, **self._threshold}, names) for feed in self._feeds(raw, frame, CHUNK_ROWS)] or [
-            [np.zeros(0), np.zeros(0), np.zeros(0, bool)]
-        ]
-        score, p, flagged = (np.concatenate(each) for each in zip(*parts, strict=True))
-        found = pd.DataFrame({"anomaly_score": score, "p_value": p, "is_anomaly": flagged}, index=frame.index)
-        if explain:
-            rows = np.flatnonzero(flagged) if explain == "flagged" else np.arange(len(frame))
-            reason = np.full(len(frame), "", dtype=object)
-            mine, cells = raw.take(rows), frame.iloc[rows]
-            said: list[str] = []
-            for start, explained in self._explained(mine, cells):
-                part = np.arange(start, start + len(explained.contribution))
-                said += words(explained, mine.take(part), cells.iloc[part], self.schema_, self._known())
-            reason[rows] = said
-            found["reason"] = pd.Series(reason, index=frame.index, dtype=pd.Series([""]).dtype)
-        return found
-
-    def explain(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """What each column contributes to the score of rows: [N, columns]; the columns of a row add up to its score."""
-        raw = to_raw(frame, self.schema_)
-        names = [port.name for port in self.inputs]
-        parts = [explained.contribution for _, explained in self._explained(raw, frame)]
-        found = pd.DataFrame(np.concatenate(parts) if parts else np.empty((0, len(names))), columns=names)
-        return found.set_index(frame.index).reindex(columns=list(self.schema_.names), fill_value=0.0)
-
-    def _explained(self, raw: Raw, frame: pd.DataFrame) -> Iterator[tuple[int, Explanation]]:
-        names = [self.names[name] for name in ("contribution", "suspects", "alike")]
-        asked = {self.names["explain"]: np.array(True)}
-        for k, feed in enumerate(self._feeds(raw, frame, EXPLAINED_ROWS)):
-            yield k * EXPLAINED_ROWS, Explanation(*self.run({**feed, **asked}, names))
-
-    def _feeds(self, raw: Raw, frame: pd.DataFrame, size: int) -> Iterator[dict[str, npt.NDArray[Any]]]:
-        feed = to_feed(raw, frame, self.inputs)
-        for start in range(0, len(raw), size):
-            yield {name: cells[start : start + size] for name, cells in feed.items()}
-
-    def _known(self) -> Raw:
-        """The remembered rows, which the file holds for its explanations."""
-        if self._remembered is None:
-            import onnx
-
-            if self.path is None:
-                raise ExportError("reasons need the file, not its bytes alone", where="explain")
-            held = {tensor.name: tensor for tensor in onnx.load(self.path).graph.initializer}
-            # a table may have columns of one kind only
-            arrays = {name: onnx.numpy_helper.to_array(held[name]) for name in REMEMBERED if name in held}
-            nothing = np.empty((len(next(iter(arrays.values()))), 0))
-            numbers, codes = (arrays.get(name, nothing) for name in REMEMBERED)
-            self._remembered = Raw(numbers.astype(np.float64), codes.astype(np.int64))
-        return self._remembered
-
-
-class Images(Protocol):
-    """Where images come from, as `gantools.data.images.source.ImageSource`."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> npt.NDArray[np.uint8]: ...
-
-
-class ExportedImageScorer(ExportedCalibrated):
-    """An image scorer from a file, with the methods of `ImageScorer` that scoring needs."""
-
-    kind = "image-scorer"
-
-    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
-        super().__init__(session, path)
-        self.schema_ = ImageSchema.from_json(self.described["schema"])
-        self.pixel_threshold_ = float(self.described["pixel_threshold"])
-
-    def anomaly_score(self, images: Images) -> npt.NDArray[np.float64]:
-        """How abnormal images are: [N] float64."""
-        return np.array([found.anomaly_score for found in self.assess(images)])
-
-    def assess(self, images: Images) -> Iterator[Assessed]:
-        """As `ImageScorer.assess`."""
-        for start in range(0, len(images), IMAGES_READ):
-            read = [images.read(index) for index in range(start, min(len(images), start + IMAGES_READ))]
-            for _, group in groupby(enumerate(read, start), key=lambda one: one[1].shape):
-                places, alike = zip(*group, strict=True)
-                found = zip(places, *self.score(np.stack(alike)), strict=True)
-                yield from (Assessed(k, float(s), float(p), bool(odd), heat) for k, s, p, odd, heat in found)
-
-    def score(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], ...]:
-        """Scores, p-values, verdicts [N] and heat maps [N, H, W] of images [N, H, W, C] of one size."""
-        names = [self.names[name] for name in ("anomaly_score", "p_value", "is_anomaly", "heatmap")]
-        at_once = max(1, PIXELS_AT_ONCE // max(1, images.shape[1] * images.shape[2]))
-        parts = [
-            self.run({"image": images[start : start + at_once], **self._threshold}, names)
-            for start in range(0, len(images), at_once)
-        ]
-        return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
-
-
-class ExportedMaker(Exported):
-    """What both generators share."""
-
-    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
-        super().__init__(session, path)
-        self.class_counts: tuple[int, ...] = tuple(self.described["class_counts"])
-        self.noise_width = int(self.described["noise_width"])
-
-    @property
-    def draws_noise(self) -> bool:
-        """Whether the graph draws its noise itself."""
-        return all(value.name != self.names["noise"] for value in self.session.get_inputs())
-
-    def _asked(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
-        """The inputs for noise [N, noise_width] and label codes [N]."""
-        port = self.inputs[0]
-        levels = np.array(port.levels, dtype=object if port.type == "string" else port.type)
-        asked = {port.name: levels[label]}
-        return asked if self.draws_noise else {**asked, self.names["noise"]: noise}
-
-
-class ExportedGenerator(ExportedMaker):
-    """A table generator from a file."""
-
-    kind = "table-generator"
-
-    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
-        super().__init__(session, path)
-        self.schema_ = Schema.from_json(self.described["schema"])
-        self.outputs = [Port.from_json(port) for port in self.described["outputs"]]
-
-    def generate(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> pd.DataFrame:
-        """Rows in the training table's dtypes, without identifiers. noise: [N, noise_width]. label: [N] codes."""
-        return self.to_frame(self.cells(noise, label), label)
-
-    def cells(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
-        """What the graph gives for each column."""
-        names = [port.name for port in self.outputs]
-        return dict(zip(names, self.run(self._asked(noise, label), names), strict=True))
-
-    def to_frame(self, cells: Mapping[str, npt.NDArray[Any]], label: npt.NDArray[np.int64]) -> pd.DataFrame:
-        """Columns of the graph as a table in the training table's dtypes, identifiers made fresh."""
-        schema = self.schema_
-        ports = {port.name: port for port in self.outputs}
-        columns = {name: to_cells(cells[name], port, schema[name]) for name, port in ports.items()}
-        n = len(label)
-        numbers = np.empty((n, len(schema.numeric)), order="F")
-        codes = np.empty((n, len(schema.categorical)), dtype=np.int64, order="F")
-        for index, name in enumerate(schema.numeric):
-            numbers[:, index] = _floats(columns[name])
-        for index, name in enumerate(schema.categorical):
-            code = columns[name].to_numpy()
-            codes[:, index] = np.where(code >= len(schema[name].levels), code + 1, code)  # a level of the pool
-        return labelled_rows(Raw(numbers, codes), label, schema, np.random.default_rng(0))
-
-
-class ExportedImageGenerator(ExportedMaker):
-    """An image generator from a file."""
-
-    kind = "image-generator"
-
-    def __init__(self, session: ort.InferenceSession, path: Path | None) -> None:
-        super().__init__(session, path)
-        self.schema_ = ImageSchema.from_json(self.described["schema"])
-
-    def generate(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Images [N, S, S, C]. noise: [N, noise_width]. label: [N] codes."""
-        return self.run(self._asked(noise, label), [self.names["image"]])[0]
-
-
-KINDS: tuple[type[Exported], ...] = (ExportedScorer, ExportedImageScorer, ExportedGenerator, ExportedImageGenerator)
-
-
 def load_exported(model: Path | str | bytes, device: str = "auto", *, threads: int | None = None) -> Exported:
     """An exported file, or its bytes, ready to run. Raises ExportError; device, threads: as for `open_session`."""
     session = open_session(model, device, threads=threads)
-    path = None if isinstance(model, bytes) else Path(model)
+    where = "" if isinstance(model, bytes) else str(model)
+    kind = session.get_modelmeta().custom_metadata_map.get(f"{PREFIX}kind")
+    if kind is None:
+        problem = "is not a model that gantools exported"
+        raise ExportError(problem, where=where, remedy="export one with `gantools export`")
     try:
-        kind = kind_of(session.get_modelmeta().custom_metadata_map)
-        return next(one for one in KINDS if one.kind == kind)(session, path)
+        return kind_class(kind)(session, Path(where) if where else None)
     except ExportError as error:
-        raise ExportError(error.problem, where=str(path or ""), remedy=error.remedy) from error
-    except (KeyError, TypeError, ValueError, StopIteration, DataError) as error:
-        raise ExportError("its metadata cannot be read", where=str(path or ""), remedy="export it again") from error
+        raise ExportError(error.problem, where=where, remedy=error.remedy) from error
+    except (KeyError, TypeError, ValueError, DataError) as error:
+        raise ExportError("its metadata cannot be read", where=where, remedy="export it again") from error
 
 
-def _floats(cells: pd.Series) -> npt.NDArray[np.float64]:
-    """Numbers, or points in time as microseconds with NaN for a missing one."""
-    if cells.dtype.kind in "mM":
-        ticks = cells.to_numpy().view(np.int64)
-        return np.where(np.isnat(cells.to_numpy()), np.nan, ticks)
-    return cells.to_numpy(dtype=np.float64)
+def kind_class(kind: str) -> type[Exported]:
+    """The class of a kind of exported models. Raises ExportError where there is none."""
+    found = registry.runtime(kind)
+    if found is None:
+        remedy = "install the package that brings it, or a newer gantools"
+        raise ExportError(f"nothing here can export or run models of the kind {kind!r}", remedy=remedy)
+    return found

@@ -1,10 +1,13 @@
 """An exported file behind MLflow's `predict`. A copy of this module lies in the folder and runs without gantools.
 
-    rows are scored      data frame -> data frame with anomaly_score, p_value, is_anomaly; with explain=True also
-                         `contribution/<column>`
-    images are scored    array [N, H, W, C] of bytes -> anomaly_score, p_value, is_anomaly [N], heatmap [N, H, W]
-    rows are made        data frame with the column of the label -> data frame of rows
-    images are made      the same -> array [N, S, S, C] of bytes
+    rows are scored         data frame -> data frame with anomaly_score, p_value, is_anomaly; with explain=True also
+                            `contribution/<column>`
+    images are scored       array [N, H, W, C] of bytes -> anomaly_score, p_value, is_anomaly [N], heatmap [N, H, W]
+    rows are generated      data frame with the column of the label -> data frame of rows
+    images are generated    the same -> array [N, S, S, C] of bytes
+
+What a file takes and gives is decided by its metadata: inputs and outputs that are columns make a data frame, and so do
+outputs of one number each; all else is arrays.
 
 A data frame has the columns of the training table, in their own types; missing cells are NaN, None or NaT. Dates that a
 generator makes are dates in UTC, whatever they were in the training table.
@@ -28,6 +31,8 @@ CHUNK = 1024  # rows run at a time: their distances to the memory stay small
 EXPLAINED = 256
 PIXELS_AT_ONCE = 2**17  # of images that are run at a time, in the size that nets see
 QUIET = 3  # onnxruntime's severity of errors
+EXPLANATION = ("contribution", "suspects", "alike")  # outputs that are there only where `explain` is true
+ARRAYS = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 
 
 class Served:
@@ -44,68 +49,68 @@ class Served:
             providers.insert(0, "CUDAExecutionProvider")
         self.session = ort.InferenceSession(path, options, providers=providers)
         entries = self.session.get_modelmeta().custom_metadata_map
-        self.kind: str = entries["gantools.kind"]
         self.names: dict[str, str] = json.loads(entries["gantools.names"])
         self.inputs: list[dict[str, Any]] = json.loads(entries["gantools.inputs"])
         self.outputs: list[dict[str, Any]] = json.loads(entries["gantools.outputs"])
-        self.threshold = json.loads(entries.get("gantools.threshold", "null"))
-        self.noise_width = json.loads(entries.get("gantools.noise_width", "null"))
-        self.size: int = json.loads(entries.get("gantools.encoder", '{"size": 1}'))["size"]
+        self.noise_width = json.loads(entries.get("gantools.noise_width", "0"))
         self.contributing: list[str] = json.loads(entries.get("gantools.contribution_columns", "[]"))
         columns = json.loads(entries["gantools.schema"]).get("columns", [])
         self.columns: dict[str, dict[str, Any]] = {column["name"]: column for column in columns}
+        size = json.loads(entries.get("gantools.encoder", "{}")).get("size", 1)
+        self.at_once = max(1, min(CHUNK, PIXELS_AT_ONCE // size**2))
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """What the model makes of data, see above.
 
-        params: threshold (a score above it is an anomaly) and explain of a scorer; seed of a generator, below 0 for
-        other noise at each call. Raises ValueError for data that lack a column or have cells of another type.
+        params: threshold (a score above it is flagged) and explain of a scorer; seed of a generator, below 0 for other
+        noise at each call. Raises ValueError for data that lack a column or have cells of another type.
         """
         given = dict(params or {})
-        if self.kind == "image-scorer":
-            return self._images_scored(np.asarray(data), given)
+        feed, index = self._feed(data)
+        feed |= self._noise(len(next(iter(feed.values()))), given)
+        explain = "explain" in self.names and bool(given.get("explain", False))
+        left_out = EXPLANATION[1:] if explain else EXPLANATION
+        what = {name: what for what, name in self.names.items() if what not in left_out}
+        named = [value.name for value in self.session.get_outputs() if value.name in what]
+        asked = [port["name"] for port in self.outputs] or named
+        always = self._settings(given, explain)
+        parts = self._in_parts(feed, asked, EXPLAINED if explain else self.at_once, always)
+        if self.outputs:
+            spelt = {port["name"]: self._spelt(cells, port) for port, cells in zip(self.outputs, parts, strict=True)}
+            return pd.DataFrame(spelt, index=index)
+        found = {what[name]: array for name, array in zip(asked, parts, strict=True)}
+        contribution = found.pop("contribution", None)
+        if any(array.ndim > 1 for array in found.values()):
+            return found if len(found) > 1 else next(iter(found.values()))
+        frame = pd.DataFrame(found, index=index)
+        if contribution is not None:
+            frame[[f"contribution/{name}" for name in self.contributing]] = contribution
+        return frame
+
+    # -- inputs ----------------------------------------------------------------------------------------------------
+
+    def _feed(self, data: Any) -> tuple[dict[str, Array], Any]:
+        """The inputs of the graph that are data, and the index of a data frame."""
+        if not self.inputs:
+            [value] = [value for value in self.session.get_inputs() if value.name != self.names.get("noise")]
+            return {value.name: np.asarray(data).astype(ARRAYS[value.type], copy=False)}, None
         frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
         if lacking := [port["name"] for port in self.inputs if port["name"] not in frame.columns]:
             raise ValueError(f"these columns are missing: {', '.join(lacking)}")
-        feed = {port["name"]: self._cells(frame[port["name"]], port) for port in self.inputs}
-        if self.kind == "table-scorer":
-            return self._rows_scored(feed, given).set_index(frame.index)
-        noise = self._noise(len(frame), given)
-        if self.kind == "table-generator":
-            made = self._in_parts({**feed, **noise}, [port["name"] for port in self.outputs], CHUNK)
-            found = {port["name"]: self._spelt(cells, port) for port, cells in zip(self.outputs, made, strict=True)}
-            return pd.DataFrame(found, index=frame.index)
-        return self._in_parts({**feed, **noise}, [self.names["image"]], self._images_at_once)[0]
+        return {port["name"]: self._cells(frame[port["name"]], port) for port in self.inputs}, frame.index
 
-    # -- the kinds -------------------------------------------------------------------------------------------------
-
-    def _rows_scored(self, feed: dict[str, Array], given: Mapping[str, Any]) -> pd.DataFrame:
-        names = ["anomaly_score", "p_value", "is_anomaly"]
-        explain = bool(given.get("explain", False))
-        always = {**self._threshold(given), self.names["explain"]: np.array(explain)}
-        asked = [self.names[name] for name in (*names, *(["contribution"] if explain else []))]
-        found = self._in_parts(feed, asked, EXPLAINED if explain else CHUNK, always)
-        frame = pd.DataFrame(dict(zip(names, found, strict=False)))
+    def _settings(self, given: Mapping[str, Any], explain: bool) -> dict[str, Array]:
+        """The inputs that have a default."""
+        found = {}
+        if "threshold" in self.names and "threshold" in given:
+            found[self.names["threshold"]] = np.array([float(given["threshold"])])
         if explain:
-            frame[[f"contribution/{name}" for name in self.contributing]] = found[3]
-        return frame
-
-    def _images_scored(self, images: Array, given: Mapping[str, Any]) -> dict[str, Array]:
-        names = ["anomaly_score", "p_value", "is_anomaly", "heatmap"]
-        feed = {self.names["image"]: images.astype(np.uint8, copy=False)}
-        asked = [self.names[name] for name in names]
-        return dict(zip(names, self._in_parts(feed, asked, self._images_at_once, self._threshold(given)), strict=True))
-
-    @property
-    def _images_at_once(self) -> int:
-        return max(1, PIXELS_AT_ONCE // self.size**2)
-
-    def _threshold(self, given: Mapping[str, Any]) -> dict[str, Array]:
-        return {self.names["threshold"]: np.array([float(given.get("threshold", self.threshold))])}
+            found[self.names["explain"]] = np.array(True)
+        return found
 
     def _noise(self, n: int, given: Mapping[str, Any]) -> dict[str, Array]:
-        """The noise of n samples; none where the file draws its own."""
-        name = self.names["noise"]
+        """The noise of n samples; none where the graph takes none."""
+        name = self.names.get("noise", "")
         if all(value.name != name for value in self.session.get_inputs()):
             return {}
         seed = int(given.get("seed", -1))
@@ -113,14 +118,14 @@ class Served:
         return {name: rng.standard_normal((n, self.noise_width), dtype=np.float32)}
 
     def _in_parts(
-        self, feed: dict[str, Array], asked: list[str], size: int, always: Mapping[str, Array] | None = None
+        self, feed: dict[str, Array], asked: list[str], size: int, always: Mapping[str, Array]
     ) -> list[Array]:
         """The outputs `asked`, `size` rows at a time. always: inputs that are not of rows."""
         n = len(next(iter(feed.values())))
         parts = []
         for start in range(0, max(n, 1), size):
             part = {name: cells[start : start + size] for name, cells in feed.items()}
-            parts.append(self.session.run(asked, {**part, **(always or {})}))
+            parts.append(self.session.run(asked, {**part, **always}))
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
     # -- cells -----------------------------------------------------------------------------------------------------

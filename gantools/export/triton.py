@@ -20,9 +20,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import onnxruntime as ort
+
 from gantools.errors import ExportError
-from gantools.export.folders import Opened, Value, opened, whole
-from gantools.export.runtime import PIXELS_AT_ONCE
+from gantools.export.folders import whole
+from gantools.export.runtime import Exported, load_exported
 
 MAX_BATCH = 1024
 MAX_BATCH_SIZE = 2**31 - 1  # what the configuration can hold
@@ -54,7 +56,7 @@ def write_triton(file: Path | str, folder: Path | str, max_batch: int = MAX_BATC
         raise ExportError(f"{name!r} cannot be the name of a folder", where="name", remedy="use letters and digits")
     if not 0 <= max_batch <= MAX_BATCH_SIZE:
         raise ExportError(f"{max_batch} is no size of a batch", where="max_batch", remedy="give 0 or more")
-    text = configuration(opened(file), name, max_batch)
+    text = configuration(load_exported(file, "cpu", threads=1), name, max_batch)
     with whole(folder / name, OWN) as entry:
         (entry / "1").mkdir()
         (entry / "config.pbtxt").write_text(text, encoding="utf-8")
@@ -62,20 +64,18 @@ def write_triton(file: Path | str, folder: Path | str, max_batch: int = MAX_BATC
     return folder / name
 
 
-def configuration(model: Opened, name: str, max_batch: int = MAX_BATCH) -> str:
+def configuration(model: Exported, name: str, max_batch: int = MAX_BATCH) -> str:
     """The text of `config.pbtxt`. max_batch: as for `write_triton`."""
-    described = model.described
-    if max_batch and "encoder" in described:
-        max_batch = max(1, min(max_batch, PIXELS_AT_ONCE // int(described["encoder"]["size"]) ** 2))
-    left_out = {described["names"].get(what) for what in ("suspects", "alike")}
+    max_batch = min(max_batch, model.largest_batch)
+    left_out = {model.names.get(what) for what in ("suspects", "alike")}
     if max_batch:
-        left_out.add(described["names"].get("contribution"))
-    inputs = [_value(value, max_batch) for value in model.inputs]
+        left_out.add(model.names.get("contribution"))
+    inputs = [_value(value, max_batch) for value in model.takes]
     if not max_batch:
         inputs += [_value(value, max_batch, optional=True) for value in model.defaults]
-    outputs = [_value(value, max_batch) for value in model.outputs if value.name not in left_out]
+    outputs = [_value(value, max_batch) for value in model.gives if value.name not in left_out]
     lines = [
-        f"# A {described['kind']} that gantools {described['version']} exported.",
+        f"# A {model.kind} that gantools {model.described['version']} exported.",
         f"name: {_quoted(name)}",
         'platform: "onnxruntime_onnx"',
         'backend: "onnxruntime"',
@@ -95,7 +95,7 @@ def configuration(model: Opened, name: str, max_batch: int = MAX_BATCH) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _value(value: Value, max_batch: int, optional: bool = False) -> list[str]:
+def _value(value: ort.NodeArg, max_batch: int, optional: bool = False) -> list[str]:
     """The fields of an input or output."""
     sizes = [size if isinstance(size, int) else -1 for size in value.shape[1 if max_batch else 0 :]]
     lines = [f"name: {_quoted(value.name)}", f"data_type: {TYPES[value.type]}"]

@@ -1,4 +1,4 @@
-"""Where an image is odd, for people: heat maps as pictures over it, as files beside one another, and in words.
+"""Heat maps for people: as pictures over their images, and as files beside one another.
 
 A heat map [H, W] lies in the image's own size, and 1 is the pixel threshold.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from PIL import Image
 from scipy import ndimage
 
 from gantools.errors import DataError
-from gantools.files import new_folder
+from gantools.files import write_folder
 
 Bytes = npt.NDArray[np.uint8]
 Heat = npt.NDArray[np.float32]
@@ -31,39 +30,6 @@ COOL, HOT = (255.0, 220.0, 0.0), (220.0, 0.0, 0.0)
 CONTOUR = (0, 230, 255)
 CONTOUR_SHARE = 256  # an image of so many pixels has a contour one pixel wide, one of twice as many two
 _EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=bool)
-
-
-@dataclass(frozen=True)
-class Place:
-    """The oddest place of an image. x, y: its pixel of the most heat, from the left and the top, from 0. width, height:
-    of the area above the pixel threshold that it is in, 0 where it is in none. heat: its own. n_more: other such areas.
-    """
-
-    x: int
-    y: int
-    width: int
-    height: int
-    heat: float
-    n_more: int
-
-    @property
-    def words(self) -> str:
-        where = f"at {self.x},{self.y} (x,y)"
-        if not self.width:
-            return f"no place is above the pixel threshold; the oddest, {where}, has {self.heat:.2g} of it"
-        more = f"; {self.n_more} more place{'s' if self.n_more > 1 else ''}" if self.n_more else ""
-        return f"{where}, {self.width} x {self.height} pixels, {self.heat:.1f} times the pixel threshold{more}"
-
-
-def oddest_place(heat: Heat) -> Place:
-    """Where a heat map [H, W] has its peak, and how large the area around it is."""
-    y, x = (int(place) for place in np.unravel_index(int(heat.argmax()), heat.shape))
-    areas, n_areas = ndimage.label(heat > 1, _EIGHT_NEIGHBOURS)
-    if not n_areas:
-        return Place(x, y, 0, 0, float(heat[y, x]), 0)
-    rows, columns = ndimage.find_objects(areas)[areas[y, x] - 1]
-    width, height = columns.stop - columns.start, rows.stop - rows.start
-    return Place(x, y, width, height, float(heat[y, x]), n_areas - 1)
 
 
 def overlay(image: Bytes, heat: Heat) -> Bytes:
@@ -114,7 +80,7 @@ def map_folder(path: Path) -> Iterator[Path]:
     whole = path.resolve()
     if whole.exists() and not is_map_folder(whole) and not (whole.is_dir() and not any(whole.iterdir())):
         raise DataError("holds something else", where=str(path), remedy="give another place for the maps")
-    with new_folder(whole) as part:
+    with write_folder(path) as part:
         yield part
         heat = f"16-bit grey; {THRESHOLD_VALUE} is the pixel threshold, and what is above it is anomalous"
         about = {"kind": KIND, "NAME.overlay.png": "heat over the image", "NAME.heat.png": heat}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -97,6 +98,12 @@ class Scorer(Calibrated, OutlierMixin, BaseEstimator, Trained):  # type: ignore[
         self.calibration_ = Calibration.from_tensors(scores)
         self._given_threshold, self.best_f1_ = config["threshold"], config["best_f1"]
         self.train_score_ = tensors["train_score"].numpy()
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str = "auto") -> Self:
+        scorer = super().load(folder, device)
+        scorer.device = device
+        return scorer
 
     @classmethod
     def _from_parameters(cls, config: Mapping[str, Any]) -> Self:

@@ -79,7 +79,8 @@ class Calibrated:
 
     def p_value(self, X: Any) -> Floats:
         """The share of held-out normal samples at least as abnormal as each of X: [N] float64."""
-        return self.calibration_.p_value(self.anomaly_score(X))
+        score = self.anomaly_score(X)
+        return self.calibration_.p_value(score)
 
     def predict(self, X: Any) -> npt.NDArray[np.int64]:
         """1 for normal samples, -1 for anomalies: [N] int64."""

@@ -1,7 +1,7 @@
-"""Do the rows as a whole still look like the training rows? Counts per column and bin, chunk by chunk, and a verdict.
+"""Do the rows as a whole still look like the training rows? Counts per column and bin, chunk by chunk.
 
-A verdict on one row means what was asked for only while normal rows are what they were in training. Drift is told where
-a difference is both beyond chance (in a large file any trifle is) and large. Per column: chi-square between the two
+The rate of false alarms holds only while normal rows are what they were in training. Drift is reported where a
+difference is both beyond chance (in a large file any trifle is) and large. Per column: chi-square between the two
 tables' counts, both of which are samples, with Holm's correction over the columns (Holm 1979), and the population
 stability index, sum of (new - trained) * ln(new / trained) over the bins, for the size. Over all columns: the share of
 rows with a low p-value, which also sees what no single column shows.

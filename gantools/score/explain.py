@@ -1,4 +1,4 @@
-"""Why a row is odd: what each column contributes to its score.
+"""Why a row is abnormal: what each column contributes to its score.
 
 A column's contribution is what the score loses when the column's cell is replaced by that of the remembered row which
 is most like the rest of the row. So a cell that is common in itself but not with its neighbours is found out, and cells
@@ -22,7 +22,7 @@ SUSPECTS = 6  # columns per row whose cells are tried; the others contribute not
 LOOKED_AT = 48  # columns per row that suspects are chosen from
 CANDIDATES = 128  # remembered rows that are like the row in all columns but one
 ALIKE = 20  # remembered rows that say what is usual in rows like it
-NO_RELIEF = 1e-4  # of the score: what replacing a cell changes by less it changes by rounding
+NEGLIGIBLE_DROP = 1e-4  # share of the score: a smaller drop when a cell is replaced is rounding
 SOME_ROWS = 32  # rows explained at a time: their distances to the memory stay in the cache
 
 
@@ -69,9 +69,9 @@ class Explainer(nn.Module):
             ]
             suspects, alike = (torch.cat(each) for each in zip(*found, strict=True))
         tried = score_of(self._abnormality(*self._with_replaced(numbers, codes, suspects, alike[:, :, 0])))
-        relief = score.unsqueeze(1) - tried.reshape(suspects.shape)
-        relief = torch.where(relief > NO_RELIEF * score.unsqueeze(1), relief, 0.0)
-        contribution = torch.zeros_like(blame, dtype=score.dtype).scatter(1, suspects, relief)
+        drop = score.unsqueeze(1) - tried.reshape(suspects.shape)
+        drop = torch.where(drop > NEGLIGIBLE_DROP * score.unsqueeze(1), drop, 0.0)
+        contribution = torch.zeros_like(blame, dtype=score.dtype).scatter(1, suspects, drop)
         nothing = contribution.sum(1, keepdim=True) <= 0
         contribution = torch.where(nothing, blame.double(), contribution)
         return contribution / contribution.sum(1, keepdim=True) * score.unsqueeze(1), suspects, alike

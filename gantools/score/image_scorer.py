@@ -68,7 +68,7 @@ class Source(Protocol):
 
 @registry.kind("image-scorer")
 class ImageScorer(Scorer):
-    """Learns what normal images look like, scores others and shows where they are odd.
+    """Learns what normal images look like, scores others and shows where they are abnormal.
 
     model: a registered image detector, see `gantools models`. options: of that model. size: pixels of each side that
     images are brought to; None takes the allowed one nearest to the median shorter side, 256 at most. shape: what is
@@ -293,7 +293,7 @@ class ImageScorer(Scorer):
         return [found.heat for found in self.assess(X)]
 
     def assess(self, X: Any) -> Iterator[Assessed]:
-        """Score, p-value, verdict and heat map of each image, in order, each image read once."""
+        """Score, p-value, flag and heat map of each image, in order, each image read once."""
         source = self._fitting(X)
         for images, scores, heats in self._scored(source, np.arange(len(source)), shapes=True):
             p_values = self.calibration_.p_value(scores)
@@ -339,6 +339,11 @@ class ImageScorer(Scorer):
 
     def _shape(self) -> dict[str, Any]:
         return {"encoder": self.encoder_.to_json()}
+
+    def _weights(self) -> dict[str, Tensor]:
+        weights = super()._weights()
+        weights["head.places.keys"] = weights["head.places.keys"].half()  # large, and no more exact than that
+        return weights
 
     def _values(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         found, tensors = super()._values()

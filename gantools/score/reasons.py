@@ -1,4 +1,4 @@
-"""Why a row is odd, in words: its cells against what is usual and against the rows most like it."""
+"""Why a row is abnormal, in words: its cells against what is usual and against the rows most like it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def words(explanation: Explanation, raw: Raw, cells: pd.DataFrame, schema: Schem
 
 
 class _Phrases:
-    """What is odd about cells, against the remembered rows."""
+    """What is unusual about cells, against the remembered rows."""
 
     def __init__(self, raw: Raw, cells: pd.DataFrame, schema: Schema, remembered: Raw) -> None:
         self.raw, self.cells, self.remembered = raw, cells, remembered

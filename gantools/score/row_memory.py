@@ -22,9 +22,12 @@ GROUP = 32  # remembered rows per group in the search: nearest groups first, the
 SAMPLE = 512  # remembered rows, beside the nearest, that stand for all at the higher noise levels
 COINCIDES = 1e-6  # squared distance, against the row's own squared length plus one, below which two rows are the same
 FAR = 1e30  # squared distance of what is no row
-GRAIN, FINE = 1e-3, 1e-8  # squared distances that differ by less are alike, in tables with many ties and in others
-FARTHEST = 1e5  # beyond it all are alike
-TIED, MANY_TIES, LOOKED_AT = 1e-4, 0.02, 512  # what a tie is; the share of rows with one, of so many, that makes many
+RESOLUTION = 1e-8  # squared distances that differ by less are taken for equal
+RESOLUTION_OF_TIES = 1e-3  # the same in tables with many ties, where rounding must not decide
+FARTHEST = 1e5  # squared distances beyond it are taken for equal
+TIE = 1e-4  # difference of squared distances below which two rows are equally far
+MANY_TIES = 0.02  # share of rows with a tie, among TIE_SAMPLE rows, from which a table has many
+TIE_SAMPLE = 512
 SHARP, BLURS = 0.1, (1.0, 4.0)  # noise levels, in standard deviations of a number; below SHARP nothing is told apart
 TINY = 1e-6
 MEASURES = ("sharp", *(f"blurred {level:g}" for level in BLURS), "relative")
@@ -36,7 +39,7 @@ class RowMemory(nn.Module):
     keys: Tensor  # [width + 1, M] the remembered rows less their mean, times -2, and their squared lengths below
     centre: Tensor  # [width]
     usual: Tensor  # [M] mean distance of each to its neighbours
-    grain: Tensor  # [] squared distances that differ by less are alike
+    resolution: Tensor  # [] squared distances that differ by less are taken for equal
 
     def __init__(self, n_rows: int, width: int) -> None:
         super().__init__()
@@ -46,7 +49,7 @@ class RowMemory(nn.Module):
         self.register_buffer("keys", torch.cat([torch.zeros(width, size), torch.full((1, size), FAR)]))
         self.register_buffer("centre", torch.zeros(width))
         self.register_buffer("usual", torch.ones(size))
-        self.register_buffer("grain", torch.tensor(FINE))
+        self.register_buffer("resolution", torch.tensor(RESOLUTION))
 
     @classmethod
     def of(cls, rows: Tensor) -> RowMemory:
@@ -59,7 +62,7 @@ class RowMemory(nn.Module):
         memory.keys[:width, :n] = -2 * centred.T
         memory.keys[width, :n] = squared
         if _share_tied(centred) > MANY_TIES:
-            memory.grain.fill_(GRAIN)
+            memory.resolution.fill_(RESOLUTION_OF_TIES)
         memory.usual[:n] = torch.cat(
             [
                 _distance(memory.search(chunk, torch.ones(len(chunk), dtype=torch.bool, device=chunk.device))[0])
@@ -107,11 +110,11 @@ class RowMemory(nn.Module):
         offset = torch.cat([x, torch.ones_like(length)], 1) @ self.keys
         grouped = offset.reshape(x.shape[0], -1, self.n_groups)
         groups = torch.arange(self.n_groups, device=x.device)
-        order = in_order(grouped.amin(1) + length, groups, self.n_groups, self.grain)
+        order = in_order(grouped.amin(1) + length, groups, self.n_groups, self.resolution)
         nearest_groups = order.topk(min(wanted, self.n_groups), 1, largest=False, sorted=False).indices
         first = torch.arange(grouped.shape[1], device=x.device) * self.n_groups
         candidates = (nearest_groups.unsqueeze(2) + first).flatten(1)
-        order = in_order(offset.gather(1, candidates) + length, candidates, offset.shape[1], self.grain)
+        order = in_order(offset.gather(1, candidates) + length, candidates, offset.shape[1], self.resolution)
         index = candidates.gather(1, order.topk(wanted, 1, largest=False, sorted=False).indices)
         # once more without cancellation: the distance to a row that is remembered is 0 and not what rounding leaves
         rows = self.keys[:-1].index_select(1, index.flatten()).reshape(x.shape[1], *index.shape)  # times -2
@@ -127,20 +130,20 @@ class RowMemory(nn.Module):
         )
 
 
-def in_order(squared: Tensor, index: Tensor, n: int, grain: Tensor | float = GRAIN) -> Tensor:
+def in_order(squared: Tensor, index: Tensor, n: int, resolution: Tensor | float = RESOLUTION_OF_TIES) -> Tensor:
     """Numbers that stand in the order of squared distances, and at about one distance in the order of index [..., M],
     which is below n. So it does not depend on rounding which of many equal rows are nearest. int64, as squared."""
-    return (squared.clamp(max=FARTHEST) / grain).round().long() * n + index
+    return (squared.clamp(max=FARTHEST) / resolution).round().long() * n + index
 
 
 def _share_tied(rows: Tensor) -> float:
     """Of some rows [M, width], the share whose last neighbour is as far as the next row, which is none."""
     if len(rows) < NEIGHBOURS + 2:
         return 0.0
-    some = rows[:LOOKED_AT]
+    some = rows[:TIE_SAMPLE]
     distance = torch.cdist(some, rows, compute_mode="donot_use_mm_for_euclid_dist").square()
     last, after = distance.topk(NEIGHBOURS + 2, 1, largest=False).values[:, -2:].unbind(1)  # the first is itself
-    return float((after - last < TIED).float().mean())
+    return float((after - last < TIE).float().mean())
 
 
 def _distance(squared: Tensor) -> Tensor:

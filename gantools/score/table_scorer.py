@@ -176,14 +176,14 @@ class AnomalyScorer(Scorer):
             chosen = drawn(len(kept), self.memory, seed)
             standard_all, ranked_all = _all_views(views, raw)
             is_remembered = _among(len(raw), kept[chosen]).to(device)
-            odd = np.zeros(len(raw))
+            distance = np.zeros(len(raw))
             for remembered, everything in ((standard[chosen], standard_all), (ranked[chosen], ranked_all)):
                 memory = RowMemory.of(remembered)
                 parts = zip(torch.split(everything, CHUNK_ROWS), torch.split(is_remembered, CHUNK_ROWS), strict=True)
                 measured = torch.cat([memory(*part) for part in parts])[:, :N_DISTANCES]
                 inner = measured[torch.from_numpy(kept).to(device)]
-                odd += ((measured - inner.mean(0)) / inner.std(0).clamp(min=1e-6)).amax(1).cpu().double().numpy()
-            kept = np.sort(np.argsort(odd, kind="stable")[:n_kept])
+                distance += ((measured - inner.mean(0)) / inner.std(0).clamp(min=1e-6)).amax(1).cpu().double().numpy()
+            kept = np.sort(np.argsort(distance, kind="stable")[:n_kept])
         return kept
 
     def _calibrate(
@@ -227,7 +227,7 @@ class AnomalyScorer(Scorer):
     def assess(
         self, frame: pd.DataFrame, explain: bool | Literal["flagged"] = False, exclude_self: bool = False
     ) -> pd.DataFrame:
-        """Scores, p-values and verdicts of rows, and the reasons in words, in one go.
+        """Scores, p-values and flags of rows, and the reasons in words, in one go.
 
         explain: give the reason of every row, or of flagged ones only (others have ""). exclude_self: the rows are of
         the table that was learned from; a row that equals a remembered one is then measured against the others. Returns

@@ -1,4 +1,4 @@
-"""From anomaly scores to p-values and verdicts, calibrated on the scores of normal rows that training did not see.
+"""From anomaly scores to p-values and flags, calibrated on the scores of normal rows that training did not see.
 
 The p-value of a score is the share of held-out normal rows at least as abnormal, counting the row itself as one of
 them: (1 + #{held-out >= score}) / (n + 1). Whatever the scores are, at most a share `rate` of fresh normal rows gets a
@@ -9,7 +9,7 @@ n held-out rows resolve no rate below 1 / (n + 1). A generalized Pareto tail, fi
 held-out scores, goes further (Pickands 1975): to a hundredth of that, and no further, for the error of the fit grows
 with every step beyond the data.
 
-NaN is what a row is given that could not be scored. Its p-value is NaN and it is no anomaly; whoever makes such scores
+A row that could not be scored has the score NaN. Its p-value is NaN and it is not flagged; whoever makes such scores
 must tell them apart.
 """
 
@@ -52,8 +52,8 @@ class Tail:
     def fit(cls, scores: Floats) -> Tail | None:
         """The tail of the largest tenth of `scores` [n], ascending.
 
-        None where nothing can be told: under MIN_EXCEEDANCES scores above the tail's start or MIN_DISTINCT values
-        among them (few rows, or many ties), or infinite scores.
+        None where there is too little to fit: under MIN_EXCEEDANCES scores above the tail's start or MIN_DISTINCT
+        values among them (few rows, or many ties), or infinite scores.
         """
         n = len(scores)
         n_tail = int(TAIL_SHARE * n)
@@ -147,7 +147,7 @@ class Calibration:
         return np.where(np.isnan(score), np.nan, p)
 
     def threshold(self, false_alarms: float) -> float:
-        """The verdict's limit: `score > threshold` exactly where `p_value(score) <= false_alarms`.
+        """The threshold: `score > threshold` exactly where `p_value(score) <= false_alarms`.
 
         false_alarms: the share of normal rows that may be taken for anomalies, between 0 and 1. Infinite where it is
         below `finest`: nothing can then be called abnormal. Raises ConfigError when it is no such share.

@@ -1,4 +1,4 @@
-"""Checkpoints: a folder of JSON and safetensors, written aside and renamed: a killed run leaves the last whole one.
+"""Checkpoints: a folder of JSON and safetensors, written whole: a killed run leaves the last one.
 
 config.json        model name, options, training configuration, report, versions
 schema.json        what each column is
@@ -10,8 +10,6 @@ state.safetensors  only while a run can be resumed: weights, optimisers, random 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +22,7 @@ from torch import Tensor
 
 from gantools import registry
 from gantools.errors import CheckpointError
+from gantools.files import whole_folder, write_folder
 
 FORMAT = 1
 
@@ -48,28 +47,14 @@ def save_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
     folder = Path(folder).resolve()
     if folder.exists() and not is_checkpoint(folder) and (folder.is_file() or any(folder.iterdir())):
         raise CheckpointError("exists and is no checkpoint", where=str(folder), remedy="choose another folder")
-    aside, old = folder.with_name(folder.name + ".writing"), folder.with_name(folder.name + ".old")
-    try:
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
+    with write_folder(folder, CheckpointError, parents=True) as part:
         config = {"format": FORMAT, **checkpoint.config, "counters": checkpoint.counters}
-        (aside / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
-        (aside / "schema.json").write_text(json.dumps(checkpoint.schema, indent=1), encoding="utf-8")
-        (aside / "metrics.jsonl").write_text(checkpoint.metrics, encoding="utf-8")
-        save_tensors(checkpoint.weights, aside / "weights.safetensors")
+        (part / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+        (part / "schema.json").write_text(json.dumps(checkpoint.schema, indent=1), encoding="utf-8")
+        (part / "metrics.jsonl").write_text(checkpoint.metrics, encoding="utf-8")
+        save_tensors(checkpoint.weights, part / "weights.safetensors")
         if checkpoint.state:
-            save_tensors(checkpoint.state, aside / "state.safetensors")
-        if folder.exists():  # if not, the last whole one may be the old one
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(folder, old)
-        os.replace(aside, folder)
-        shutil.rmtree(old, ignore_errors=True)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(aside, ignore_errors=True)
-        reason = getattr(error, "strerror", None) or str(error)
-        raise CheckpointError(
-            f"cannot be written: {reason}", where=str(folder), remedy="choose another folder"
-        ) from error
+            save_tensors(checkpoint.state, part / "state.safetensors")
 
 
 def load_checkpoint(folder: Path | str) -> Checkpoint:
@@ -93,12 +78,11 @@ def load_checkpoint(folder: Path | str) -> Checkpoint:
 
 
 def _found(folder: Path | str) -> Path:
-    """The folder to read: the last whole one, where a process was killed between two renames."""
-    folder = Path(folder).resolve()
-    old = folder.with_name(folder.name + ".old")
-    if not is_checkpoint(folder) and not is_checkpoint(old):
+    """The folder to read. Raises CheckpointError where it holds no saved model."""
+    found = whole_folder(folder)
+    if not is_checkpoint(found):
         raise CheckpointError("is not a saved model", where=str(folder), remedy="name a folder that gantools saved")
-    return folder if is_checkpoint(folder) else old
+    return found
 
 
 def kind_of(folder: Path | str) -> str:
@@ -129,8 +113,13 @@ def load_weights(module: torch.nn.Module, weights: Mapping[str, Tensor], prefix:
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write tensors of any device as one safetensors file."""
-    save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, str(path))
+    """Write tensors of any device as one safetensors file. Raises CheckpointError."""
+    try:
+        save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, str(path))
+    except SafetensorError as error:
+        raise CheckpointError(
+            f"cannot be written ({error})", where=str(path), remedy="choose another folder"
+        ) from error
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from gantools.errors import CheckpointError
+from gantools.files import whole_folder
 from gantools.train.checkpoint import load_checkpoint, wrong_kind
 from gantools.train.run import Snapshot
 
@@ -24,7 +25,7 @@ def resumable(folder: Path | str, config: Mapping[str, Any], prefix: str) -> Sna
     config: what the checkpoint's configuration would be now, with "kind", "model", "options", "data" and "train".
     prefix: of the model's weights. Raises CheckpointError when another run left it, or a finished one.
     """
-    if not Path(folder).exists() and not Path(folder).with_name(Path(folder).name + ".old").exists():
+    if not whole_folder(folder).exists():
         return None
     checkpoint = load_checkpoint(folder)
     if checkpoint.config.get("kind") != config["kind"]:

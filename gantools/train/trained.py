@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import torch
+from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
 from gantools import registry
@@ -95,6 +96,10 @@ class Trained(ABC):
     def _shape(self) -> dict[str, Any]:
         """What `_built` must know of the data, as JSON: it is known before training."""
 
+    def _weights(self) -> dict[str, Tensor]:
+        """The weights of `_modules` as they are saved."""
+        return _prefixed(self._modules())
+
     def _values(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """What was found after training, as JSON and as tensors, beside the weights of `_modules`."""
         return {}, {}
@@ -143,7 +148,7 @@ class Trained(ABC):
         prefix = f"{self.net}."
         keep = start = None
         if folder is not None:
-            keep = Keeper(folder, self._described, self.schema_.to_json(), prefix, _weights(beside or {}))
+            keep = Keeper(folder, self._described, self.schema_.to_json(), prefix, _prefixed(beside or {}))
             start = resumable(folder, self._described, prefix) if resume else None
         outcome = train(
             model, examples, config, resume=start, on_progress=progress, on_checkpoint=keep, on_look=on_look,
@@ -188,10 +193,15 @@ class Trained(ABC):
         }
 
     def save(self, folder: Path | str) -> None:
-        """Write the trained estimator as a checkpoint folder. Raises CheckpointError when it cannot be written."""
+        """Write the trained estimator as a checkpoint folder.
+
+        Raises CheckpointError when it cannot be written, NotFittedError before `fit`.
+        """
+        if not hasattr(self, "report_"):
+            raise NotFittedError(f"this {type(self).__name__} is not fitted yet: call `fit` first")
         config, tensors = self._values()
         config = {**self._described, **config, "report": self.report_.to_json()}
-        weights = _weights(self._modules()) | tensors
+        weights = self._weights() | tensors
         save_checkpoint(folder, Checkpoint(config, self.schema_.to_json(), weights, self._metrics))
 
     @classmethod
@@ -242,7 +252,7 @@ def tensorboard_folder(config: TrainConfig, folder: Path | str | None) -> str | 
     return f"{Path(folder).resolve()}.tensorboard"
 
 
-def _weights(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+def _prefixed(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     return {f"{prefix}.{name}": value for prefix, m in modules.items() for name, value in m.state_dict().items()}
 
 

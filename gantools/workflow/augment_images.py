@@ -1,46 +1,42 @@
-"""The whole of `gantools augment` for images as one function: hold back, train, judge, train on all, balance, write.
+"""Balancing images: hold back, train, judge, train on all, balance, measure, write.
 
-As `augment` for tables, and besides: how good synthetic images are by themselves, and which of them repeat real ones.
+As for tables, and besides: how good synthetic images are by themselves, and which of them repeat real ones.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import torch
 from torch import Tensor
 
-from gantools import registry
-from gantools.augment.balance import Strategy, rows_to_make
+from gantools.augment.balance import Strategy
 from gantools.augment.balance_images import ImageBalance, balance_images
 from gantools.augment.image_synthesizer import ImageSynthesizer
-from gantools.config import TrainConfig, build, check
-from gantools.data.images.folder import check_class_names, has_manifest, new_image_folder
-from gantools.data.images.source import ImageSchema, ImageSource, open_images
-from gantools.encode.images import FITS, Fit, ImageEncoder, ImageLayout, ImageSet, check_size, fitting_size
-from gantools.errors import ConfigError, DataError, TrainingError
-from gantools.evaluate.image_quality import ImageQuality, NearCopies, image_quality, near_copies
+from gantools.config import check
+from gantools.data.images.folder import new_image_folder
+from gantools.data.images.source import ImageSource
+from gantools.encode.images import ImageSet
+from gantools.evaluate.image_quality import ImageQuality, Quality, image_quality
 from gantools.evaluate.image_utility import image_verdict
+from gantools.evaluate.privacy import NearCopies, near_copies
 from gantools.evaluate.verdict import Verdict
 from gantools.nn.features import Features, NetFeatures, features_of, inception_features, perceptual_features
-from gantools.report.balanced_images import Examples
+from gantools.report.balanced_images import Examples, balanced_images
 from gantools.train.devices import resolve_device
 from gantools.train.image_classifier import classifier_features
-from gantools.train.monitor import Progress, TrainingReport
-from gantools.workflow.augment import ALONE_SHARE, FINAL_SHARE, STAGE_VERDICT, VERDICT_SHARE, scaled_strategy
+from gantools.workflow.augment import Request
+from gantools.workflow.augmenting import AugmentResult, Trainings, reached, scaled_strategy, strategy_of
+from gantools.workflow.contract import Item, Table, Watch, noted
+from gantools.workflow.images import check_model, check_strategy, class_names, load_set, open_labelled
 
-STAGE_CHECK = "Checking the images"
-STAGE_READ = "Reading the images"
 STAGE_FINAL = "Training on all images"
 
-LARGEST_UNASKED = 64  # pixels of each side, where no size is asked for
 MAX_COMPARED = 2_000  # real and fresh synthetic images each that quality is measured on
 MAX_REAL, MAX_SYNTHETIC = 20_000, 5_000  # that are searched for copies
 N_EXAMPLES = 8  # of each class, for the report
@@ -50,214 +46,136 @@ FeaturesName = Literal["classifier", "perceptual", "inception"]
 FEATURES: tuple[FeaturesName, ...] = get_args(FeaturesName)
 
 Places = npt.NDArray[np.int64]
-OnTraining = Callable[[str, Progress], None]
-OnRead = Callable[[str, int, int | None], None]
 
 
-@dataclass(frozen=True)
-class ImageAugmentResult:
-    """What `augment_images` found and made.
-
-    balance: the synthetic images and counts. verdict: None where none was asked for or none was possible (`notes` says
-    why). synthesizer: their generator. quality, copies: None where there are too few images. n_written: images in the
-    output folder. repeats: (synthetic file, real image that it repeats, exactly or nearly). examples: for a report,
-    where asked for.
-    """
+@dataclass(frozen=True, kw_only=True)
+class ImageResult(AugmentResult):
+    """quality, copies: None where there are too few images. n_written: images in the output folder. repeats:
+    (synthetic file, real image that it repeats, exactly or nearly)."""
 
     balance: ImageBalance
-    schema: ImageSchema
-    synthesizer: ImageSynthesizer
-    verdict: Verdict | None
     quality: ImageQuality | None
     copies: NearCopies | None
     n_written: int
     repeats: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
-    examples: tuple[Examples, ...] = ()
+    samples = "images"
+    whole = "folder"
 
     @property
-    def training(self) -> TrainingReport:
-        """How the training of `synthesizer` went."""
-        return self.synthesizer.report_
+    def n_generated(self) -> int:
+        """Synthetic images that the generator drew; the others are real ones, varied."""
+        return int(self.balance.is_generated.sum())
+
+    def _more_json(self) -> dict[str, Any]:
+        return {
+            "target": "folder",
+            "n_synthetic": len(self.balance.label),
+            "n_generated": self.n_generated,
+            "n_written": self.n_written,
+            "size": self.generator.encoder_.layout.size,
+            "copies": None if self.copies is None else {**self.copies.to_json(), "files": self.repeats},
+            "quality": None if self.quality is None else self.quality.to_json(),
+            "skipped": [{"file": name, "why": why} for name, why in self.schema.skipped],
+            "grids": self.request.grids,
+        }
+
+    def _made_shown(self) -> Iterator[Item]:
+        size = self.generator.encoder_.layout.size
+        n_varied = len(self.balance.label) - self.n_generated
+        sources = f"{self.n_generated} drawn by the generator, {n_varied} real ones, varied"
+        yield f"Synthetic images are {size} x {size} pixels: {sources}."
+        if self.copies is not None:
+            yield self.copies.sentence
+
+    def _quality_shown(self) -> Iterator[Item]:
+        if self.quality is None:
+            return
+        head = ("class", "FID", "KID", "precision", "recall", "density", "coverage", "real", "synthetic")
+        each = (("all", self.quality.overall), *self.quality.by_class.items())
+        rows = tuple((name, *_figures(one), one.n_real, one.n_synthetic) for name, one in each)
+        title = f"Quality of fresh images of the generator, measured by: {self.quality.features}"
+        yield ""
+        yield Table(head, rows, title=title, right=tuple(range(1, len(head))))
+        yield from noted(self.quality.notes)
 
 
-def augment_images(
-    data: Path,
-    output: Path,
-    *,
-    strategy: Strategy = "auto",
-    model: str = "lean",
-    options: Mapping[str, Any] | None = None,
-    train: TrainConfig | None = None,
-    size: int | None = None,
-    fit: Fit = "resize",
-    synthesizer: ImageSynthesizer | None = None,
-    with_verdict: bool = True,
-    synthetic_only: bool = False,
-    features: FeaturesName = "classifier",
-    grids: Path | None = None,
-    with_examples: bool = False,
-    seed: int = 0,
-    progress: OnTraining | None = None,
-    on_read: OnRead | None = None,
-) -> ImageAugmentResult:
-    """Balance the images of `data`, a folder of class folders or an .npz file, into the folder `output`.
+def _figures(one: Quality) -> tuple[str, ...]:
+    figures = (one.fid, one.kid, one.precision, one.recall, one.density, one.coverage)
+    return tuple("-" if figure is None else f"{figure:.3f}" for figure in figures)
 
-    The verdict's generator is trained on the images that are not held back, then the final one on all, each with its
-    own share of `train.budget_s`. strategy: imbalanced-learn's `sampling_strategy`. size: pixels of each side; None for
-    what the images fill, at most 64. synthesizer: an already trained generator, whose size counts; no verdict is
-    possible then. features: what quality and copies are measured by: of a classifier trained on these images, of
-    EfficientNet-Lite0, or of Inception v3. grids: a folder for pictures while the final generator trains.
-    with_examples: keep some images for a report. progress, on_read: called with the name of the stage and where it is.
 
-    Raises DataError for images that cannot be balanced, ConfigError for a bad option, TrainingError where no usable
-    generator came out, KeyboardInterrupt where training was interrupted. Then nothing is written.
-    """
-    config = train or ImageSynthesizer.default_train(seed=seed)
+def run(request: Request, trained: ImageSynthesizer | None, watch: Watch) -> ImageResult:
+    """Balance images. trained: a generator in place of training one."""
+    started = time.monotonic()
+    config, strategy = request.train_config(ImageSynthesizer.default_train()), strategy_of(request)
     device = resolve_device(config.device)
-    if synthesizer is None:
-        check_model(model, options, size)
+    if trained is None:
+        check_model(request)
+    features = request.features or FEATURES[0]
     check(features in FEATURES, "features", "must be one of " + ", ".join(FEATURES))
     pretrained = None if features == "classifier" else _PRETRAINED[features](device)
-    source = open_source(data, None if synthesizer is None else synthesizer.schema_, on_read)
+    source = open_labelled(request.data, watch, None if trained is None else trained.schema_)
     check_strategy(source, strategy)
-    notes: list[str] = []
-    if synthesizer is not None and with_verdict:
-        notes.append("No verdict: the loaded generator may have been trained on any of these images.")
-    real = load_set(source, size, fit, synthesizer, on_read)
+    real = load_set(source, request, watch, None if trained is None else trained.encoder_)
 
-    def trained(images: ImageSet, stage: str, share: float, stage_seed: int, folder: Path | None) -> ImageSynthesizer:
-        budget_s = None if config.budget_s is None else config.budget_s * share
-        maker = ImageSynthesizer(model, options, replace(config, budget_s=budget_s, seed=stage_seed))
-        maker.fit(images, grids=folder, progress=None if progress is None else lambda state: progress(stage, state))
-        if maker.report_.stopped == "interrupted":
-            raise KeyboardInterrupt
-        return maker
+    trainings = Trainings(request, config, ImageSynthesizer, watch)
+    judged, notes = reached(request, trained, lambda: _judged(real, strategy, trainings, device))
+    generator = trained or trainings.final(real, stage=STAGE_FINAL, grids=request.grids)
+    balance = balance_images(real, strategy=strategy, synthesizer=generator, seed=request.seed)
 
-    def balancer(images: Tensor, label: Tensor, repeat_seed: int) -> tuple[Tensor, Tensor]:
-        kept = _part(real, images, label)
-        maker = trained(kept, STAGE_VERDICT, VERDICT_SHARE, repeat_seed, None)
-        asked = scaled_strategy(strategy, _names(source.schema, label), len(label) / len(real))
-        made = balance_images(kept, strategy=asked, synthesizer=maker, seed=repeat_seed)
-        return torch.cat([images, made.images]), torch.cat([label, made.label])
-
-    judged: Verdict | None = None
-    if synthesizer is None:
-        if with_verdict:
-            try:
-                judged = image_verdict(
-                    real.images, real.label, source.schema.classes, {"gantools": balancer}, seed=seed, device=device
-                )
-            except (DataError, TrainingError) as error:
-                notes.append(f"No verdict: {error}.")
-        share = FINAL_SHARE if with_verdict else ALONE_SHARE
-        synthesizer = trained(real, STAGE_FINAL, share, config.seed, grids)
-    balance = balance_images(real, strategy=strategy, synthesizer=synthesizer, seed=seed)
-
-    measure = pretrained or classifier_features(
-        real.images, real.label, len(source.schema.classes), seed=seed, device=device
-    )
-    quality = _quality(real, balance, synthesizer, measure, seed)
+    seed, n_classes = request.seed, len(source.schema.classes)
+    measure = pretrained or classifier_features(real.images, real.label, n_classes, seed=seed, device=device)
+    quality = _quality(real, balance, generator, measure, seed)
     copies, remark = _copies(real, balance, measure, seed)
-    notes += remark
-    examples = _examples(real, balance, measure) if with_examples else ()
-    with new_image_folder(output) as folder:
-        if not synthetic_only:
-            folder.originals(source)
-        files = [
-            folder.synthetic(image, source.schema.classes[code], seed)
-            for image, code in zip(balance.images.movedim(1, 3).numpy(), balance.label.tolist(), strict=True)
-        ]
+    examples = _examples(real, balance, measure) if request.report is not None else ()
+    files = _write(request, source, balance)
     pairs = () if copies is None else (*copies.exact, *copies.near)
     repeats = tuple((files[made], source.names[place]) for made, place in pairs)
-    return ImageAugmentResult(
-        balance, source.schema, synthesizer, judged, quality, copies, len(folder), repeats, tuple(notes), examples
-    )
+    result = ImageResult(
+        request=request, balance=balance, schema=source.schema, generator=generator, verdict=judged, quality=quality,
+        copies=copies, n_written=len(files) + (0 if request.synthetic_only else len(source)), repeats=repeats,
+        notes=(*notes, *remark), started=started,
+    )  # fmt: skip
+
+    def page() -> str:
+        return balanced_images(
+            f"{request.data.name}, balanced", balance, source.schema, verdict=judged, training=generator.report_,
+            quality=quality, copies=copies, repeats=repeats, examples=examples,
+        )  # fmt: skip
+
+    result.write(page, lambda: None)
+    return result
 
 
-def generate_images(synthesizer: ImageSynthesizer, counts: Mapping[str, int], output: Path, seed: int = 0) -> None:
-    """Write new images, exactly so many of each class, into the folder `output`. Raises DataError, ConfigError."""
-    check_class_names(synthesizer.schema_.classes, "generator")
-    images, label = synthesizer.sample(counts, seed=seed)
-    with new_image_folder(output) as folder:
-        for image, code in zip(images.movedim(1, 3).numpy(), label.tolist(), strict=True):
-            folder.synthetic(image, synthesizer.schema_.classes[code], seed)
+def _judged(real: ImageSet, strategy: Strategy, trainings: Trainings, device: torch.device) -> Verdict:
+    def balancer(images: Tensor, label: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+        kept = _part(real, images, label)
+        generator = trainings.for_verdict(kept, seed=seed)
+        asked = scaled_strategy(strategy, class_names(real.schema, label), len(label) / len(real))
+        made = balance_images(kept, strategy=asked, synthesizer=generator, seed=seed)
+        return torch.cat([images, made.images]), torch.cat([label, made.label])
+
+    seed = trainings.request.seed
+    return image_verdict(real.images, real.label, real.schema.classes, {"gantools": balancer}, seed=seed, device=device)
 
 
-def proportional(n: int, counts: Sequence[int]) -> list[int]:
-    """n split in the proportions of counts, largest remainders first."""
-    exact = np.array(counts, dtype=float) / max(1, sum(counts)) * n
-    whole = np.floor(exact).astype(int)
-    whole[np.argsort(whole - exact, kind="stable")[: n - whole.sum()]] += 1
-    return [int(one) for one in whole]
+def _write(request: Request, source: ImageSource, balance: ImageBalance) -> list[str]:
+    """Write the folder. Returns the names of the synthetic files."""
+    assert request.output is not None
+    with new_image_folder(request.output) as folder:
+        if not request.synthetic_only:
+            folder.originals(source)
+        return [
+            folder.synthetic(image, source.schema.classes[code], request.seed)
+            for image, code in zip(balance.images.movedim(1, 3).numpy(), balance.label.tolist(), strict=True)
+        ]
 
 
-# What both commands that train do -------------------------------------------------------------------------------------
-
-
-def check_model(model: str, options: Mapping[str, Any] | None, size: int | None) -> None:
-    """Refuse a model, options of it, or a size that are not possible, before images are read. Raises ConfigError."""
-    build(registry.get(model, "generate", "image").Options, options)
-    if size is not None:
-        check_size(size)
-
-
-def open_source(data: Path, known: ImageSchema | None = None, on_read: OnRead | None = None) -> ImageSource:
-    """Labelled images that may be balanced. known: what a loaded generator was trained on. Raises DataError."""
-    if data.is_dir() and has_manifest(data):
-        remedy = "use the folder of the originals"
-        raise DataError("gantools wrote this folder, and synthetic images are in it", where=str(data), remedy=remedy)
-    told = None if on_read is None else lambda done: on_read(STAGE_CHECK, done, None)
-    shape = {} if known is None else {"channels": known.channels, "white": known.white}
-    source = open_images(data, labelled=True, on_read=told, **shape)
-    check_class_names(source.schema.classes, str(data))
-    if known is not None and known.classes != source.schema.classes:
-        problem = f"its classes are {_listed(source.schema.classes)}, the generator's {_listed(known.classes)}"
-        raise DataError(problem, where=str(data), remedy="use a generator of these classes, or train one")
-    return source
-
-
-def load_set(
-    source: ImageSource,
-    size: int | None,
-    fit: Fit,
-    synthesizer: ImageSynthesizer | None = None,
-    on_read: OnRead | None = None,
-) -> ImageSet:
-    """The images at the size asked for, or as a loaded generator wants them."""
-    if synthesizer is None:
-        check(fit in FITS, "fit", "must be one of " + ", ".join(FITS))
-        side = size or fitting_size(source.schema, LARGEST_UNASKED)
-        encoder = ImageEncoder(ImageLayout(source.schema.channels, side), fit)
-    else:
-        encoder = synthesizer.encoder_
-    return ImageSet.load(
-        source, encoder, None if on_read is None else lambda done: on_read(STAGE_READ, done, len(source))
-    )
-
-
-def check_strategy(source: ImageSource, strategy: Strategy) -> None:
-    """Refuse a strategy that does not fit the classes or asks for nothing. Raises ConfigError."""
-    classes = source.schema.classes
-    if isinstance(strategy, Mapping):
-        for name in strategy:
-            match_class(classes, str(name), "strategy")
-    if isinstance(strategy, float) and len(classes) != 2:
-        problem = f"a ratio needs two classes, and there are {len(classes)}"
-        raise ConfigError(problem, where="strategy", remedy="""give counts, such as '{"class": 500}'""")
-    if not rows_to_make(_names(source.schema, torch.from_numpy(source.label)), strategy):
-        problem = "every class has as many images as asked for already"
-        raise ConfigError(problem, where="strategy", remedy="""ask for more, such as '{"class": 500}'""")
-
-
-def match_class(classes: Sequence[str], name: str, option: str) -> str:
-    """`name`, where there is such a class. Raises ConfigError naming `option` and the nearest one."""
-    if name in classes:
-        return name
-    near = difflib.get_close_matches(name, classes, n=1)
-    listed = f"the classes are {_listed(classes)}"
-    remedy = f"did you mean {near[0]!r}? {listed}" if near else listed
-    raise ConfigError(f"there is no class {name!r}", where=option, remedy=remedy)
+def _part(real: ImageSet, images: Tensor, label: Tensor) -> ImageSet:
+    """The same set with fewer images."""
+    counts = tuple(torch.bincount(label, minlength=len(real.schema.classes)).tolist())
+    schema = replace(real.schema, counts=counts, n_images=len(label))
+    return replace(real, schema=schema, images=images, label=label)
 
 
 # Measuring ------------------------------------------------------------------------------------------------------------
@@ -322,18 +240,3 @@ def _filled(balance: ImageBalance) -> list[int]:
 def _some(places: Places, most: int, rng: np.random.Generator) -> Places:
     """At most so many of them, ascending."""
     return places if len(places) <= most else np.sort(rng.choice(places, most, replace=False))
-
-
-def _part(real: ImageSet, images: Tensor, label: Tensor) -> ImageSet:
-    """The same set with fewer images."""
-    counts = tuple(torch.bincount(label, minlength=len(real.schema.classes)).tolist())
-    schema = replace(real.schema, counts=counts, n_images=len(label))
-    return replace(real, schema=schema, images=images, label=label)
-
-
-def _names(schema: ImageSchema, label: Tensor) -> pd.Series[str]:
-    return pd.Series([schema.classes[code] for code in label.tolist()], name="folder")
-
-
-def _listed(classes: Sequence[str]) -> str:
-    return ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")

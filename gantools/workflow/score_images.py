@@ -1,4 +1,4 @@
-"""The whole of `gantools score` for images as one function: learn what is normal, find the threshold, score, draw maps.
+"""Scoring images: learn what is normal, find the threshold, score, draw heat maps.
 
 Images are read, scored and drawn some at a time: nothing grows with their number but the table of results.
 """
@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -19,71 +20,45 @@ import pandas as pd
 from PIL import Image
 
 from gantools import registry
-from gantools.config import build
+from gantools.config import build, check
 from gantools.data.images.schema import ImageSchema
 from gantools.data.images.source import ImageSource, open_images
-from gantools.data.tables.table import write_table
-from gantools.encode.images import Fit, check_size
+from gantools.data.tables import write_table
+from gantools.encode.images import check_size
 from gantools.errors import DataError
-from gantools.evaluate.scores import Detection, ScoreTally
+from gantools.evaluate.heat_map import oddest_place
+from gantools.evaluate.scores import ScoreTally, TopRow
 from gantools.nn.efficientnet import load_efficientnet
-from gantools.report.overlay import map_folder, oddest_place, overlay, write_maps
-from gantools.score.image_head import Features
+from gantools.report.overlay import map_folder, overlay, write_maps
+from gantools.report.scored_images import scored_images
 from gantools.score.image_scorer import ImageScorer
-from gantools.score.threshold import Calibration, best_f1
-from gantools.workflow.score import (
-    CONTAMINATION,
-    FALSE_ALARMS,
-    MOST_CONTAMINATION,
+from gantools.words import count, listed
+from gantools.workflow.contract import Item, Watch
+from gantools.workflow.opening import about
+from gantools.workflow.score import Request
+from gantools.workflow.scoring import (
     N_TOP,
     NORMAL,
     STAGE_READ,
     STAGE_SCORE,
-    STAGE_TRAIN,
-    TRAINING_SHARE,
-    Rows,
+    Fitted,
+    Floats,
+    Indices,
+    Learned,
+    Parts,
+    ScoreResult,
     Threshold,
-    about,
-    check_rate,
-    detection_words,
-    held_back,
-    percent,
+    contamination_of,
+    learn,
 )
-
-if TYPE_CHECKING:
-    from gantools.export.runtime import ExportedImageScorer
-    from gantools.train.monitor import Progress
 
 FEWEST = 10  # images that are learned from: of fewer nothing can be held out that says anything
 FEW = 50  # below this many a note is due
 LARGEST_SHOWN = 320  # pixels of the longer side of a picture in the report
 _DIGITS = 6  # significant ones of the numbers in the table
 
-Indices = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 Bytes = npt.NDArray[np.uint8]
-Scorer: TypeAlias = "ImageScorer | ExportedImageScorer"
 MapsOf = Literal["anomalous", "all"]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a scorer of images is trained; see ImageScorer.
-
-    contamination: share of anomalies among the images learned from; None takes 0 for images that are given or marked as
-    normal and CONTAMINATION for a folder that is scored itself. tail: extrapolate, for rates of false alarms that
-    counting cannot tell.
-    """
-
-    model: str = "restorer"
-    options: Mapping[str, Any] | None = None
-    size: int | None = None
-    fit: Fit = "resize"
-    features: Features = "own"
-    steps: int | None = None
-    budget_s: float | None = None
-    contamination: float | None = None
-    tail: bool = False
 
 
 class Selection:
@@ -106,172 +81,111 @@ class Selection:
         return hashlib.sha256(self._source.fingerprint().encode() + self._chosen.tobytes()).hexdigest()
 
 
-@dataclass(frozen=True)
-class ImageScoreResult:
-    """What `score_images` found.
+@dataclass(frozen=True, kw_only=True)
+class ImageResult(ScoreResult):
+    """pictures: of each of `top`, with its heat, [h, w, 3]. unread: (file, why), rows of the tally without a score.
+    n_maps: images of which maps were written."""
 
-    tally: counts and distribution of the scores, unreadable files among the rows. top: the most abnormal images:
-    `file`, `anomaly_score`, `p_value`, `is_anomaly` and `reason`; the index counts the table's rows from 0. pictures:
-    of each of them, with its heat, [h, w, 3]. n_learned: images learned from, None for a saved scorer; n_source: those
-    that they are from; n_marked: of these, known anomalies that were left out. detection: None where no images are
-    marked. unread: (file, why). n_maps: images of which maps were written. notes: what else the user should know.
-    data_notes: what was done with images that are not simply read.
-    """
-
-    scorer: Scorer
-    schema: ImageSchema
-    tally: ScoreTally
-    top: pd.DataFrame
     pictures: tuple[Bytes, ...]
-    threshold: Threshold
-    contamination: float
-    n_learned: int | None
-    n_source: int | None
-    n_marked: int
-    detection: Detection | None
     unread: tuple[tuple[str, str], ...]
     n_maps: int
-    notes: tuple[str, ...]
-    data_notes: tuple[str, ...]
+    sample = "image"
+    named = "file"
 
     @property
     def n_scored(self) -> int:
-        """Images that have a score."""
         return self.tally.n_rows - self.tally.n_unscored
 
-    def words(self) -> list[str]:
-        """All of it in plain sentences."""
-        n_odd, n = self.tally.n_anomalous, self.n_scored
-        flagged = f"{n_odd:,} are anomalous" if n_odd != 1 else "1 is anomalous"
-        said = [f"{n:,} images scored: {flagged} ({percent(n_odd / n)})."]
-        if self.unread:
-            files = f"{len(self.unread):,} files" if len(self.unread) > 1 else "1 file"
-            listed = ", ".join(f"{name} {why}" for name, why in self.unread[:3])
-            more = f" and {len(self.unread) - 3:,} more" if len(self.unread) > 3 else ""
-            said.append(f"{files} could not be read, so without a score: {listed}{more}.")
-        said += self.threshold.words(self.scorer.calibration_, n, "images")
-        if self.n_learned is not None:
-            left_out = f"; {self.n_marked:,} known anomalies left out" if self.n_marked else ""
-            allowed = f"; {percent(self.contamination)} of them taken for anomalies" if self.contamination else ""
-            drawn = f", drawn at random from {self.n_source:,}" if self.n_learned != self.n_source else ""
-            said.append(f"Learned from {self.n_learned:,} images{drawn}{left_out}{allowed}.")
-            if self.n_learned < FEW:
-                said.append(f"That is few: verdicts mean more from {FEW} normal images on.")
-        if self.detection is not None:
-            said.append(detection_words(self.detection, "images"))
-        return [*said, *self.notes]
+    def _row_json(self, row: TopRow) -> dict[str, Any]:
+        found = row.to_json()
+        return {"file": found.pop("cells")["file"], **found}
+
+    def _more_json(self) -> dict[str, Any]:
+        return {
+            "n_images": self.n_scored,
+            "pixel_threshold": self.scorer.pixel_threshold_,
+            "unread": [{"file": name, "why": why} for name, why in self.unread],
+            "maps": self.request.maps,
+            "n_maps": self.n_maps,
+        }
+
+    def _unread_words(self) -> list[str]:
+        if not self.unread:
+            return []
+        some = ", ".join(f"{name} {why}" for name, why in self.unread[:3])
+        more = f" and {len(self.unread) - 3:,} more" if len(self.unread) > 3 else ""
+        return [f"{count(len(self.unread), 'file')} could not be read, so without a score: {some}{more}."]
+
+    def _learned_words(self) -> list[str]:
+        if self.learned.n_learned is None or self.learned.n_learned >= FEW:
+            return []
+        return [f"That is few: scores are more reliable from {FEW} normal images on."]
+
+    def _places_shown(self) -> Iterator[Item]:
+        if self.request.maps is not None:
+            yield f"Maps of {count(self.n_maps, 'image')}: {self.request.maps}"
 
 
-def score_images(
-    data: Path,
-    output: Path,
-    *,
-    train: Path | None = None,
-    scorer: Scorer | None = None,
-    training: Options | None = None,
-    false_alarms: float | None = None,
-    by_folder: bool = False,
-    explain: bool = False,
-    maps: Path | None = None,
-    maps_of: MapsOf = "anomalous",
-    seed: int = 0,
-    device: str = "auto",
-    progress: Callable[[str, Progress], None] | None = None,
-    on_images: Rows | None = None,
-) -> ImageScoreResult:
-    """Score every image of the folder or .npz `data` and write a table of them to `output`.
+def run(request: Request, saved: Any, watch: Watch) -> ImageResult:
+    """Score images. saved: a scorer in place of learning.
 
-    train: normal images to learn from; without it and without a `scorer`, `data` itself is learned from. An image that
-    was learned from is scored by nets and memories without it. false_alarms: share of normal images that may be called
-    anomalies, or the smallest that can be told where that is more; None takes FALSE_ALARMS, or where known anomalies
-    are marked the threshold of the best F1, or that of the saved scorer. by_folder: class folders mark what is known:
-    those called as in NORMAL hold normal images, all others anomalies, which are never learned from. explain: also
-    write the reasons, for the images that are called anomalies. maps: a folder for maps of these, or of all images.
-    progress: called with the state of training. on_images: called with a stage, the images done and those there are,
-    None where that is not known yet.
-
-    Raises DataError for images that cannot be scored, ConfigError for a bad option, TrainingError where nothing usable
-    was learned, KeyboardInterrupt where training was interrupted. `output` and `maps` are then as they were before.
+    An image that was learned from is scored by nets and memories without it.
     """
-    asked = training or Options()
-    check_rate("false_alarms", false_alarms, 1)
-    check_rate("contamination", asked.contamination or None, MOST_CONTAMINATION)
-    if scorer is None:
-        _check(asked)
-    known, good = None if scorer is None else scorer.schema_, None
-    if scorer is None and train is not None:
-        good = _open(train, None if by_folder else False, None, on_images)
-        known = good.schema
-    source = _open(data, by_folder, known, on_images)
-    marks = _marks(source)
-    if by_folder and not (marks == 0).any():
-        shown = ", ".join(f"'{name}'" for name in source.schema.classes[:5])
-        remedy = "call that of the normal images good, ok or normal"
-        raise DataError(f"none of its class folders ({shown}) is named as normal", where=str(data), remedy=remedy)
-
-    notes: list[str] = []
+    started = time.monotonic()
+    if saved is None:
+        _check(request)
+    good = None
+    if request.normal is not None:
+        good = _open(request.normal, None if request.labels else False, None, watch)
+    known = saved.schema_ if saved is not None else good.schema if good is not None else None
+    source = _open(request.data, request.labels is not None, known, watch)
+    marks = _checked_marks(source, request)
     own: dict[str, float] = {}
-    f1: float | None = None
-    learning: _Learning | None = None
-    n_learned: int | None = None
-    if scorer is None:
-        learning = _learning(good or source, _marks(good) if good else marks, asked, good is not None, seed)
-        scorer = learner = _learned(learning, asked, false_alarms or FALSE_ALARMS, seed, device, progress)
-        n_learned = learner.n_learned_
-        if asked.tail and scorer.calibration_.tail is None:
-            notes.append("No tail could be fitted: the held-out images are too few or too much alike.")
-        keys = _keys(learning.source)
-        own = {keys[i]: score for i, score in zip(learning.learned, learner.train_score_.tolist(), strict=True)}
-        if false_alarms is None and len(learning.held_back):
-            f1 = _tune(learner, learning)
-    elif false_alarms is not None:
-        _ask_for(scorer, false_alarms)
-    is_own = f1 is not None or (learning is None and false_alarms is None)
-    threshold = Threshold(
-        float(scorer.threshold_), None if is_own else scorer.false_alarms, scorer.calibration_.finest, f1
-    )
+    if saved is None:
+        fitted, own = _learned(request, good or source, watch)
+    else:
+        fitted = Fitted.saved(saved, request)
+    scorer, threshold = fitted.scorer, Threshold.of(fitted, request)
 
-    scores = np.array([own.get(key, np.nan) for key in _keys(source)])
-    n_maps = 0
-    with contextlib.nullcontext() if maps is None else map_folder(maps) as folder:
-        reasons, n_maps = _score(scorer, source, scores, folder, maps_of == "all", explain, on_images)
-        frame, places = _table(scorer, source, scores, reasons if explain else None)
-        write_table(_rounded(frame), output)
+    scoring = _Scoring(scorer, source, request, np.array([own.get(key, np.nan) for key in _keys(source)]))
+    frame = scoring.write(watch)
     tally = ScoreTally(N_TOP)
-    tally.update(frame[["file"]], frame, np.append(marks, np.nan)[places] if by_folder else None)
-    top, pictures = _pictured(scorer, source, frame.loc[tally.top.index], places)
-    data_notes = replace(source.schema, skipped=()).notes()
-    if good is not None:
-        data_notes += [f"{good.path.name}: {note}" for note in good.schema.notes()]
-    return ImageScoreResult(
-        scorer=scorer,
-        schema=source.schema,
-        tally=tally,
-        top=top,
-        pictures=pictures,
-        threshold=threshold,
-        contamination=float(scorer.contamination),
-        n_learned=n_learned,
-        n_source=None if learning is None else len(learning.learned),
-        n_marked=0 if learning is None else len(learning.marked),
-        detection=tally.detection(),
-        unread=tuple((_shown(name), why) for name, why in source.schema.skipped),
-        n_maps=n_maps,
-        notes=tuple(notes),
-        data_notes=tuple(data_notes),
-    )
+    tally.update(frame[["file"]], frame, None if marks is None else np.append(marks, np.nan)[scoring.places])
+    top, pictures = scoring.pictured(frame.loc[tally.top.index])
+    result = ImageResult(
+        request=request, scorer=scorer, schema=source.schema, tally=tally, top=top, pictures=pictures,
+        threshold=threshold, learned=fitted.learned, detection=tally.detection(), n_maps=scoring.n_maps,
+        notes=fitted.notes, unread=tuple((_shown(name), why) for name, why in source.schema.skipped),
+        data_notes=tuple(_data_notes(source, good)), started=started,
+    )  # fmt: skip
+
+    def page() -> str:
+        training = None if saved is not None else scorer.report_
+        title = f"{request.data.resolve().name}, scored"
+        return scored_images(title, result.words(), tally, top, pictures, threshold=threshold.value, training=training)
+
+    result.write(page)
+    return result
 
 
-def _check(asked: Options) -> None:
+def _check(request: Request) -> None:
     """Refuse options that no images would make right, before any are read. Raises ConfigError."""
-    build(registry.get(asked.model, "score", "image").Options, asked.options)
-    if asked.size is not None:
-        check_size(asked.size)
-    if asked.features == "perceptual":
+    name = request.model or ImageScorer().model
+    build(registry.get(name, "score", "image").Options, request.options)
+    if request.size is not None:
+        check_size(request.size)
+    if request.features == "perceptual":
         load_efficientnet()
+    check(request.maps_of in (None, *get_args(MapsOf)), "maps_of", "must be one of " + ", ".join(get_args(MapsOf)))
 
 
-def _open(path: Path, labelled: bool | None, known: ImageSchema | None, on_images: Rows | None) -> ImageSource:
+def _data_notes(source: ImageSource, good: ImageSource | None) -> list[str]:
+    """What was done with images that are not simply read."""
+    notes = replace(source.schema, skipped=()).notes()
+    return notes if good is None else notes + [f"{good.path.name}: {note}" for note in good.schema.notes()]
+
+
+def _open(path: Path, labelled: bool | None, known: ImageSchema | None, watch: Watch) -> ImageSource:
     """known: the images that are learned from, whose channels these are brought to."""
     # where there were no images of 16 bits, nothing is known about their white
     white = None if known is None or known.white == 255 else known.white
@@ -280,8 +194,20 @@ def _open(path: Path, labelled: bool | None, known: ImageSchema | None, on_image
         labelled=labelled,
         channels=None if known is None else known.channels,
         white=white,
-        on_read=None if on_images is None else lambda n: on_images(STAGE_READ, n, None),
+        on_read=lambda n: watch.images(STAGE_READ, n, None),
     )
+
+
+def _checked_marks(source: ImageSource, request: Request) -> Floats | None:
+    """The marks of the images that are scored, None where none are asked for. Raises DataError without normal ones."""
+    if request.labels is None:
+        return None
+    marks = _marks(source)
+    if not (marks == 0).any():
+        problem = f"none of its class folders ({listed(source.schema.classes)}) is named as normal"
+        remedy = "call that of the normal images good, ok or normal"
+        raise DataError(problem, where=str(source.path), remedy=remedy)
+    return marks
 
 
 def _marks(source: ImageSource) -> Floats:
@@ -303,149 +229,104 @@ def _shown(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-# --- what is learned from ---
+# Learning -------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Learning:
-    """Numbers of images in `source`. learned: to learn from. marked: known anomalies. held_back: known as normal, a
-    part of those there are, each of which stands for `weight`."""
-
-    source: ImageSource
-    learned: Indices
-    marked: Indices
-    held_back: Indices
-    weight: int
-    contamination: float
-
-
-def _learning(source: ImageSource, marks: Floats, asked: Options, has_train: bool, seed: int) -> _Learning:
-    held, weight = held_back(marks, seed)
-    is_learned = marks != 1
-    is_learned[held] = False
-    learned = np.flatnonzero(is_learned)
-    if len(learned) < FEWEST:
-        normal = "normal images" if has_train or not np.isnan(marks).any() else "images"
-        remedy = f"give at least {FEWEST}; verdicts mean more from {FEW} on"
-        raise DataError(f"{len(learned)} {normal} are too few to learn from", where=str(source.path), remedy=remedy)
-    contamination = asked.contamination
-    if contamination is None:
-        contamination = 0.0 if has_train or not np.isnan(marks).any() else CONTAMINATION
-    return _Learning(source, learned, np.flatnonzero(marks == 1), held, weight, contamination)
-
-
-def _learned(
-    learning: _Learning,
-    asked: Options,
-    false_alarms: float,
-    seed: int,
-    device: str,
-    progress: Callable[[str, Progress], None] | None,
-) -> ImageScorer:
-    """A scorer that has learned. Raises KeyboardInterrupt where that was interrupted."""
-    scorer = ImageScorer(
-        model=asked.model,
-        options=dict(asked.options or {}),
-        size=asked.size,
-        shape=asked.fit,
-        features=asked.features,
-        false_alarms=false_alarms,
-        contamination=learning.contamination,
-        random_state=seed % 2**32,
-        steps=asked.steps,
-        budget_s=None if asked.budget_s is None else asked.budget_s * TRAINING_SHARE,
-        device=device,
-    )
-    with about(learning.source.path):
-        scorer.fit(
-            Selection(learning.source, learning.learned),
-            progress=None if progress is None else lambda state: progress(STAGE_TRAIN, state),
+def _learned(request: Request, source: ImageSource, watch: Watch) -> tuple[Fitted, dict[str, float]]:
+    """A scorer that has learned, and the scores of the images that it learned from, as if they were held out."""
+    marks = _marks(source)
+    parts = Parts.of(marks, request.seed)
+    n = len(parts.learned)
+    if n < FEWEST:
+        normal = "normal images" if request.normal is not None or not np.isnan(marks).any() else "images"
+        remedy = f"give at least {FEWEST}; scores are more reliable from {FEW} on"
+        raise DataError(f"{n} {normal} are too few to learn from", where=str(source.path), remedy=remedy)
+    contamination = contamination_of(request, marks)
+    with about(source.path):
+        scorer, f1, notes = learn(
+            ImageScorer, lambda part: Selection(source, part), parts, contamination, request, watch
         )
-    if scorer.report_.stopped == "interrupted":
-        raise KeyboardInterrupt
-    if asked.tail:
-        scorer.calibration_ = Calibration.fit(scorer.calibration_.scores, tail=True)
-        _ask_for(scorer, false_alarms)
-    return scorer
+    keys = _keys(source)
+    own = {keys[i]: score for i, score in zip(parts.learned, scorer.train_score_.tolist(), strict=True)}
+    learned = Learned(contamination, scorer.n_learned_, n, len(parts.marked), is_drawn=scorer.n_learned_ != n)
+    return Fitted(scorer, learned, f1, tuple(notes)), own
 
 
-def _ask_for(scorer: Scorer, false_alarms: float) -> None:
-    """Set the threshold for this rate, or for the smallest that held-out images resolve."""
-    scorer.false_alarms = false_alarms
-    scorer.threshold_ = scorer.calibration_.threshold(max(false_alarms, scorer.calibration_.finest))
+# Scoring --------------------------------------------------------------------------------------------------------------
 
 
-def _tune(scorer: ImageScorer, learning: _Learning) -> float:
-    """Set the threshold to where F1 is best on images that were not learned from, and give that F1.
+class _Scoring:
+    """Scores the images of a source.
 
-    Normal images are held back in part and anomalies are not, so each of the former is counted several times.
+    scores: [N], NaN for images that were not learned from; those that were have their scores, by nets and memories
+    without them, and their maps are by all. n_maps: images of which maps were written. places: the number of each table
+    row's image, -1 for a file that could not be read.
     """
-    normal, anomalous = (
-        scorer.anomaly_score(Selection(learning.source, part)) for part in (learning.held_back, learning.marked)
-    )
-    scorer.threshold_, f1 = best_f1(np.repeat(normal, learning.weight), anomalous)
-    return f1
 
+    def __init__(self, scorer: Any, source: ImageSource, request: Request, scores: Floats) -> None:
+        self.scorer, self.source, self.request, self.scores = scorer, source, request, scores
+        self.draws_all = request.maps is not None and request.maps_of == "all"
+        self.n_maps = 0
+        self.reasons: dict[int, str] = {}
+        names = [*source.names, *(name for name, _ in source.schema.skipped)]
+        order = np.arange(len(names))
+        if source.schema.skipped:
+            order = np.array(sorted(order, key=lambda place: names[place].split("/")))
+        self._order, self._names = order, names
+        self.places = np.where(order < len(source), order, -1)
 
-# --- scoring ---
+    def write(self, watch: Watch) -> pd.DataFrame:
+        """Score all images, and write the table and the maps."""
+        assert self.request.output is not None
+        with contextlib.nullcontext() if self.request.maps is None else map_folder(self.request.maps) as folder:
+            self._score(folder, watch)
+            frame = self._table()
+            write_table(_rounded(frame), self.request.output)
+        return frame
 
+    def _score(self, folder: Path | None, watch: Watch) -> None:
+        limit, explain = self.scorer.threshold_, self.request.explain
+        is_wanted = np.isnan(self.scores) | self.draws_all
+        if folder is not None or explain:
+            is_wanted |= self.scores > limit
+        chosen = np.flatnonzero(is_wanted)
+        for found in self.scorer.assess(Selection(self.source, chosen)):
+            index = int(chosen[found.index])
+            if math.isnan(self.scores[index]):
+                self.scores[index] = found.anomaly_score
+            is_anomaly = self.scores[index] > limit
+            if explain and is_anomaly:
+                self.reasons[index] = oddest_place(found.heat).words
+            if folder is not None and (self.draws_all or is_anomaly):
+                write_maps(folder, self.source.names[index], self.source.read(index), found.heat)
+                self.n_maps += 1
+            watch.images(STAGE_SCORE, found.index + 1, len(chosen))
 
-def _score(
-    scorer: Scorer,
-    source: ImageSource,
-    scores: Floats,
-    folder: Path | None,
-    draws_all: bool,
-    explain: bool,
-    on_images: Rows | None,
-) -> tuple[dict[int, str], int]:
-    """Fill in the scores [N] that are NaN, and give the reasons of anomalies and the number of images drawn.
-
-    Images that were learned from have their scores, by nets and memories without them; their maps are by all.
-    """
-    is_wanted = np.isnan(scores)
-    if folder is not None or explain:
-        is_wanted |= (scores > scorer.threshold_) | (draws_all and folder is not None)
-    chosen = np.flatnonzero(is_wanted)
-    reasons: dict[int, str] = {}
-    n_maps = 0
-    for found in scorer.assess(Selection(source, chosen)):
-        index = int(chosen[found.index])
-        if math.isnan(scores[index]):
-            scores[index] = found.anomaly_score
-        is_anomaly = scores[index] > scorer.threshold_
-        if explain and is_anomaly:
-            reasons[index] = oddest_place(found.heat).words
-        if folder is not None and (draws_all or is_anomaly):
-            write_maps(folder, source.names[index], source.read(index), found.heat)
-            n_maps += 1
-        if on_images is not None:
-            on_images(STAGE_SCORE, found.index + 1, len(chosen))
-    return reasons, n_maps
-
-
-def _table(
-    scorer: Scorer, source: ImageSource, scores: Floats, reasons: Mapping[int, str] | None
-) -> tuple[pd.DataFrame, Indices]:
-    """A row for each image and each file that could not be read, by name; and the number of each row's image, or -1."""
-    skipped = source.schema.skipped
-    names = [*source.names, *(name for name, _ in skipped)]
-    places = np.arange(len(names))
-    if skipped:
-        places = np.array(sorted(places, key=lambda place: names[place].split("/")))
-    scores = np.append(scores, np.full(len(skipped), np.nan))[places]
-    frame = pd.DataFrame(
-        {
-            "file": [_shown(names[place]) for place in places],
+    def _table(self) -> pd.DataFrame:
+        """A row for each image and each file that could not be read, by name."""
+        skipped = self.source.schema.skipped
+        scores = np.append(self.scores, np.full(len(skipped), np.nan))[self._order]
+        found = {
+            "file": [_shown(self._names[place]) for place in self._order],
             "anomaly_score": scores,
-            "p_value": scorer.calibration_.p_value(scores),
-            "is_anomaly": scores > scorer.threshold_,
+            "p_value": self.scorer.calibration_.p_value(scores),
+            "is_anomaly": scores > self.scorer.threshold_,
         }
-    )
-    if reasons is not None:
-        said = [*(reasons.get(index) for index in range(len(source))), *(why for _, why in skipped)]
-        frame["reason"] = pd.array([said[place] for place in places], dtype="string")
-    return frame, np.where(places < len(source), places, -1)
+        if self.request.explain:
+            said = [*(self.reasons.get(index) for index in range(len(self.source))), *(why for _, why in skipped)]
+            found["reason"] = pd.array([said[place] for place in self._order], dtype="string")
+        return pd.DataFrame(found)
+
+    def pictured(self, top: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Bytes, ...]]:
+        """Rows of the table with reasons, and a small picture of each with its heat."""
+        chosen = self.places[top.index]
+        reasons, pictures = [], []
+        for found in self.scorer.assess(Selection(self.source, chosen)):
+            reasons.append(oddest_place(found.heat).words)
+            picture = Image.fromarray(overlay(self.source.read(int(chosen[found.index])), found.heat))
+            picture.thumbnail((LARGEST_SHOWN, LARGEST_SHOWN))
+            pictures.append(np.asarray(picture))
+        return top.assign(reason=reasons), tuple(pictures)
 
 
 def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
@@ -453,17 +334,3 @@ def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
         name: frame[name].map(lambda value: float(f"{value:.{_DIGITS}g}")) for name in ("anomaly_score", "p_value")
     }
     return frame.assign(**rounded)
-
-
-def _pictured(
-    scorer: Scorer, source: ImageSource, top: pd.DataFrame, places: Indices
-) -> tuple[pd.DataFrame, tuple[Bytes, ...]]:
-    """The rows of `top` with reasons, and a small picture of each with its heat."""
-    chosen = places[top.index]
-    reasons, pictures = [], []
-    for found in scorer.assess(Selection(source, chosen)):
-        reasons.append(oddest_place(found.heat).words)
-        picture = Image.fromarray(overlay(source.read(int(chosen[found.index])), found.heat))
-        picture.thumbnail((LARGEST_SHOWN, LARGEST_SHOWN))
-        pictures.append(np.asarray(picture))
-    return top.assign(reason=reasons), tuple(pictures)

@@ -14,6 +14,7 @@ from gantools.augment.choose import Anchors, _take, balancing, refined
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.errors import ConfigError, DataError
+from gantools.nn.conditioning import Condition
 
 TINY = {"width": 16, "noise_dim": 8}
 
@@ -156,7 +157,7 @@ def test_a_model_that_cannot_judge_just_samples(make_table: Callable[..., pd.Dat
     maker = fitted(frame, "churned", "cgan")
     label = torch.ones(20, dtype=torch.int64)
     anchors = maker._anchors(frame, torch.Generator().manual_seed(0))
-    plain = maker.gan_.sample(label, torch.Generator().manual_seed(0))
+    plain = maker.gan_.sample(20, Condition(label), torch.Generator().manual_seed(0))
     assert isinstance(anchors, Anchors)
     assert torch.equal(balancing(maker.gan_, label, anchors, torch.Generator().manual_seed(0)), plain)
     assert torch.equal(refined(maker.gan_, label, torch.Generator().manual_seed(0)), plain)

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gantools.augment import synthesizer
 from gantools.augment.balance import balance
 from gantools.augment.sampler import GANOverSampler
 from gantools.augment.synthesizer import Synthesizer
@@ -20,6 +19,7 @@ from gantools.config import TrainConfig
 from gantools.data.tables.schema import infer_schema
 from gantools.errors import CheckpointError, ConfigError, DataError
 from gantools.registry import discover
+from gantools.train import trained
 from gantools.train.resume import resumable
 
 TINY = {"width": 16, "noise_dim": 8}
@@ -153,7 +153,7 @@ def test_a_checkpoint_of_another_kind_of_device_is_refused(tmp_path: Path, monke
         start.state["random"] = start.state["random"][:16].clone()  # as a CUDA generator's state is
         return start
 
-    monkeypatch.setattr(synthesizer, "resumable", from_gpu)
+    monkeypatch.setattr(trained, "resumable", from_gpu)
     with pytest.raises(CheckpointError, match="another kind of device"):
         Synthesizer("cgan", TINY, config).fit(frame, "label", folder=folder, resume=True)
 

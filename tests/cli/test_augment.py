@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gantools.data.tables.table import read_table
+from gantools.data.tables import read_table
 
 from .conftest import QUICK, Invoke, the_error, the_json
 

@@ -31,7 +31,7 @@ def test_everything_that_can_be_written(invoke: Invoke, generator: Path, tmp_pat
             "--mlflow", tmp_path / "mlflow", "--card", tmp_path / "card.md", "--json",
         )
     )  # fmt: skip
-    assert told["kind"] == "table-generator" and told["parity"]["cells_otherwise"] <= 2e-3
+    assert told["kind"] == "table-generator" and told["parity"]["cells_differing"] <= 2e-3
     assert told["bytes"] == (tmp_path / "g.onnx").stat().st_size
     assert (tmp_path / "repository" / "g" / "config.pbtxt").is_file()
     assert (tmp_path / "mlflow" / "MLmodel").is_file()
@@ -93,13 +93,13 @@ def test_info_tells_how_a_file_is_called(invoke: Invoke, scorer_file: Path, gene
         (["export", "{scorer}", "-o", "s.onnx", "--noise-inside"], "a scorer has no noise"),
         (["export", "nowhere", "-o", "s.onnx"], "nowhere"),
         (["export", "{generator}", "-o", "missing/s.onnx"], "does not exist"),
-        (["score", "{customers}", "--onnx", "{generator_file}"], "is a table generator"),
-        (["score", "{customers}", "--onnx", "{scorer_file}", "--from", "{scorer}"], "exclude each other"),
+        (["score", "{customers}", "--onnx", "{generator_file}"], "holds a generator, not a scorer"),
+        (["score", "{customers}", "--onnx", "{scorer_file}", "--from", "{scorer}"], "cannot be combined with --onnx"),
         (["score", "{customers}", "--onnx", "{scorer_file}", "--steps", "9"], "has no effect on the scorer of --onnx"),
         (["score", "{customers}", "--onnx", "{customers}"], "no model that can be run"),
-        (["generate", "--onnx", "{scorer_file}", "-n", "3"], "is no generator"),
-        (["generate", "{generator}", "--onnx", "{generator_file}", "-n", "3"], "either DIR or --onnx"),
-        (["generate", "-n", "3"], "either DIR or --onnx"),
+        (["generate", "--onnx", "{scorer_file}", "-n", "3"], "holds a scorer, not a generator"),
+        (["generate", "{generator}", "--onnx", "{generator_file}", "-n", "3"], "--onnx"),
+        (["generate", "-n", "3"], "--onnx"),
     ],
 )
 def test_what_cannot_be_is_told_in_one_line(

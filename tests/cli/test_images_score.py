@@ -120,7 +120,7 @@ def test_maps_of_all_images_and_force(invoke: Invoke, photos: Path, image_scorer
     assert the_json(invoke(*ask, "--json", "--force"))["n_maps"] == 34
     assert not (maps / "old.png").exists()
     (maps / "about.json").unlink()
-    assert "something else" in the_error(invoke(*ask, "--force"))
+    assert "not heat maps" in the_error(invoke(*ask, "--force"))
     assert len(list(maps.rglob("*.heat.png"))) == 34
 
 
@@ -162,7 +162,7 @@ def test_info_on_a_scorer_of_images(invoke: Invoke, image_scorer: Path) -> None:
         (("--size", "30"), "--size"),
         (("--model", "denoiser"), "--model"),
         (("--set", "width"), "--set"),
-        (("--from", "{photos}"), "no checkpoint"),
+        (("--from", "{photos}"), "not a saved model"),
         (("--from", "{photos}", "--size", "16"), "--size"),
         (("--from", "{photos}", "--features", "own"), "--features"),
     ],
@@ -195,4 +195,4 @@ def test_scorers_of_the_other_kind(
 
 @pytest.mark.parametrize("option", ["--size=16", "--fit=pad", "--features=own", "--maps=m", "--maps-for=all"])
 def test_options_of_images_have_no_meaning_for_tables(invoke: Invoke, customers: Path, option: str) -> None:
-    assert f"{option.split('=')[0]} has no meaning for tables" in the_error(invoke("score", customers, option))
+    assert f"{option.split('=')[0]}: has no meaning for tables" in the_error(invoke("score", customers, option))

@@ -14,7 +14,7 @@ def test_info_shows_the_schema(invoke: Invoke, customers: Path) -> None:
     assert result.exit_code == 0, result.output
     for told in ("120 rows", "continuous", "integer", "categorical", "boolean", "datetime", "Bern", "churned (target)"):
         assert told in result.stdout, told
-    assert "80.0 %" in result.stdout
+    assert "80 %" in result.stdout
 
 
 def test_info_for_machines(invoke: Invoke, customers: Path) -> None:

@@ -8,7 +8,8 @@ import re
 import pytest
 
 from gantools.train.monitor import Progress
-from gantools.workflow.augment import STAGE_FINAL, STAGE_VERDICT
+from gantools.workflow.augment_table import STAGE_FINAL
+from gantools.workflow.augmenting import STAGE_VERDICT
 from gantools_cli.show import TrainingProgress
 
 

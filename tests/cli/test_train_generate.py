@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from gantools.data.tables.table import read_table
+from gantools.data.tables import read_table
 
 from .conftest import QUICK, Invoke, the_error, the_json
 
@@ -88,10 +88,11 @@ def test_a_trained_generator_is_safe(invoke: Invoke, customers: Path, tmp_path: 
 # Checkpoints as often as possible; at the third news of training the process is killed as `kill -9` would.
 KILLED = """
 import dataclasses, os, signal, sys
-from gantools_cli import show, train
+from gantools.workflow.train import Request
+from gantools_cli import show
 from gantools_cli.main import main
-given = train.train_config
-train.train_config = lambda **options: dataclasses.replace(given(**options), checkpoint_every_s=0)
+given = Request.train_config
+Request.train_config = lambda *base, **more: dataclasses.replace(given(*base, **more), checkpoint_every_s=0)
 news = []
 def tell(*_):
     news.append(1)

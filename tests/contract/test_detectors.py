@@ -16,8 +16,9 @@ from gantools import AnomalyScorer
 from gantools.encode.table import Layout
 from gantools.errors import ConfigError
 from gantools.models.base import Batch, DataSpec, Detector
+from gantools.nn.conditioning import Condition
 from gantools.registry import discover, get
-from gantools.score import table_scorer as module
+from gantools.train import parameters
 
 DETECTORS = sorted(name for name, cls in discover().items() if cls.purpose == "score")
 GENERATORS = sorted(name for name, cls in discover().items() if cls.purpose == "generate")
@@ -27,7 +28,7 @@ WIDTH = 7
 def made(name: str) -> Detector:
     torch.manual_seed(0)
     cls = discover()[name]
-    detector = cls(DataSpec(Layout(WIDTH, ()), (50,)), cls.tiny())
+    detector = cls(DataSpec(Layout(WIDTH, ())), cls.tiny())
     assert isinstance(detector, Detector)
     return detector
 
@@ -35,7 +36,7 @@ def made(name: str) -> Detector:
 def batch(detector: Detector, seed: int = 0) -> Batch:
     random = torch.Generator().manual_seed(seed)
     nothing = torch.zeros(16, dtype=torch.int64)
-    return Batch(torch.randn(detector.n_folds, 16, WIDTH, generator=random), nothing, nothing, 0.5, random)
+    return Batch(torch.randn(detector.n_folds, 16, WIDTH, generator=random), Condition(), nothing, 0.5, random)
 
 
 def fitted(name: str, frame: pd.DataFrame, **more: Any) -> AnomalyScorer:
@@ -177,11 +178,11 @@ def test_resumed_equals_uninterrupted(
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let training look, log and write checkpoints every few steps."""
 
-    class Often(module.TrainConfig):
+    class Often(parameters.TrainConfig):
         def __init__(self, **given: Any) -> None:
             super().__init__(**{"eval_every": 6, "log_every": 3, "checkpoint_every_s": 0.0, **given})
 
-    monkeypatch.setattr(module, "TrainConfig", Often)
+    monkeypatch.setattr(parameters, "TrainConfig", Often)
 
 
 @pytest.mark.parametrize("name", DETECTORS)

@@ -12,9 +12,10 @@ import torch
 
 from gantools.encode.images import ImageLayout
 from gantools.models.base import Batch, DataSpec, ImageDetector
+from gantools.nn.conditioning import Condition
 from gantools.registry import discover
-from gantools.score import image_scorer as module
 from gantools.score.image_scorer import ImageScorer
+from gantools.train import parameters
 
 DETECTORS = sorted(name for name, cls in discover("image").items() if cls.purpose == "score")
 SIZE = 16
@@ -23,7 +24,7 @@ SIZE = 16
 def made(name: str, channels: int = 1, size: int = SIZE) -> ImageDetector:
     torch.manual_seed(0)
     cls = discover("image")[name]
-    detector = cls(DataSpec(ImageLayout(channels, size), (50,)), cls.tiny())
+    detector = cls(DataSpec(ImageLayout(channels, size)), cls.tiny())
     assert isinstance(detector, ImageDetector)
     return detector
 
@@ -32,7 +33,7 @@ def batch(detector: ImageDetector, seed: int = 0) -> Batch:
     random = torch.Generator().manual_seed(seed)
     nothing = torch.zeros(8, dtype=torch.int64)
     real = torch.rand(detector.n_folds, 8, 1, SIZE, SIZE, generator=random) * 2 - 1
-    return Batch(real, nothing, nothing, 0.5, random)
+    return Batch(real, Condition(), nothing, 0.5, random)
 
 
 def fitted(name: str, images: np.ndarray, **more: Any) -> ImageScorer:
@@ -124,7 +125,7 @@ def test_resumed_equals_uninterrupted(
     class Killed(Exception):
         pass
 
-    class Often(module.TrainConfig):
+    class Often(parameters.TrainConfig):
         def __init__(self, **given: Any) -> None:
             super().__init__(**{"eval_every": 6, "log_every": 3, "checkpoint_every_s": 0.0, **given})
 
@@ -132,7 +133,7 @@ def test_resumed_equals_uninterrupted(
         if progress.step == 9:
             raise Killed
 
-    monkeypatch.setattr(module, "TrainConfig", Often)
+    monkeypatch.setattr(parameters, "TrainConfig", Often)
     folder = tmp_path / "run"
     with pytest.raises(Killed):
         fitted(name, images, folder=folder, progress=kill)

@@ -58,7 +58,7 @@ def test_shrinking_averages_instead_of_skipping() -> None:
 
 
 def test_sizes_that_nets_cannot_have() -> None:
-    with pytest.raises(ConfigError, match=r"--size.*16, 20, 24, 28, 32.*not 17"):
+    with pytest.raises(ConfigError, match=r"size.*16, 20, 24, 28, 32.*not 17"):
         check_size(17)
     check_size(28)
 

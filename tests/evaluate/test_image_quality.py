@@ -15,7 +15,6 @@ from gantools.evaluate.image_quality import (
     frechet_distance,
     image_quality,
     kernel_distance,
-    near_copies,
     neighbourhoods,
 )
 
@@ -107,28 +106,3 @@ def test_large_sets_are_thinned_and_say_so(monkeypatch: pytest.MonkeyPatch) -> N
     images, label = digits()
     found = image_quality(images, label, images, label, list("0123456789"), Pixels())
     assert found.overall.n_real == 300 and "300 of the 1,797 real images" in found.notes[0]
-
-
-def test_copies_are_found_and_fresh_images_are_not() -> None:
-    images, _ = digits()
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-    real, fresh = images[order[:1200]], images[order[1200:]]
-    nearly = real[:50].clone()
-    nearly[:, :, 8, 8] ^= 3
-    found = near_copies(real, torch.cat([real[100:120], nearly, fresh]), Pixels())
-    assert found.exact == tuple((place, place + 100) for place in range(20))
-    copied = [(made, place) for made, place in found.near if made < 70]
-    assert copied == [(20 + place, place) for place in range(50)]
-    n_chance = len(found.near) - 50
-    assert found.chance == pytest.approx(0.01, abs=0.001)
-    assert n_chance <= 4 * found.chance * len(fresh)
-    assert "20 are exact copies" in found.sentence and "pixels" in found.sentence
-    json.dumps(found.to_json())
-
-
-def test_few_training_images_say_what_chance_gives() -> None:
-    images, _ = digits()
-    found = near_copies(images[:19], images[100:140], Pixels())
-    assert found.chance == pytest.approx(1 / 20)
-    with pytest.raises(DataError, match="three real images"):
-        near_copies(images[:2], images[2:5], Pixels())

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from gantools.errors import DataError
 from gantools.evaluate import image_utility as module
-from gantools.evaluate.image_utility import NAMES, image_verdict
+from gantools.evaluate.image_utility import image_verdict
+from gantools.evaluate.verdict import METHODS
 from gantools.nn.features import features_of
 from gantools.train.image_classifier import classifier_features, probabilities, steps_for, train_classifier
 
@@ -47,7 +48,7 @@ def harmful(images: Tensor, label: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "N_JUDGES", 1)
+    monkeypatch.setattr(module, "N_CLASSIFIERS", 1)
     monkeypatch.setattr(module, "steps_for", lambda n, size: 25)
 
 
@@ -56,7 +57,7 @@ def test_harmful_images_do_not_help_and_the_best_alternative_is_named() -> None:
     before = images.clone()
     found = image_verdict(images, label, list("abcd"), {"gantools": harmful}, seed=0)
     assert found.helped == "no" and found.difference < -0.05
-    assert "did not help" in found.sentence and NAMES[found.best_alternative] in found.sentence
+    assert "did not help" in found.sentence and METHODS[found.best_alternative] in found.sentence
     assert f"on {found.n_holdout} held-out images" in found.sentence
     assert list(found.scores) == ["none", "repetition", "classical", "gantools"]
     assert all(0 <= value <= 1 for figures in found.scores.values() for value in figures.values())
@@ -64,7 +65,7 @@ def test_harmful_images_do_not_help_and_the_best_alternative_is_named() -> None:
     json.dumps(found.to_json())
 
 
-def test_held_back_images_are_never_shown_and_the_goal_is_what_was_made() -> None:
+def test_held_back_images_are_never_shown() -> None:
     images, label = long_tail()
     seen: list[Tensor] = []
 
@@ -94,7 +95,7 @@ def test_one_seed_gives_one_verdict_whatever_the_threads() -> None:
     assert again == first
 
 
-def test_images_that_cannot_be_judged_say_why() -> None:
+def test_images_that_cannot_be_compared_say_why() -> None:
     images, label = long_tail()
     alone = image_verdict(images, label * 0, ["a"], {})
     assert alone.helped == "unclear" and "single class" in alone.sentence
@@ -102,9 +103,9 @@ def test_images_that_cannot_be_judged_say_why() -> None:
     assert "fewer than two classes" in two.sentence
 
 
-def test_without_balancers_the_peers_are_judged() -> None:
+def test_without_balancers_the_built_in_methods_are_compared() -> None:
     images, label = long_tail()
-    found = image_verdict(images, label, list("abcd"), {}, goal=[0, 0, 40, 40])
+    found = image_verdict(images, label, list("abcd"), {})
     assert list(found.scores) == ["none", "repetition", "classical"] and found.judged == ""
 
 
@@ -129,7 +130,7 @@ def test_what_does_not_fit_is_refused(made, message: str) -> None:
         image_verdict(images, label, list("abcd"), {"gantools": made})
 
 
-def test_the_judge_learns_and_its_features_tell_classes_apart() -> None:
+def test_the_classifier_learns() -> None:
     images, label = digits()
     net = train_classifier(images[:1200], label[:1200], 10, steps=100)
     (found,) = probabilities([net], images[1200:])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, precision_score, recall_score, roc_auc_score
 
-from gantools.evaluate.scores import ScoreTally
+from gantools.evaluate.scores import ScoreTally, top_rows
 
 
 def tallied(scores: np.ndarray, threshold: float, marks: np.ndarray | None = None, chunk: int = 97) -> ScoreTally:
@@ -78,7 +80,8 @@ def test_one_kind_of_marks_tells_nothing(scores: np.ndarray, marked: float) -> N
 
 
 def test_the_histogram_holds_every_row(scores: np.ndarray) -> None:
-    edges, shares = tallied(scores, 2.0).histogram(30)
+    histogram = tallied(scores, 2.0).histogram(30)
+    edges, shares = np.array(histogram.edges), np.array(histogram.shares)
     assert len(edges) == 31
     assert shares.sum() == pytest.approx(1)
     assert edges[0] == pytest.approx(scores.min(), rel=1e-3)
@@ -89,6 +92,44 @@ def test_the_histogram_holds_every_row(scores: np.ndarray) -> None:
 @pytest.mark.parametrize("values", [[1.0], [0.0, 0.0], [1e300, 1.0], [np.inf, 1.0], [np.nan]])
 def test_odd_scores(values: list[float]) -> None:
     tally = tallied(np.array(values), 2.0)
-    edges, shares = tally.histogram()
+    edges, shares = np.array(tally.histogram().edges), np.array(tally.histogram().shares)
     assert np.isfinite(edges).all() and (np.diff(edges) > 0).all()
     assert shares.sum() == pytest.approx(0 if np.isnan(values[0]) else 1)
+
+
+def test_the_tally_as_json(scores: np.ndarray) -> None:
+    """Counts, distribution and detection, as any JSON writer takes them."""
+    tally = tallied(scores, 2.0, np.where(scores > 3, 1.0, 0.0))
+    found = json.loads(json.dumps(tally.to_json()))
+    assert (found["n_rows"], found["n_anomalous"], found["n_unscored"]) == (3000, (scores > 2).sum(), 0)
+    assert sum(found["histogram"]["shares"]) == pytest.approx(1)
+    assert len(found["histogram"]["edges"]) == len(found["histogram"]["shares"]) + 1
+    assert found["detection"]["roc_auc"] == 1
+
+
+def test_top_rows_have_plain_values() -> None:
+    """Whatever the cells' types are; rows are counted from 1."""
+    top = pd.DataFrame(
+        {
+            "n": pd.array([3, None], dtype="Int64"),
+            "x": np.array([0.5, np.nan]),
+            "when": pd.to_datetime(["2024-02-03", None]),
+            7: ["a", "b"],
+            "anomaly_score": [9.0, 8.0],
+            "p_value": [0.01, 0.02],
+            "is_anomaly": [True, False],
+            "reason": ["n: 3 is high", "x: no value"],
+        },
+        index=[41, 2],
+    )
+    first, second = json.loads(json.dumps([row.to_json() for row in top_rows(top)]))
+    assert first == {
+        "row": 42,
+        "anomaly_score": 9.0,
+        "p_value": 0.01,
+        "is_anomaly": True,
+        "reason": "n: 3 is high",
+        "cells": {"n": 3, "x": 0.5, "when": "2024-02-03 00:00:00", "7": "a"},
+    }
+    assert second["row"] == 3 and second["cells"] == {"n": None, "x": None, "when": None, "7": "b"}
+    assert top_rows(pd.DataFrame()) == ()

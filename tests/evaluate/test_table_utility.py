@@ -139,7 +139,7 @@ def test_missing_text_dates_booleans_and_unseen_levels(backend: str | None) -> N
 
 @pytest.mark.parametrize("form", ["%d.%m.%Y %H:%M", "timedelta", "datetime", "date"])
 def test_times_are_read_as_times_with_and_without_a_schema(form: str) -> None:
-    """The class is when a thing happened: only a judge that reads the time can tell."""
+    """The class is when a thing happened: only a classifier that reads the time can tell."""
     rng = np.random.default_rng(0)
     hours = np.sort(rng.integers(0, 20_000, 600))
     when = pd.Series(pd.Timestamp("2022-03-01") + pd.to_timedelta(hours, unit="h"))
@@ -180,7 +180,7 @@ def test_tiny_classes_lower_the_neighbours_of_smote() -> None:
     assert any("too few to tell" in note for note in found.notes)
 
 
-def test_a_table_that_cannot_be_judged_says_why() -> None:
+def test_a_table_on_which_methods_cannot_be_compared_says_why() -> None:
     one_class = rare().query("label == 'no'")
     assert verdict(one_class, "label", {"gantools": repeat}).sentence == "No verdict: the table has a single class."
     distinct = pd.DataFrame({"v": range(9), "label": range(9)})
@@ -191,7 +191,7 @@ def test_a_table_that_cannot_be_judged_says_why() -> None:
     empty = rare()[["label"]].assign(v=np.nan)
     assert verdict(empty, "label", {"gantools": repeat}).sentence.startswith("No verdict: the table has no column")
     only = verdict(rare()[["label"]], "label", {"gantools": repeat})
-    assert only.sentence == "No verdict: the table has no column to judge by besides the target."
+    assert only.sentence == "No verdict: the table has no column to predict the target from."
 
 
 def test_a_missing_target_is_named() -> None:
@@ -211,7 +211,7 @@ def test_labels_from_nowhere_are_refused() -> None:
         verdict(rare(), "label", {"gantools": lambda frame, seed: frame.assign(label="maybe")})
 
 
-def test_without_balancers_the_peers_are_still_scored() -> None:
+def test_without_balancers_the_built_in_methods_are_scored() -> None:
     found = verdict(rare(), "label", {})
     assert set(found.scores) == {"none", "repetition", "smote"}
     assert found.helped == "unclear"
@@ -237,12 +237,12 @@ def test_large_tables_are_thinned_and_say_so(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("gantools.evaluate.table_utility.MAX_ROWS", 2_000)
     found = verdict(rare(6_000), "label", {"gantools": repeat})
     assert found.n_holdout == pytest.approx(1_500, abs=1)
-    assert any(note.startswith("The judges saw 2,00") for note in found.notes)
+    assert any(note.startswith("The classifiers were trained on 2,00") for note in found.notes)
     assert found.scores["repetition"] != found.scores["none"]
 
 
-def test_identifiers_of_the_schema_are_kept_from_the_judges() -> None:
-    """Fresh identifiers mark synthetic rows; judges must not learn the class from them."""
+def test_identifiers_of_the_schema_are_kept_from_the_classifiers() -> None:
+    """Fresh identifiers mark synthetic rows; classifiers must not learn the class from them."""
     frame = rare(2_000, share=0.1, flip_y=0.2).assign(customer_id=np.arange(2_000))
 
     def fresh_ids(rows: pd.DataFrame, seed: int) -> pd.DataFrame:

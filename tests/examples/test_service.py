@@ -113,7 +113,8 @@ def service(exported: dict[str, Path]) -> Iterator[Service]:
 
 
 def test_score_is_that_of_the_library(service: Service, exported: dict[str, Path]) -> None:
-    from gantools.export.runtime import ExportedScorer, load_exported
+    from gantools.export.kinds.table_scorer import ExportedScorer
+    from gantools.export.runtime import load_exported
 
     scorer = load_exported(exported["SCORER"], "cpu")
     assert isinstance(scorer, ExportedScorer)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gantools.errors import ExportError
-from gantools.export.card import _code, write_card
+from gantools.export.bases import code
+from gantools.export.card import write_card
 from gantools.export.file import ExportedFile
 
 GOLDEN = Path(__file__).parents[2] / "exports" / "golden"
@@ -50,10 +51,10 @@ def test_it_has_every_part_and_whole_tables(kind: str, tmp_path: Path) -> None:
 def test_it_says_what_a_scorer_takes_and_what_it_holds(tmp_path: Path) -> None:
     text = written("table-scorer", tmp_path)
     assert "| `petal width mm` | int64 [N] | `-9223372036854775808` | 1 to 25 in training |" in text
-    assert '| `stem` | text [N] | `""` |' in text and "any other is unknown" in text
-    assert "100 rows, 5 columns" in text and "1.00% of normal ones are false alarms" in text
-    assert "**50 rows of the training table are part of the file**" in text
-    assert "Do not score what it has learned from" in text
+    assert '| `stem` | text [N] | `""` |' in text and "any other counts as unknown" in text
+    assert "100 rows, 5 columns" in text and "The threshold is set for 1 % false alarms" in text
+    assert "**50 rows of the training table are in the file**" in text
+    assert "Do not score the training data" in text
 
 
 def test_it_says_what_a_generator_can_be_asked_for(tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_it_says_what_a_generator_can_be_asked_for(tmp_path: Path) -> None:
 
 def test_so_few_images_cannot_tell_the_rate_of_false_alarms(tmp_path: Path) -> None:
     assert "16 images, 16 pixels wide, 16 high" in written("image-scorer", tmp_path)
-    assert "too few to tell that rate" in written("image-scorer", tmp_path)
+    assert "too few to resolve that rate" in written("image-scorer", tmp_path)
 
 
 def test_odd_columns_are_called_right(scorer_file: ExportedFile, maker_file: ExportedFile, tmp_path: Path) -> None:
@@ -79,14 +80,14 @@ def test_odd_columns_are_called_right(scorer_file: ExportedFile, maker_file: Exp
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
     text = write_card(scorer_file.path, tmp_path / "card.md").read_text("utf-8")
-    assert "a score above it is an anomaly" in re.search(r"^\| `threshold_` .*$", text, re.MULTILINE)[0]  # type: ignore[index]
+    assert "a score above it is flagged" in re.search(r"^\| `threshold_` .*$", text, re.MULTILINE)[0]  # type: ignore[index]
     assert "any other counts as one of the rare ones" in re.search(r"^\| `shop` .*$", text, re.MULTILINE)[0]  # type: ignore[index]
-    assert "not learned from, always the same or identifiers: `key`" in text
+    assert "not learned from, constants or identifiers: `key`" in text
 
 
 @pytest.mark.parametrize(("value", "said"), [("a|b", "`a\\|b`"), ("a\nb", "`a b`"), ("a`b", "`` a`b ``"), ("", "` `")])
 def test_odd_names_keep_a_table_whole(value: str, said: str) -> None:
-    assert _code(value) == said
+    assert code(value) == said
 
 
 def test_what_is_no_export_is_refused(tmp_path: Path) -> None:

@@ -7,14 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gantools.export.runtime import (
-    Exported,
-    ExportedGenerator,
-    ExportedImageGenerator,
-    ExportedImageScorer,
-    ExportedScorer,
-    load_exported,
-)
+from gantools.export.kinds.image_generator import ExportedImageGenerator
+from gantools.export.kinds.image_scorer import ExportedImageScorer
+from gantools.export.kinds.table_generator import ExportedGenerator
+from gantools.export.kinds.table_scorer import ExportedScorer
+from gantools.export.runtime import Exported, load_exported
 
 GOLDEN = Path(__file__).parents[2] / "exports" / "golden"
 KINDS = ("table-scorer", "table-generator", "image-scorer", "image-generator")
@@ -50,7 +47,7 @@ def test_all_that_a_file_gives_was_recorded(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["table-scorer", "image-scorer"])
-def test_scores_and_verdicts_are_what_they_were(kind: str) -> None:
+def test_scores_and_flags_are_what_they_were(kind: str) -> None:
     found, expected = run(kind)
     np.testing.assert_allclose(found["anomaly_score"], expected["anomaly_score"], rtol=1e-4)
     np.testing.assert_allclose(found["p_value"], expected["p_value"], atol=0.03)  # a rank or two of the few held out

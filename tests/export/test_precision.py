@@ -1,4 +1,4 @@
-"""Files of lower precision: smaller, measured, and refused where they would change a verdict."""
+"""Files of lower precision: smaller, measured, and refused where they would change a flag."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from gantools.export.proof import Tolerance
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_a_scorer_of_lower_precision_gives_the_same_verdicts(
+def test_a_scorer_of_lower_precision_gives_the_same_flags(
     scorer: AnomalyScorer, scorer_file: ExportedFile, tmp_path: Path, precision: str
 ) -> None:
     found = export_model(scorer, tmp_path / "model.onnx", precision=precision)  # type: ignore[arg-type]
-    assert found.parity["verdicts_otherwise"] == 0
+    assert found.parity["flags_differing"] == 0
     assert found.parity["score_relative"] > scorer_file.parity["score_relative"]
     said = {entry.key: entry.value for entry in onnx.load(found.path).metadata_props}
     assert said["gantools.precision"] == precision
@@ -35,7 +35,7 @@ def test_half_precision_halves_the_nets(maker: Synthesizer, maker_file: Exported
     assert len(halves) > 5
 
 
-def test_a_precision_that_breaks_verdicts_is_refused(
+def test_a_precision_that_breaks_flags_is_refused(
     scorer: AnomalyScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(module.LOOSE, "int8", Tolerance(score=1e-7, tied=1e-7))

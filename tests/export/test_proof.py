@@ -13,8 +13,9 @@ from gantools import AnomalyScorer
 from gantools.augment.synthesizer import Synthesizer
 from gantools.errors import ExportError
 from gantools.export import file as module
-from gantools.export.graph import Graph, build, described
-from gantools.export.proof import prove
+from gantools.export.graph import Graph, build, describe
+from gantools.export.kinds.table_scorer import ExportedScorer
+from gantools.export.proof import STRICT
 from gantools.export.runtime import open_session
 from gantools.score.threshold import Calibration
 
@@ -38,18 +39,18 @@ def changed(graph: Graph, name: str, by: float) -> Graph:
 )
 def test_a_changed_weight_is_found(scorer: AnomalyScorer, name: str, by: float, said: str) -> None:
     graph = changed(build(scorer), name, by)
-    described(graph, {}, "fp32")
+    describe(graph, {}, "fp32")
     with pytest.raises(ExportError, match=f"the file's {said} differs"):
-        prove(open_session(graph.serialized(), "cpu"), scorer)
+        ExportedScorer(open_session(graph.serialized(), "cpu")).prove(scorer, STRICT)
 
 
 def test_another_calibration_is_found(scorer: AnomalyScorer) -> None:
     other = copy.copy(scorer)
     other.calibration_ = Calibration(scorer.calibration_.scores * 1.5)
     graph = build(other)
-    described(graph, {}, "fp32")
+    describe(graph, {}, "fp32")
     with pytest.raises(ExportError, match="the file's p-value differs"):
-        prove(open_session(graph.serialized(), "cpu"), scorer)
+        ExportedScorer(open_session(graph.serialized(), "cpu")).prove(scorer, STRICT)
 
 
 def test_a_changed_generator_is_found_and_nothing_is_written(

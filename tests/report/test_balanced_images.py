@@ -1,10 +1,12 @@
-"""The report on balanced images: everything is in it, and names are shown as they are."""
+"""The page on balanced images shows what the results' JSON says, and names are shown as they are."""
 
 from __future__ import annotations
 
 import base64
 import io
+import json
 import re
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -13,39 +15,59 @@ from PIL import Image
 
 from gantools.augment.balance_images import ImageBalance
 from gantools.data.images.schema import ImageSchema
-from gantools.evaluate.image_quality import ImageQuality, NearCopies, Quality
+from gantools.evaluate.image_quality import ImageQuality, Quality
+from gantools.evaluate.privacy import NearCopies
 from gantools.evaluate.verdict import Verdict
-from gantools.report.balanced_images import Examples, images_to_html
+from gantools.report.balanced_images import Examples, balanced_images
 from gantools.train.monitor import TrainingReport
 
-CLASSES = ("<b>cat</b>", "dog")
 FIGURES = {"average_precision": 0.9, "balanced_accuracy": 0.8, "macro_f1": 0.7}
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_everything_is_in_it(channels: int) -> None:
+def test_the_page_says_what_the_results_say(
+    channels: int, nasty: str, training: TrainingReport, words_of: Callable[[str], str]
+) -> None:
     """Verdict, counts, training, quality without the figures there are none of, copies by name, and the pictures."""
     made = torch.arange(3 * channels * 16 * 16, dtype=torch.int64).reshape(3, channels, 16, 16).remainder(256).byte()
-    label = torch.tensor([0, 0, 0])
-    balance = ImageBalance(
-        made, label, torch.tensor([True, True, False]), {CLASSES[0]: 4, "dog": 7}, {CLASSES[0]: 7, "dog": 7}, ("Few.",)
-    )
-    schema = ImageSchema(channels, 255, CLASSES, (4, 7), 11, (16, 16, 16), (16, 16, 16), {"PNG": 11})
+    is_generated = torch.tensor([True, True, False])
+    before, after = {nasty: 4, "dog": 7}, {nasty: 7, "dog": 7}
+    balance = ImageBalance(made, torch.tensor([0, 0, 0]), is_generated, before, after, ("Few.",))
+    schema = ImageSchema(channels, 255, (nasty, "dog"), (4, 7), 11, (16, 16, 16), (16, 16, 16), {"PNG": 11})
     verdict = Verdict({"none": FIGURES, "classical": FIGURES, "gantools": None}, 8, 3, "It helped.", "yes", "gantools")
-    training = TrainingReport(50, 3.0, "early", ("It went badly.",), 40, 0.5)
-    quality = ImageQuality("a net", Quality(4, 4, fid=1.25), {CLASSES[0]: Quality(4, 4)}, ("Too few.",))
+    quality = ImageQuality("a net", Quality(4, 4, fid=1.25), {nasty: Quality(4, 4)}, ("Too few.",))
     copies = NearCopies("a net", 2, ((0, 1),), (), 0.2)
-    page = images_to_html(
-        verdict, balance, schema, training, quality, copies, [("a/synthetic_1.png", "a/<i>.png")],
-        [Examples(CLASSES[0], made, made)], title="pets & co",
-    )  # fmt: skip
-    for told in (
-        *("pets &amp; co", "It helped.", "Few.", "2 drawn by the generator, 1 real ones", "no longer got better"),
-        *("It went badly.", "classical augmentation", "not available", "1.250", "Too few.", "a net", "1 are exact"),
-        *("a/synthetic_1.png", "a/&lt;i&gt;.png", "&lt;b&gt;cat&lt;/b&gt;"),
+    page = balanced_images(
+        f"pets {nasty}",
+        balance,
+        schema,
+        verdict=verdict,
+        training=training,
+        quality=quality,
+        copies=copies,
+        repeats=[("a/synthetic_1.png", f"a/{nasty}.png")],
+        examples=[Examples(nasty, made, made)],
+    )
+    said = words_of(page)
+    for words in (
+        *(f"pets {nasty}", "Few.", "the synthetic images no longer improved", "classical augmentation"),
+        *("not available", f"a/synthetic_1.png a/{nasty}.png"),
     ):
-        assert told in page, told
-    assert "<b>cat" not in page and "rows" not in page.split("</style>")[1]
+        assert words in said, words
+    assert said.count(nasty) >= 5
+    assert "rows" not in said
+
+    told = json.loads(json.dumps(balance.to_json()))
+    assert f"11 real images and {told['n_synthetic']} synthetic ones of {told['size']} x 16 pixels" in said
+    assert f"{told['n_generated']} drawn by the generator, 1 real ones, varied" in said
+    assert f"{nasty} {told['classes'][0]['before']} 3 {told['classes'][0]['after']}" in said
+    told = json.loads(json.dumps(verdict.to_json()))
+    assert told["sentence"] in said and f"{told['scores']['classical']['macro_f1']:.3f}" in said
+    told = json.loads(json.dumps(quality.to_json()))
+    assert f"all {told['overall']['fid']:.3f} 4 4 {nasty} 4 4 Too few." in said and f"{told['features']}." in said
+    assert json.loads(json.dumps(copies.to_json()))["sentence"] in said
+    assert f"from real ones: {training.to_json()['criterion']:.4f}" in said
+
     [picture] = re.findall(r"data:image/png;base64,([^\"]+)", page)
     pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture))))
     assert pixels.shape[:2] == (2 * 64 + 2, 3 * 66 - 2)  # enlarged four times, two pixels apart
@@ -53,12 +75,13 @@ def test_everything_is_in_it(channels: int) -> None:
     assert np.array_equal(first.reshape(16, 16, channels), made[0].movedim(0, 2).numpy())
 
 
-def test_what_there_is_none_of_is_left_out() -> None:
+def test_what_there_is_none_of_is_left_out(words_of: Callable[[str], str]) -> None:
     balance = ImageBalance(
         torch.zeros(1, 1, 16, 16, dtype=torch.uint8), torch.tensor([0]), torch.tensor([True]), {"a": 1, "b": 2},
         {"a": 2, "b": 2}, (),
     )  # fmt: skip
     schema = ImageSchema(1, 255, ("a", "b"), (1, 2), 3, (16, 16, 16), (16, 16, 16), {"PNG": 3})
-    page = images_to_html(None, balance, schema, TrainingReport(5, 1.0, "finished", (), 5, 0.5), None, None)
-    assert "no real images were held back" in page
-    assert "Quality" not in page and "Copies" not in page and "<img" not in page
+    page = balanced_images("x", balance, schema, training=TrainingReport(5, 1.0, "finished", (), 5, 0.5))
+    said = words_of(page)
+    assert "no real images were held back" in said and "Training ran to its end" in said
+    assert "Quality" not in said and "Copies" not in said and "<img" not in page

@@ -1,4 +1,4 @@
-"""Heat maps for people: places in words, pictures that show them, and folders that are whole or not there."""
+"""Heat maps for people: pictures that show them, and folders that are whole or not there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from gantools.report.overlay import (
     grey,
     is_map_folder,
     map_folder,
-    oddest_place,
     overlay,
     write_maps,
 )
@@ -28,25 +27,6 @@ def a_heat(height: int = 30, width: int = 50) -> np.ndarray:
     heat[7, 12] = 2.44
     heat[20:22, 40:42] = 1.1
     return heat
-
-
-def test_the_oddest_place_in_words() -> None:
-    place = oddest_place(a_heat())
-    assert (place.x, place.y, place.width, place.height, place.n_more) == (12, 7, 4, 6, 1)
-    assert place.words == "at 12,7 (x,y), 4 x 6 pixels, 2.4 times the pixel threshold; 1 more place"
-
-
-def test_pixels_that_touch_at_corners_are_one_place() -> None:
-    heat = np.zeros((5, 5), np.float32)
-    heat[[1, 2], [1, 2]] = 1.5
-    assert oddest_place(heat).words == "at 1,1 (x,y), 2 x 2 pixels, 1.5 times the pixel threshold"
-
-
-def test_no_place_is_above_the_threshold() -> None:
-    """At the threshold is not above it."""
-    heat = np.zeros((4, 9), np.float32)
-    heat[3, 8] = 1.0
-    assert oddest_place(heat).words == "no place is above the pixel threshold; the oddest, at 8,3 (x,y), has 1 of it"
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

@@ -55,10 +55,10 @@ def test_training_rows_are_explained_by_others(scorer: AnomalyScorer) -> None:
     """A remembered row is its own nearest neighbour, which would relieve no column."""
     rows = table(600, 0)
     raw = to_raw(rows, scorer.schema_)
-    assert len(scorer._remembered) == 600
+    assert len(scorer.remembered_) == 600
     with torch.no_grad():
         tensors = torch.from_numpy(np.array(raw.numbers[:50])), torch.from_numpy(np.array(raw.codes[:50]))
-        found = explain(scorer.head_, *tensors, scorer._remembered)
+        found = explain(scorer.head_, *tensors, scorer.remembered_)
     assert (found.alike != np.arange(50).reshape(-1, 1, 1)).all()
 
 

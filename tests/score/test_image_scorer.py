@@ -161,5 +161,5 @@ def test_a_scorer_of_tables_is_no_scorer_of_images(tmp_path: Path) -> None:
 
     table = AnomalyScorer(steps=2, random_state=0).fit(np.random.default_rng(0).normal(size=(20, 3)))
     table.save(tmp_path / "model")
-    with pytest.raises(CheckpointError, match="holds a scorer, not a scorer of images"):
+    with pytest.raises(CheckpointError, match="holds a scorer of rows, not a scorer of images"):
         ImageScorer.load(tmp_path / "model")

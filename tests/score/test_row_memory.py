@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gantools.score.row_memory import GRAIN, MEASURES, NEIGHBOURS, RowMemory
+from gantools.score.row_memory import MEASURES, NEIGHBOURS, RESOLUTION_OF_TIES, RowMemory
 
 SIZES = (2, 3, 5, 6, 7, 31, 200, 1001)
 
@@ -41,7 +41,7 @@ def test_a_remembered_row_is_measured_against_the_others(n: int) -> None:
     assert (index != torch.arange(n).unsqueeze(1)).all()
     k = min(NEIGHBOURS, n - 1)
     expected, which = by_hand(remembered, remembered, k + 1)
-    torch.testing.assert_close(squared.double(), expected[:, 1:], rtol=1e-4, atol=GRAIN)
+    torch.testing.assert_close(squared.double(), expected[:, 1:], rtol=1e-4, atol=RESOLUTION_OF_TIES)
     assert (index == which[:, 1:]).float().mean() > 0.99  # of those at about one distance the first counts as nearer
 
 

@@ -37,7 +37,7 @@ def made(n: int = 300, n_remembered: int = 200, name: str = "denoiser") -> tuple
     standard, ranked = views(torch.from_numpy(np.array(raw.numbers)), torch.from_numpy(np.array(raw.codes)))
     torch.manual_seed(0)
     cls = discover()[name]
-    detector = cls(DataSpec(Layout(views.widths[0], ()), (n,)), cls.tiny())
+    detector = cls(DataSpec(Layout(views.widths[0], ())), cls.tiny())
     assert isinstance(detector, Detector)
     head = TableHead(views, detector, n_remembered).eval().requires_grad_(False)
     head.remember(standard[:n_remembered], ranked[:n_remembered])

@@ -22,6 +22,7 @@ from gantools.data.tables.schema import infer_schema
 from gantools.errors import CheckpointError, ConfigError, DataError
 from gantools.score import table_scorer as module
 from gantools.score.drift import DriftMonitor
+from gantools.train import parameters
 
 QUICK: dict[str, Any] = {"steps": 8, "options": {"width": 16}, "batch_size": 32, "device": "cpu", "random_state": 0}
 
@@ -325,9 +326,9 @@ def test_labelled_rows_set_the_threshold() -> None:
 @pytest.mark.parametrize(
     ("y", "problem"),
     [
-        (["yes", "no"] * 5, "y: has 'yes'; mark anomalies with 1 and normal rows with 0"),
+        (["yes", "no"] * 5, "y: has 'yes'; mark anomalies with 1 and normal samples with 0"),
         ([0, 1, 2, 0, 1, 0, 0, 0, 0, 0], "y: has 2"), ([0, 1, np.nan, *[0] * 7], "y: has nan"),
-        ([0, 1, -1, *[0] * 7], "y: has -1, 0 and 1"), ([0, 1], "y: has 2 labels for 10 rows"),
+        ([0, 1, -1, *[0] * 7], "y: has -1, 0 and 1"), ([0, 1], "y: has 2 labels for 10 samples"),
         ([0] * 10, "no row is marked as an anomaly"),
     ],
 )  # fmt: skip
@@ -373,7 +374,7 @@ def test_a_tuned_threshold_that_nothing_reaches_is_kept(tmp_path: Path) -> None:
 
 
 def test_folders_that_hold_no_scorer(scorer: AnomalyScorer, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="is no checkpoint folder"):
+    with pytest.raises(CheckpointError, match="is not a saved model"):
         AnomalyScorer.load(tmp_path)
     scorer.save(tmp_path / "scorer")
     config = tmp_path / "scorer" / "config.json"
@@ -403,11 +404,11 @@ def stop_at(step: int, error: type[BaseException]) -> Callable[[Any], None]:
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let training look, log and write checkpoints every few steps."""
 
-    class Often(module.TrainConfig):
+    class Often(parameters.TrainConfig):
         def __init__(self, **given: Any) -> None:
             super().__init__(**{"eval_every": 4, "log_every": 2, "checkpoint_every_s": 0.0, **given})
 
-    monkeypatch.setattr(module, "TrainConfig", Often)
+    monkeypatch.setattr(parameters, "TrainConfig", Often)
 
 
 def test_an_interrupted_training_keeps_what_was_learned(

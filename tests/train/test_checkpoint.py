@@ -35,7 +35,7 @@ def test_a_disk_that_fills_up_leaves_the_last_one(tmp_path: Path, monkeypatch: p
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("gantools.train.checkpoint.save_tensors", full)
-    with pytest.raises(CheckpointError, match="No space left"):
+    with pytest.raises(CheckpointError, match="no space left"):
         save_checkpoint(tmp_path / "run", TWO)
     assert load_checkpoint(tmp_path / "run").weights["gan.w"].item() == 1.0
     assert [p.name for p in tmp_path.iterdir()] == ["run"]
@@ -43,7 +43,7 @@ def test_a_disk_that_fills_up_leaves_the_last_one(tmp_path: Path, monkeypatch: p
 
 def test_killed_between_the_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_checkpoint(tmp_path / "run", ONE)
-    os.replace(tmp_path / "run", tmp_path / "run.old")
+    os.replace(tmp_path / "run", tmp_path / ".run.old")
     assert load_checkpoint(tmp_path / "run").weights["gan.w"].item() == 1.0
     save_checkpoint(tmp_path / "run", TWO)
     assert load_checkpoint(tmp_path / "run").weights["gan.w"].item() == 2.0
@@ -51,12 +51,12 @@ def test_killed_between_the_renames(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_writing_fails_while_only_the_old_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_checkpoint(tmp_path / "run", ONE)
-    os.replace(tmp_path / "run", tmp_path / "run.old")
+    os.replace(tmp_path / "run", tmp_path / ".run.old")
 
     def broken(*args: Any) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
-    monkeypatch.setattr("gantools.train.checkpoint.os.replace", broken)
+    monkeypatch.setattr("os.replace", broken)
     with pytest.raises(CheckpointError, match="Input/output"):
         save_checkpoint(tmp_path / "run", TWO)
     assert load_checkpoint(tmp_path / "run").weights["gan.w"].item() == 1.0

@@ -14,17 +14,24 @@ import pytest
 import torch
 from PIL import Image
 
-from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
+from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.data.images.source import open_images
 from gantools.encode.images import FITS, ImageSet
 from gantools.errors import ConfigError, DataError
 from gantools.evaluate import image_quality
 from gantools.train import image_classifier as judge
-from gantools.workflow import augment_images as workflow
-from gantools.workflow.augment_images import augment_images, generate_images, proportional
+from gantools.workflow import generate
+from gantools.workflow.augment import Request, run
+from gantools.workflow.augment_images import FEATURES, ImageResult
 
 COUNTS = {0: 14, 1: 10, 7: 11}
-QUICK: dict[str, Any] = {"options": {"width": 4}, "train": default_train(steps=4, device="cpu")}
+QUICK: dict[str, Any] = {"options": {"width": 4}, "steps": 4}
+
+
+def augment(data: Path, output: Path, **options: Any) -> ImageResult:
+    result = run(Request(data=data, output=output, device="cpu", force=True, **options))
+    assert isinstance(result, ImageResult)
+    return result
 
 
 @pytest.fixture
@@ -34,10 +41,12 @@ def digits(tmp_path: Path, make_digits: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def maker(tmp_path_factory: pytest.TempPathFactory, make_digits: Callable[..., Path]) -> ImageSynthesizer:
-    """A generator of these digits, trained for a moment; tests only sample from it."""
-    source = workflow.open_source(make_digits(tmp_path_factory.mktemp("maker") / "digits", COUNTS))
-    return ImageSynthesizer("lean", **QUICK).fit(workflow.load_set(source, None, "resize"))
+def maker(tmp_path_factory: pytest.TempPathFactory, make_digits: Callable[..., Path]) -> Path:
+    """The folder of a generator of these digits, trained for a moment; tests only read it."""
+    folder = tmp_path_factory.mktemp("maker")
+    digits = make_digits(folder / "digits", COUNTS)
+    augment(digits, folder / "out", **QUICK, verdict=False, save=folder / "saved")
+    return folder / "saved"
 
 
 @pytest.fixture(autouse=True)
@@ -76,8 +85,7 @@ def files(folder: Path) -> list[str]:
 
 def test_the_verdict_is_reached_without_the_images_held_back(digits: Path, fits: list[dict[str, Any]]) -> None:
     """The first generator knows only the kept images, its schema included; the final one is trained on all."""
-    train = default_train(steps=4, device="cpu", budget_s=1000)
-    result = augment_images(digits, digits.with_name("out"), options={"width": 4}, train=train)
+    result = augment(digits, digits.with_name("out"), **QUICK, budget_s=1000)
     judged, final = fits
     assert result.verdict is not None
     assert set(result.verdict.scores) == {"none", "repetition", "classical", "gantools"}
@@ -90,16 +98,14 @@ def test_the_verdict_is_reached_without_the_images_held_back(digits: Path, fits:
     assert result.copies is not None and result.copies.n_synthetic == int(result.balance.is_generated.sum()) > 0
 
 
-def test_nothing_is_trained_for_a_loaded_generator(
-    digits: Path, maker: ImageSynthesizer, fits: list[dict[str, Any]]
-) -> None:
-    result = augment_images(digits, digits.with_name("out"), synthesizer=maker)
+def test_nothing_is_trained_for_a_loaded_generator(digits: Path, maker: Path, fits: list[dict[str, Any]]) -> None:
+    result = augment(digits, digits.with_name("out"), source=maker)
     assert not fits
     assert result.verdict is None
     assert "No verdict" in " ".join(result.notes)
 
 
-def test_copies_are_counted_and_named(digits: Path, maker: ImageSynthesizer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_copies_are_counted_and_named(digits: Path, maker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A generator that gives training images back is found out, file by file."""
     source = open_images(digits)
     ones = torch.stack([torch.from_numpy(source.read(i)).movedim(2, 0) for i in range(14, 24)])
@@ -109,7 +115,7 @@ def test_copies_are_counted_and_named(digits: Path, maker: ImageSynthesizer, mon
 
     monkeypatch.setattr(ImageSynthesizer, "sample", sample)
     out = digits.with_name("out")
-    result = augment_images(digits, out, strategy={"1": 14}, synthesizer=maker)
+    result = augment(digits, out, strategy={"1": 14}, source=maker)
     n = int(result.balance.is_generated.sum())
     assert result.copies is not None
     assert f"{n} are exact copies" in result.copies.sentence
@@ -121,10 +127,10 @@ def test_copies_are_counted_and_named(digits: Path, maker: ImageSynthesizer, mon
 # What is written ------------------------------------------------------------------------------------------------------
 
 
-def test_the_folder_holds_originals_and_exactly_what_lacks(digits: Path, maker: ImageSynthesizer) -> None:
+def test_the_folder_holds_originals_and_exactly_what_lacks(digits: Path, maker: Path) -> None:
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in digits.rglob("*.png")}
     out = digits.with_name("out")
-    result = augment_images(digits, out, synthesizer=maker, seed=5)
+    result = augment(digits, out, source=maker, seed=5)
     assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in digits.rglob("*.png")} == before
     rows = manifest(out)
     assert [row["file"] for row in rows[:35]] == files(digits)
@@ -140,38 +146,38 @@ def test_the_folder_holds_originals_and_exactly_what_lacks(digits: Path, maker: 
 
 
 def test_files_are_copied_where_they_cannot_be_linked(
-    digits: Path, maker: ImageSynthesizer, monkeypatch: pytest.MonkeyPatch
+    digits: Path, maker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(os, "link", refuse)
-    augment_images(digits, digits.with_name("out"), synthesizer=maker)
+    augment(digits, digits.with_name("out"), source=maker)
     one = digits.with_name("out") / "0" / "000.png"
     assert not one.samefile(digits / "0" / "000.png")
     assert one.read_bytes() == (digits / "0" / "000.png").read_bytes()
 
 
-def test_names_of_originals_are_not_taken(digits: Path, maker: ImageSynthesizer) -> None:
+def test_names_of_originals_are_not_taken(digits: Path, maker: Path) -> None:
     """An original that is called like a synthetic image keeps its name, in whichever case; so do those deeper down."""
     (digits / "1" / "000.png").rename(digits / "1" / "Synthetic_000001.PNG")
     (digits / "1" / "deep").mkdir()
     (digits / "1" / "001.png").rename(digits / "1" / "deep" / "001.png")
     original = (digits / "1" / "Synthetic_000001.PNG").read_bytes()
     out = digits.with_name("out")
-    augment_images(digits, out, synthesizer=maker)
+    augment(digits, out, source=maker)
     assert (out / "1" / "Synthetic_000001.PNG").read_bytes() == original
     assert (out / "1" / "deep" / "001.png").is_file()
     assert next(row["file"] for row in manifest(out) if row["is_synthetic"] == "True") == "1/synthetic_000002.png"
 
 
-def test_arrays_become_a_folder(digits: Path, maker: ImageSynthesizer, tmp_path: Path) -> None:
+def test_arrays_become_a_folder(digits: Path, maker: Path, tmp_path: Path) -> None:
     """Images of an .npz are written as PNG files, to the bit."""
     source = open_images(digits)
     x = np.stack([source.read(i)[:, :, 0] for i in range(len(source))])
     np.savez(tmp_path / "digits.npz", x=x, y=np.array([0, 1, 7])[source.label])
     out = tmp_path / "out"
-    augment_images(tmp_path / "digits.npz", out, synthesizer=maker)
+    augment(tmp_path / "digits.npz", out, source=maker)
     assert [row["is_synthetic"] for row in manifest(out)] == ["False"] * 35 + ["True"] * 7
     assert np.array_equal(np.asarray(Image.open(out / "1" / "image_000001.png")), x[14])
 
@@ -179,16 +185,16 @@ def test_arrays_become_a_folder(digits: Path, maker: ImageSynthesizer, tmp_path:
 def test_labels_that_name_no_folder(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((4, 16, 16), np.uint8), y=np.array(["../b", "../b", "c", "c"]))
     with pytest.raises(DataError, match=r"'\.\./b' cannot be the name of a folder"):
-        augment_images(tmp_path / "a.npz", tmp_path / "out", **QUICK)
+        augment(tmp_path / "a.npz", tmp_path / "out", **QUICK)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
 def test_a_failure_while_writing_leaves_nothing(
-    digits: Path, maker: ImageSynthesizer, monkeypatch: pytest.MonkeyPatch, error: BaseException
+    digits: Path, maker: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
     """And an older folder stays as it was."""
     out = digits.with_name("out")
-    augment_images(digits, out, synthesizer=maker)
+    augment(digits, out, source=maker)
     before = files(out)
 
     def fail(image: object, path: Path) -> None:
@@ -198,7 +204,7 @@ def test_a_failure_while_writing_leaves_nothing(
 
     monkeypatch.setattr("gantools.data.images.folder.write_png", fail)
     with pytest.raises((KeyboardInterrupt, DataError)):
-        augment_images(digits, out, strategy={"1": 20}, synthesizer=maker)
+        augment(digits, out, strategy={"1": 20}, source=maker)
     assert files(out) == before
     assert sorted(path.name for path in digits.parent.iterdir()) == ["digits", "out"]
 
@@ -206,25 +212,19 @@ def test_a_failure_while_writing_leaves_nothing(
 def test_one_seed_one_result(digits: Path) -> None:
     def made(name: str, seed: int) -> dict[str, bytes]:
         out = digits.with_name(name)
-        train = default_train(steps=4, device="cpu", seed=seed)
-        augment_images(digits, out, options={"width": 4}, train=train, with_verdict=False, seed=seed)
+        augment(digits, out, **QUICK, verdict=False, seed=seed)
         return {file: (out / file).read_bytes() for file in files(out)}
 
     assert made("a", 1) == made("b", 1)
     assert made("c", 2) != made("b", 1)
 
 
-def test_generated_images_go_into_class_folders(maker: ImageSynthesizer, tmp_path: Path) -> None:
-    generate_images(maker, {"7": 3, "0": 1}, tmp_path / "out", seed=2)
+def test_generated_images_go_into_class_folders(maker: Path, tmp_path: Path) -> None:
+    request = generate.Request(n=9, folder=maker, output=tmp_path / "out", seed=2, device="cpu")
+    assert generate.run(request).counts == {"0": 4, "1": 2, "7": 3}
     assert [(row["file"], row["seed"]) for row in manifest(tmp_path / "out")] == [
-        *((f"7/synthetic_{k:06d}.png", "2") for k in (1, 2, 3)),
-        ("0/synthetic_000001.png", "2"),
+        (f"{name}/synthetic_{k:06d}.png", "2") for name, n in (("0", 4), ("1", 2), ("7", 3)) for k in range(1, n + 1)
     ]
-
-
-@pytest.mark.parametrize(("n", "split"), [(7, [3, 2, 2]), (1, [1, 0, 0]), (29, [12, 8, 9]), (58, [24, 16, 18])])
-def test_proportional(n: int, split: list[int]) -> None:
-    assert proportional(n, [12, 8, 9]) == split
 
 
 # What is refused ------------------------------------------------------------------------------------------------------
@@ -249,23 +249,21 @@ def test_options_are_refused_before_training(
     digits: Path, fits: list[dict[str, Any]], options: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(ConfigError, match=named):
-        augment_images(digits, digits.with_name("out"), **{**QUICK, **options})
+        augment(digits, digits.with_name("out"), **{**QUICK, **options})
     assert not fits
     assert not digits.with_name("out").exists()
 
 
-def test_a_folder_with_synthetic_images_is_not_balanced(digits: Path, maker: ImageSynthesizer) -> None:
-    augment_images(digits, digits.with_name("out"), synthesizer=maker)
+def test_a_folder_with_synthetic_images_is_not_balanced(digits: Path, maker: Path) -> None:
+    augment(digits, digits.with_name("out"), source=maker)
     with pytest.raises(DataError, match="synthetic images are in it"):
-        augment_images(digits.with_name("out"), digits.with_name("twice"), synthesizer=maker)
+        augment(digits.with_name("out"), digits.with_name("twice"), source=maker)
 
 
-def test_a_generator_of_other_classes(
-    maker: ImageSynthesizer, tmp_path: Path, make_digits: Callable[..., Path]
-) -> None:
+def test_a_generator_of_other_classes(maker: Path, tmp_path: Path, make_digits: Callable[..., Path]) -> None:
     other = make_digits(tmp_path / "other", {0: 3, 2: 2})
     with pytest.raises(DataError, match="its classes are 0, 2, the generator's 0, 1, 7"):
-        augment_images(other, tmp_path / "out", synthesizer=maker)
+        augment(other, tmp_path / "out", source=maker)
 
 
 def test_the_command_lines_choices_are_the_librarys() -> None:
@@ -273,4 +271,4 @@ def test_the_command_lines_choices_are_the_librarys() -> None:
 
     choices = {option.name: getattr(option.type, "choices", ()) for option in main.commands["augment"].params}
     assert tuple(choices["fit"]) == FITS
-    assert tuple(choices["features"]) == workflow.FEATURES
+    assert tuple(choices["features"]) == FEATURES

@@ -13,25 +13,31 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import gantools.workflow.score as workflow
+from gantools.data.tables import read_table
 from gantools.data.tables.raw import to_raw
-from gantools.data.tables.table import read_table
 from gantools.errors import ConfigError, DataError
+from gantools.score.calibrated import Calibrated
 from gantools.score.drift import Reference
-from gantools.score.threshold import Calibration, best_f1
-from gantools.workflow.score import Options, ScoreResult, read_marks, score_table
+from gantools.score.threshold import Calibration
+from gantools.words import percent
+from gantools.workflow import score_table
+from gantools.workflow.contract import Watch
+from gantools.workflow.score import Request, run
+from gantools.workflow.score_table import TableResult
+from gantools.workflow.scoring import read_marks
 
 
-class Distance:
+class Distance(Calibrated):
     """Stands in for AnomalyScorer."""
 
+    modality = "table"
     fitted: ClassVar[list[Distance]] = []
 
     def __init__(self, **options: Any) -> None:
         self.options = options
         self.false_alarms = options["false_alarms"]
         self.contamination = options["contamination"]
-        self.tuned: tuple[pd.DataFrame, np.ndarray] | None = None
+        self.tuned: tuple[np.ndarray, np.ndarray] | None = None
 
     def fit(self, rows: pd.DataFrame, *, schema: Any, progress: Any) -> Self:
         self.rows, self.schema_ = rows, schema
@@ -39,8 +45,7 @@ class Distance:
         self.mean, self.sd = np.nanmean(raw.numbers, axis=0), np.nanstd(raw.numbers, axis=0) + 1e-9
         self.drift_ = Reference.fit(raw, schema)
         self.calibration_ = Calibration.fit(self.anomaly_score(rows), tail=self.options["tail"])
-        self.threshold_ = self.calibration_.threshold(self.false_alarms)
-        self.report_ = SimpleNamespace(stopped=self.options["model"])
+        self.report_ = SimpleNamespace(stopped=self.options.get("model", "finished"))
         Distance.fitted.append(self)
         return self
 
@@ -51,7 +56,7 @@ class Distance:
         numbers = to_raw(frame, self.schema_).numbers
         return 1e-3 + np.nanmean(np.abs((numbers - self.mean) / self.sd), axis=1)
 
-    def assess(self, frame: pd.DataFrame, explain: bool | str = False, own: bool = False) -> pd.DataFrame:
+    def assess(self, frame: pd.DataFrame, explain: bool | str = False, exclude_self: bool = False) -> pd.DataFrame:
         scores = self.anomaly_score(frame)
         flags = scores > self.threshold_
         found = {"anomaly_score": scores, "p_value": self.calibration_.p_value(scores), "is_anomaly": flags}
@@ -59,17 +64,15 @@ class Distance:
             found["reason"] = np.where(flags | (explain is True), "far off", None)
         return pd.DataFrame(found, index=frame.index)
 
-    def tune(self, rows: pd.DataFrame, is_anomaly: np.ndarray) -> Self:
-        scores = self.anomaly_score(rows)
-        self.tuned = rows, is_anomaly
-        self.threshold_, _ = best_f1(scores[~is_anomaly], scores[is_anomaly])
-        return self
+    def tune_scores(self, normal: Any, anomalous: Any) -> Self:
+        self.tuned = normal, anomalous
+        return super().tune_scores(normal, anomalous)
 
 
 @pytest.fixture(autouse=True)
 def fits(monkeypatch: pytest.MonkeyPatch) -> list[Distance]:
     """The scorers that were fitted."""
-    monkeypatch.setattr(workflow, "AnomalyScorer", Distance)
+    monkeypatch.setattr(score_table, "AnomalyScorer", Distance)
     monkeypatch.setattr(Distance, "fitted", [])
     return Distance.fitted
 
@@ -98,16 +101,24 @@ def data(tmp_path: Path) -> Path:
     return put(make(), tmp_path / "data.csv")
 
 
-def scored(data: Path, **options: Any) -> tuple[ScoreResult, pd.DataFrame]:
+def scored(data: Path, watch: Watch | None = None, **options: Any) -> tuple[TableResult, pd.DataFrame]:
     out = data.with_name(f"out{data.suffix}")
-    result = score_table(data, out, **options)
+    result = run(Request(data=data, output=out, force=True, **options), watch)
+    assert isinstance(result, TableResult)
     return result, read_table(out)[0]
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What stands for the folder of the scorer that was fitted first."""
+    monkeypatch.setattr("gantools.train.trained.load", lambda *_: Distance.fitted[0])
+    return Path("saved")
 
 
 def test_a_table_learned_from_itself(data: Path, fits: list[Distance]) -> None:
     """All rows and columns are learned from, some are taken for anomalies, and no drift can be told."""
     result, out = scored(data)
-    assert len(fits[0].rows) == result.n_learned == 400
+    assert len(fits[0].rows) == result.learned.n_learned == 400
     assert (fits[0].contamination, fits[0].false_alarms) == (0.05, 0.01)
     assert result.drift is None
     assert result.detection is None
@@ -123,7 +134,7 @@ def test_a_table_learned_from_itself(data: Path, fits: list[Distance]) -> None:
 def test_a_table_of_normal_rows(data: Path, fits: list[Distance]) -> None:
     """Only its rows are learned from, clean, and the rows scored are compared with them."""
     normal = put(make(300, 0, seed=1).drop(columns="bad"), data.with_name("normal.parquet"))
-    result, out = scored(data, train=normal, explain=True, false_alarms=0.02)
+    result, out = scored(data, normal=normal, explain=True, false_alarms=0.02)
     assert len(fits[0].rows) == 300
     assert fits[0].contamination == 0
     assert fits[0].options["false_alarms"] == 0.02
@@ -135,19 +146,19 @@ def test_a_table_of_normal_rows(data: Path, fits: list[Distance]) -> None:
 
 def test_a_table_given_twice(data: Path) -> None:
     """Its rows are known when they are scored, which is told."""
-    assert "without --train each is held out" in " ".join(scored(data, train=data)[0].words())
+    assert "without --train each is held out" in " ".join(scored(data, normal=data)[0].words())
     other = put(make(), data.with_name("other.csv"))
-    assert "without --train" not in " ".join(scored(data, train=other)[0].words())
+    assert "without --train" not in " ".join(scored(data, normal=other)[0].words())
 
 
 def test_drift_is_told(data: Path) -> None:
     normal = make(300, 0, seed=1).drop(columns="bad")
     normal["b"] += 20
     put(normal, data.with_name("normal.csv"))
-    result, _ = scored(data, train=data.with_name("normal.csv"))
+    result, _ = scored(data, normal=data.with_name("normal.csv"))
     assert result.drift is not None
     assert result.drift.drifted
-    assert "verdicts mean less" in result.drift_words()[0]
+    assert "less reliable" in result.drift_words()[0]
     assert any(line.startswith("b:") for line in result.drift_words())
 
 
@@ -157,19 +168,19 @@ def test_known_anomalies_are_not_learned_and_set_the_threshold(
 ) -> None:
     """Nor are the normal rows on which the threshold is sought; F1 is sought as if all normal rows were there."""
     train = put(make(400, 40, seed=1), data.with_name("train.csv")) if has_train else None
-    result, out = scored(data, train=train, labels="bad")
+    result, out = scored(data, normal=train, labels="bad")
     n_marked = 40 if has_train else 20
     n_normal = 400 - n_marked
     assert "bad" not in fits[0].rows and "bad" not in fits[0].schema_.names
-    assert result.n_marked == n_marked
-    assert result.n_learned == n_normal - round(0.2 * n_normal)
+    assert result.learned.n_marked == n_marked
+    assert result.learned.n_learned == n_normal - round(0.2 * n_normal)
     assert fits[0].contamination == 0
     assert fits[0].tuned is not None
-    rows, is_anomaly = fits[0].tuned
-    assert (is_anomaly.sum(), (~is_anomaly).sum()) == (n_marked, 5 * round(0.2 * n_normal))
-    assert rows["a"][is_anomaly].min() > 5
-    learned = set(map(tuple, fits[0].rows[["a", "b"]].to_numpy().tolist()))
-    assert not learned & set(map(tuple, rows[["a", "b"]].to_numpy().tolist()))
+    normal, anomalous = fits[0].tuned
+    assert (len(anomalous), len(normal)) == (n_marked, 5 * round(0.2 * n_normal))
+    assert anomalous.min() > normal.max()
+    learned = fits[0].anomaly_score(fits[0].rows)
+    assert not set(learned) & set(normal) and not set(learned) & set(anomalous)
     assert result.threshold.asked is None
     assert result.threshold.f1 == pytest.approx(1.0)
     assert result.detection is not None
@@ -201,11 +212,11 @@ def test_a_rate_that_is_asked_for_wins_over_f1(data: Path, fits: list[Distance])
 def test_marks_in_one_of_the_tables(data: Path, fits: list[Distance]) -> None:
     """In the training table alone nothing can be told of DATA, in DATA alone no threshold can be sought."""
     plain = put(make().drop(columns="bad"), data.with_name("plain.csv"))
-    result, out = scored(plain, train=data, labels="bad")
+    result, out = scored(plain, normal=data, labels="bad")
     assert result.threshold.f1 is not None
     assert result.detection is None
     assert "bad" not in out
-    result, out = scored(data, train=plain, labels="bad")
+    result, out = scored(data, normal=plain, labels="bad")
     assert result.threshold.asked == 0.01
     assert result.detection is not None
     assert "bad" not in fits[1].schema_.names
@@ -215,7 +226,7 @@ def test_rows_without_a_mark_are_learned_from(data: Path, fits: list[Distance]) 
     frame = make()
     frame.loc[:99, "bad"] = None
     result, _ = scored(put(frame, data), labels="bad")
-    assert result.n_learned == 100 + 280 - round(0.2 * 280)
+    assert result.learned.n_learned == 100 + 280 - round(0.2 * 280)
     assert fits[0].contamination == 0.05
     assert result.detection is not None
     assert result.detection.n_normal == 280
@@ -228,37 +239,39 @@ def test_no_row_is_marked(data: Path) -> None:
 
 
 def test_large_tables_are_learned_from_in_part(data: Path, fits: list[Distance], monkeypatch: Any) -> None:
-    monkeypatch.setattr(workflow, "TRAINING_ROWS", 150)
+    monkeypatch.setattr(score_table, "TRAINING_ROWS", 150)
     result, out = scored(data)
     assert len(fits[0].rows) == 150
     assert len(out) == 400
     assert "Learned from 150 rows, drawn at random from 400" in " ".join(result.words())
 
 
-def test_a_saved_scorer(data: Path, fits: list[Distance]) -> None:
+def test_a_saved_scorer(data: Path, fits: list[Distance], saved: Path) -> None:
     """Its threshold holds unless another rate is asked for; nothing is trained."""
     train = put(make(300, 0, seed=1).drop(columns="bad"), data.with_name("n.csv"))
-    scored(data, train=train, false_alarms=0.3)
-    saved: Any = fits[0]
-    result, out = scored(data, scorer=saved)
+    scored(data, normal=train, false_alarms=0.3)
+    scorer: Any = fits[0]
+    before = vars(scorer).copy()
+    result, out = scored(data, source=saved)
     assert result.threshold.asked is None
-    assert result.n_learned is None
+    assert result.learned.n_learned is None
     assert result.drift is not None
     assert "that of the saved scorer; 30 % of the held-out normal rows" in " ".join(result.words())
-    assert (out["is_anomaly"] == (out["anomaly_score"] > saved.threshold_)).mean() > 0.99
-    result, out = scored(data, scorer=saved, false_alarms=0.1, labels="bad")
+    assert (out["is_anomaly"] == (out["anomaly_score"] > scorer.threshold_)).mean() > 0.99
+    result, out = scored(data, source=saved, false_alarms=0.1, labels="bad")
     assert result.threshold.asked == 0.1
-    assert result.threshold.value == saved.calibration_.threshold(0.1)
+    assert result.threshold.value == scorer.calibration_.threshold(0.1)
     assert result.detection is not None
     assert len(fits) == 1
+    assert vars(scorer) == before, "the caller's scorer was changed"
 
 
 def test_options_reach_the_scorer(data: Path, fits: list[Distance]) -> None:
-    options = Options("finished", {"width": 3}, None, steps=7, budget_s=100, contamination=0.2, tail=True)
-    scored(data, training=options, seed=4, device="cpu")
+    options = {"model": "finished", "options": {"width": 3}, "steps": 7, "budget_s": 100, "contamination": 0.2}
+    scored(data, **options, tail=True, devices=2, precision="32", seed=4, device="cpu")
     assert fits[0].options == {
         "model": "finished", "options": {"width": 3}, "false_alarms": 0.01, "contamination": 0.2, "tail": True,
-        "random_state": 4, "steps": 7, "budget_s": 90, "device": "cpu",
+        "random_state": 4, "steps": 7, "budget_s": 90, "device": "cpu", "devices": 2, "precision": "32",
     }  # fmt: skip
 
 
@@ -267,16 +280,16 @@ def test_a_rate_that_cannot_be_resolved(data: Path) -> None:
     result, out = scored(data, false_alarms=1e-4)
     assert not out["is_anomaly"].any()
     assert not result.threshold.can_be_resolved
-    assert "Nothing is called anomalous: the 400 held-out" in " ".join(result.words())
+    assert "Nothing is flagged: the 400 held-out" in " ".join(result.words())
 
 
 def test_a_tail(data: Path) -> None:
     """Rates beyond counting, where there are rows enough to extrapolate from; it is said where there are not."""
-    result, _ = scored(data, training=Options(tail=True), false_alarms=1e-4)
+    result, _ = scored(data, tail=True, false_alarms=1e-4)
     assert result.threshold.can_be_resolved
     assert "extrapolated by a tail" in " ".join(result.words())
     few = put(make(100, 0), data.with_name("few.csv"))
-    result, _ = scored(few, training=Options(tail=True))
+    result, _ = scored(few, tail=True)
     assert "No tail could be fitted" in " ".join(result.words())
 
 
@@ -287,22 +300,27 @@ def test_words(data: Path) -> None:
         assert words in told, told
     frame = make().assign(id=[f"c{i}" for i in range(400)], nothing=np.nan, city=[f"c{i % 200}" for i in range(400)])
     result, _ = scored(put(frame, data))
-    first, second = result.column_notes()
+    first, second = list(result.data_notes)
     assert first == "Not scored: 'id' (an identifier), 'nothing' (has no values)."
     assert "'city'" in second and "100 are pooled." in second
 
 
 def test_words_about_few_rows(data: Path) -> None:
     """Less than one false alarm is to be expected of them, and nearly all is not all."""
-    result, _ = scored(put(make(40, 0), data.with_name("few.csv")), train=put(make(300, 0), data))
-    assert "so fewer than 1 of as many rows" in " ".join(result.words())
-    assert workflow.percent(0.9986) == "more than 99 %"
-    assert workflow.percent(1.0) == "100 %"
+    result, _ = scored(put(make(40, 0), data.with_name("few.csv")), normal=put(make(300, 0), data))
+    assert "fewer than 1 of 40 if all were normal" in " ".join(result.words())
+    assert percent(0.9986) == "more than 99 %"
+    assert percent(1.0) == "100 %"
 
 
 def test_rows_are_reported_as_they_pass(data: Path) -> None:
     news: list[tuple[str, int, int | None]] = []
-    scored(data, on_rows=lambda *state: news.append(state))
+
+    class Listen(Watch):
+        def rows(self, stage: str, done: int, total: int | None) -> None:
+            news.append((stage, done, total))
+
+    scored(data, Listen())
     assert news == [("Reading", 400, None), ("Scoring", 400, 400)]
 
 
@@ -333,34 +351,34 @@ def test_a_reason_is_in_the_way_only_where_one_is_asked_for(data: Path) -> None:
 
 def test_a_training_table_that_was_scored_already(data: Path) -> None:
     train = put(make().assign(p_value=1), data.with_name("train.csv"))
-    refused(data, "train.csv", "'p_value'", train=train)
+    refused(data, "train.csv", "'p_value'", normal=train)
 
 
 def test_tables_of_other_columns(data: Path) -> None:
     """Told before anything is trained, with both files' names."""
     train = put(make().rename(columns={"a": "alpha", "b": "beta"}), data.with_name("train.csv"))
-    refused(data, "data.csv", "lacks the columns 'alpha', 'beta' of train.csv", train=train)
+    refused(data, "data.csv", "lacks the columns 'alpha', 'beta' of train.csv", normal=train)
 
 
 def test_cells_of_another_kind(data: Path) -> None:
     train = put(make(), data.with_name("train.csv"))
-    refused(put(make().assign(a="many"), data), "data.csv", "column 'a'", train=train)
+    refused(put(make().assign(a="many"), data), "data.csv", "column 'a'", normal=train)
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0, -0.5, 2.0, float("nan")])
 def test_rates_that_are_none(data: Path, rate: float) -> None:
-    refused(data, "--false-alarms", kind=ConfigError, false_alarms=rate)
+    refused(data, "false_alarms", kind=ConfigError, false_alarms=rate)
 
 
 @pytest.mark.parametrize("share", [0.5, -0.1, float("nan")])
 def test_contaminations_that_are_none(data: Path, share: float) -> None:
-    refused(data, "--contamination", kind=ConfigError, training=Options(contamination=share))
+    refused(data, "contamination", kind=ConfigError, contamination=share)
 
 
 def test_identifiers_need_not_be_there(data: Path) -> None:
     train = put(make(seed=1).assign(id=[f"c{i}" for i in range(400)]), data.with_name("train.csv"))
-    result, _ = scored(data, train=train)
-    assert result.column_notes() == ["Not scored: 'id' (an identifier)."]
+    result, _ = scored(data, normal=train)
+    assert list(result.data_notes) == ["Not scored: 'id' (an identifier)."]
 
 
 def test_labels_that_are_not_there(data: Path) -> None:
@@ -380,14 +398,15 @@ def test_nothing_to_learn(data: Path) -> None:
     refused(data, "data.csv", "no column is left")
 
 
-def test_labels_that_the_saved_scorer_has_learned(data: Path, fits: list[Distance]) -> None:
+@pytest.mark.usefixtures("fits")
+def test_labels_that_the_saved_scorer_has_learned(data: Path, saved: Path) -> None:
     scored(data)
     data.with_name("out.csv").unlink()
-    refused(data, "column 'bad'", "has learned from it", scorer=fits[0], labels="bad", n_fits=1)
+    refused(data, "column 'bad'", "has learned from it", source=saved, labels="bad", n_fits=1)
 
 
 def test_an_interrupted_training_scores_nothing(data: Path) -> None:
-    refused(data, kind=KeyboardInterrupt, training=Options("interrupted"), n_fits=1)  # type: ignore[arg-type]
+    refused(data, kind=KeyboardInterrupt, model="interrupted", n_fits=1)  # type: ignore[arg-type]
 
 
 def test_an_interrupted_scoring_leaves_nothing(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

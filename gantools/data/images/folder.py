@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gantools.data.images.source import Bytes, ImageSource, write_png
 from gantools.errors import ConfigError, DataError
-from gantools.files import new_folder
+from gantools.files import write_folder
 
 MANIFEST = "manifest.csv"
 HEAD = ("file", "label", "is_synthetic", "seed")
@@ -75,7 +75,7 @@ def new_image_folder(path: Path) -> Iterator[ImageFolderWriter]:
 
     A folder that stands there is replaced: ask `check_image_folder` first. Raises DataError when it cannot be written.
     """
-    with new_folder(path) as folder:
+    with write_folder(path) as folder:
         writer = ImageFolderWriter(folder)
         yield writer
         writer.manifest()

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from gantools.data.tables import dates
+from gantools.data.tables.column import Column, Kind
 from gantools.data.tables.dtypes import utc_to_wall, zone_of
-from gantools.data.tables.schema import Column, Kind
 
 DIGITS = 4  # of a number whose column has no fixed number of decimals
 MOST_DIGITS = 17  # beyond them two numbers are the same
@@ -21,7 +21,8 @@ LARGE, SMALL = 1e15, 1e-6  # numbers beyond these are written with an exponent
 def format_value(value: float, column: Column, digits: int = DIGITS) -> str:
     """A value of a numeric column: with its decimals, as a date as it came, or to so many significant digits.
 
-    value: as `Raw.numbers` has it, not NaN. A value that its column's decimals cannot spell is spelt without them.
+    value: as `Raw.numbers` has it, not NaN. One with more decimals than its column has is written as numbers of
+    columns without a fixed number of them are.
     """
     if column.kind is Kind.DATETIME:
         return _moment(value, column)

@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gantools.data.tables import dates
+from gantools.data.tables.column import Column, Kind, Level
 from gantools.data.tables.dtypes import Family, Floats, dtype_of, family, to_floats, utc_to_wall, wall_to_utc, zone_of
-from gantools.data.tables.schema import STEPS_US, Column, Kind, Level, Schema, infinite
+from gantools.data.tables.inference import STEPS_US, infinite
+from gantools.data.tables.schema import Schema
 from gantools.errors import DataError
 
 MISSING = -1
@@ -180,13 +182,12 @@ def _is_time(column: Column) -> bool:
 
 def _read_dates(series: pd.Series, column: Column) -> Floats:
     codes, texts = pd.factorize(series)
-    spelt = pd.Series(texts.astype(object) if isinstance(texts, pd.Index) else np.asarray(texts, dtype=object))
-    moments = dates.parse(spelt, str(column.format))
+    written = pd.Series(texts.astype(object) if isinstance(texts, pd.Index) else np.asarray(texts, dtype=object))
+    moments = dates.parse(written, str(column.format))
     bad = np.isnat(moments)
     if bad.any():
-        raise DataError(
-            f"has {spelt[bad].iloc[0]!r}, which is no date written as {column.format}", where=f"column '{column.name}'"
-        )
+        problem = f"has {written[bad].iloc[0]!r}, which is no date written as {column.format}"
+        raise DataError(problem, where=f"column '{column.name}'")
     return np.append(moments.view(np.int64).astype(np.float64), np.nan)[codes]
 
 

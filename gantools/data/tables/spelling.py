@@ -47,6 +47,15 @@ class Types:
         columns = zip(table.column_names, table.columns, strict=True)
         return pd.DataFrame({name: self._converted(cells, self.dtypes[name]) for name, cells in columns}, copy=False)
 
+    def places(self, table: pa.Table) -> dict[str, int]:
+        """Digits behind the decimal sign of the columns of numbers that all have as many, see `found_places`.
+
+        table: all of the file's cells as text.
+        """
+        numbers = [name for name, dtype in self.dtypes.items() if dtype == "float64"]
+        found = {name: found_places(table[name], self.decimal) for name in numbers}
+        return {name: places for name, places in found.items() if places is not None}
+
     def _converted(self, cells: pa.ChunkedArray, dtype: str) -> Any:
         if dtype == "text":
             return _as_text(cells)
@@ -220,8 +229,7 @@ def _mask(cells: pa.ChunkedArray) -> Any:
 def _all_in(cells: pa.ChunkedArray, words: Truths) -> bool:
     if not bool(pc.all(pc.is_in(cells.slice(0, _SCREEN), pa.array([*words, None]))).as_py()):
         return False
-    spelt = pc.is_in(cells, pa.array([*words, None]))
-    return bool(pc.all(spelt).as_py())
+    return bool(pc.all(pc.is_in(cells, pa.array([*words, None]))).as_py())
 
 
 def _as_truth(cells: pa.ChunkedArray, truths: Truths, nullable: bool) -> Any:

@@ -1,9 +1,9 @@
-"""What an exported file promises to those who know nothing but onnxruntime."""
+"""Exported scorers of tables, as onnxruntime alone runs them and with the methods of the library."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -12,18 +12,13 @@ import pandas as pd
 import pytest
 
 from gantools import AnomalyScorer
-from gantools.augment.synthesizer import Synthesizer
 from gantools.errors import ExportError
 from gantools.export.columns import MISSING_INT
 from gantools.export.file import ExportedFile, export_model
+from gantools.export.kinds.table_scorer import ExportedScorer
+from gantools.export.runtime import load_exported, open_session
 
 SCORES = ["anomaly_score", "p_value", "is_anomaly"]
-
-
-def session_of(file: ExportedFile) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    return ort.InferenceSession(str(file.path), options, providers=["CPUExecutionProvider"])
 
 
 def cells_of(frame: pd.DataFrame) -> dict[str, np.ndarray]:
@@ -48,7 +43,7 @@ def cells_of(frame: pd.DataFrame) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def session(scorer_file: ExportedFile) -> ort.InferenceSession:
-    return session_of(scorer_file)
+    return open_session(scorer_file.path, "cpu")
 
 
 def test_there_is_an_input_for_each_column_in_its_type(session: ort.InferenceSession) -> None:
@@ -129,72 +124,21 @@ def test_the_file_says_what_it_is(scorer_file: ExportedFile, scorer: AnomalyScor
     said = {entry.key: entry.value for entry in model.metadata_props}
     assert said["gantools.kind"] == "table-scorer" and len(said["gantools.data"]) == 64
     assert json.loads(said["gantools.threshold"]) == scorer.threshold_
-    assert json.loads(said["gantools.parity"])["verdicts_otherwise"] == 0
+    assert json.loads(said["gantools.parity"])["flags_differing"] == 0
     levels = {port["name"]: port["levels"] for port in json.loads(said["gantools.inputs"])}
     assert set(levels["city"]) == {"Bern", "Lyon", "Turin"} and levels["age"] is None
     assert "/" not in "".join(node.doc_string for node in model.graph.node)  # no paths of whoever exported
 
 
-# --- generators ---
-
-
-def asked_of(file: ExportedFile, n: int = 50, **more: Any) -> dict[str, Any]:
-    width = file.graph.described["noise_width"]
-    noise = np.random.default_rng(0).standard_normal((n, width)).astype(np.float32)
-    return {"noise": noise, "label_": np.array(["yes", "no"] * (n // 2), dtype=object), **more}
-
-
-def test_a_generator_gives_whole_rows(maker_file: ExportedFile, maker: Synthesizer, table: pd.DataFrame) -> None:
-    session = session_of(maker_file)
-    names = [value.name for value in session.get_outputs()]
-    assert names == [name for name in table.columns if name != "key"]  # identifiers are for who has a register of them
-    made = dict(zip(names, session.run(None, asked_of(maker_file)), strict=True))
-    assert made["churned"].tolist() == ["yes", "no"] * 25
-    assert set(made["city"]) <= set(table["city"]) and set(made["shop"]) <= set(table["shop"])
-    assert made["age"].dtype == np.int64 and set(made["threshold"]) <= {0.1, 0.2, 0.3}
-    day = 86_400_000_000
-    assert (made["joined"] % day == 0).all()
-    import torch
-
-    rows = maker.rows_from(torch.from_numpy(asked_of(maker_file)["noise"]), np.array([1, 0] * 25))
-    assert (rows["city"] == made["city"]).all() and (rows["shop"] == made["shop"]).mean() > 0.95
-    np.testing.assert_allclose(rows["income"].astype(float), made["income"], atol=0.02)
-
-
-def test_the_same_noise_gives_the_same_rows_one_by_one(maker_file: ExportedFile) -> None:
-    session, asked = session_of(maker_file), asked_of(maker_file, 8)
-    whole = session.run(["income", "city"], asked)
-    single = [
-        session.run(["income", "city"], {name: cells[k : k + 1] for name, cells in asked.items()}) for k in range(8)
-    ]
-    np.testing.assert_allclose(whole[0], np.concatenate([one[0] for one in single]), rtol=1e-5)
-    assert whole[1].tolist() == [one[1][0] for one in single]
-
-
-def test_an_unknown_label_is_an_error(maker_file: ExportedFile) -> None:
-    asked = asked_of(maker_file, 2, label_=np.array(["yes", "who knows"], dtype=object))
-    with pytest.raises(Exception, match=r"index|indices"):
-        session_of(maker_file).run(None, asked)
-
-
-def test_noise_inside_is_drawn_anew(maker: Synthesizer, tmp_path: Any) -> None:
-    file = export_model(maker, tmp_path / "inside.onnx", noise_inside=True)
-    session = session_of(file)
-    assert [value.name for value in session.get_inputs()] == ["label_"]
-    label = {"label_": np.array(["no"] * 40, dtype=object)}
-    first, second = (session.run(["income"], label)[0] for _ in range(2))
-    assert first.shape == (40,) and not np.array_equal(first, second, equal_nan=True)
-
-
-def test_columns_may_be_called_as_what_is_inside_a_graph(tmp_path: Any) -> None:
+def test_columns_may_be_called_as_what_is_inside_a_graph(tmp_path: Path) -> None:
     """PyTorch names values after operations: cat, add, where. Ties abound, too: every row has many equals."""
     rng = np.random.default_rng(0)
     names = ["cat", "where", "add", "noise"]
     frame = pd.DataFrame({name: rng.choice(["u", "", "w"], 90) for name in names})
     scorer = AnomalyScorer(options={"width": 16, "steps": 4}, steps=4, random_state=0, device="cpu").fit(frame)
     file = export_model(scorer, tmp_path / "model.onnx")
-    assert file.parity["blamed_otherwise"] == 0
-    session = session_of(file)
+    assert file.parity["blamed_differing"] == 0
+    session = open_session(file.path, "cpu")
     cells = {name: frame[name].to_numpy(dtype=object) for name in names}
     score = session.run(["anomaly_score"], cells)[0]
     np.testing.assert_allclose(score, scorer.anomaly_score(frame), rtol=1e-4)
@@ -206,8 +150,58 @@ def test_no_rows_are_no_error(session: ort.InferenceSession, table: pd.DataFrame
     assert [len(values) for values in found] == [0] * 6
 
 
-def test_a_column_without_a_name_is_refused(tmp_path: Any) -> None:
+def test_a_column_without_a_name_is_refused(tmp_path: Path) -> None:
     frame = pd.DataFrame({"": np.arange(50.0) ** 2, "b": np.arange(50) % 7})
     scorer = AnomalyScorer(options={"width": 16, "steps": 4}, steps=4, random_state=0, device="cpu").fit(frame)
     with pytest.raises(ExportError, match="has no name"):
         export_model(scorer, tmp_path / "model.onnx")
+
+
+# --- with the methods of the library ---
+
+
+@pytest.fixture(scope="module")
+def exported(scorer_file: ExportedFile) -> ExportedScorer:
+    found = load_exported(scorer_file.path, "cpu")
+    assert isinstance(found, ExportedScorer)
+    return found
+
+
+def test_scores_reasons_and_contributions_are_the_library_s(
+    exported: ExportedScorer, scorer: AnomalyScorer, table: pd.DataFrame
+) -> None:
+    rows = table.head(40).assign(age=lambda t: t["age"].astype(float))
+    rows.loc[3, "age"] = np.nan
+    rows.loc[7, "city"] = "Atlantis"
+    ours, theirs = exported.assess(rows, explain=True), scorer.assess(rows, explain=True)
+    np.testing.assert_allclose(ours["anomaly_score"], theirs["anomaly_score"], rtol=1e-4)
+    assert (ours["is_anomaly"] == theirs["is_anomaly"]).all()
+    assert (ours["reason"] == theirs["reason"]).mean() > 0.95
+    assert "Atlantis" in ours["reason"].iloc[7]
+    explained = exported.explain(rows)
+    assert list(explained.columns) == list(scorer.explain(rows).columns)
+    np.testing.assert_allclose(explained.sum(axis=1), ours["anomaly_score"], rtol=1e-6)
+
+
+def test_false_alarms_can_be_asked_for_anew(scorer_file: ExportedFile, scorer: AnomalyScorer) -> None:
+    exported = load_exported(scorer_file.path, "cpu")
+    assert isinstance(exported, ExportedScorer) and exported.threshold_ == scorer.threshold_
+    assert exported.set_false_alarms(0.2).threshold_ == scorer.calibration_.threshold(0.2)
+
+
+def test_no_rows_are_fine(exported: ExportedScorer, table: pd.DataFrame) -> None:
+    assert len(exported.assess(table.head(0))) == 0
+
+
+def test_wrong_inputs_are_told(exported: ExportedScorer) -> None:
+    with pytest.raises(ExportError, match="cannot be run on these inputs"):
+        exported.run({"age": np.zeros(1)}, ["anomaly_score"])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif("CUDAExecutionProvider" not in ort.get_available_providers(), reason="onnxruntime without GPUs")
+def test_a_graph_on_the_gpu_gives_the_cpu_s_scores(scorer_file: ExportedFile, table: pd.DataFrame) -> None:
+    on_gpu, on_cpu = load_exported(scorer_file.path, "cuda"), load_exported(scorer_file.path, "cpu")
+    assert on_gpu.session.get_providers()[0] == "CUDAExecutionProvider"
+    assert isinstance(on_gpu, ExportedScorer) and isinstance(on_cpu, ExportedScorer)
+    np.testing.assert_allclose(on_gpu.anomaly_score(table), on_cpu.anomaly_score(table), rtol=1e-4)

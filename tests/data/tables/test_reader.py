@@ -2,6 +2,7 @@
 
 import bz2
 import csv
+import errno
 import gzip
 import lzma
 import subprocess
@@ -16,31 +17,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import gantools.data.tables.stream
-from gantools.data.tables.stream import TableReader, TableWriter
-from gantools.data.tables.table import read_table
+import gantools.data.tables.csv
+from gantools.data.tables import TableReader, TableWriter, read_table
+from gantools.data.tables.dialect import decompressed
 from gantools.errors import DataError
 
 ADDED = {"anomaly_score": "number", "is_anomaly": "truth", "reason": "text"}
-
-
-@pytest.fixture
-def put(tmp_path):
-    """A function that writes bytes or text to a file and gives its path."""
-
-    def write(content, name="table.csv"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return write
 
 
 @pytest.fixture(params=[None, 40])
 def read_chars(request, monkeypatch):
     """CSV in blocks as usual, and in tiny ones, so that rows, quotes and line ends are torn apart."""
     if request.param:
-        monkeypatch.setattr(gantools.data.tables.stream, "_READ_CHARS", request.param)
+        monkeypatch.setattr(gantools.data.tables.csv, "_READ_CHARS", request.param)
 
 
 def added_to(frame):
@@ -188,11 +177,23 @@ def test_what_is_no_table_is_refused_before_the_first_chunk(put, content, name, 
         TableReader(put(content, name))
 
 
-def test_paths_that_cannot_be_read(tmp_path):
+def test_paths_that_cannot_be_read(tmp_path, monkeypatch, put):
+    with pytest.raises(DataError, match="does not exist"):
+        read_table(tmp_path / "nothing.csv")
+    with pytest.raises(DataError, match="is a folder"):
+        read_table(tmp_path)
     with pytest.raises(DataError, match="does not exist"):
         TableReader(tmp_path / "absent.csv")
     with pytest.raises(DataError, match="is a folder"):
         TableReader(tmp_path)
+    path = put("a\n1\n")
+
+    def refuse(*_args, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match="may not be read"):
+        read_table(path)
 
 
 def test_a_huge_cell_is_refused_in_bounded_memory(put):
@@ -244,7 +245,7 @@ def test_any_csv_in_chunks_is_the_table_and_its_copy_too(tmp_path, columns, deli
             TableReader(source)
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gantools.data.tables.stream, "_READ_CHARS", read_chars)
+        patch.setattr(gantools.data.tables.csv, "_READ_CHARS", read_chars)
         assert_chunks_are(source, rows, expected)
         back = read_table(copied(source, tmp_path / "copy.csv", rows))[0]
     pd.testing.assert_frame_equal(back[expected.columns], expected)
@@ -278,9 +279,7 @@ def test_csv_rows_are_copied_to_the_letter(put, tmp_path, encoding, name, read_c
     rows = ["0;Köln ; 2,50", '"a;b";"say ""x""\r\nand y";2,5', "7;;", "08;NA;1e3"]
     path = put("\r\n".join(["n;Ort;x", *rows, "", ""]).encode(encoding))
     copied(path, tmp_path / name, rows=2)
-    text = gantools.data.tables.stream.OPENERS[{".gz": "gzip", ".zip": "zip"}.get(Path(name).suffix, "")](
-        tmp_path / name
-    )
+    text = decompressed(tmp_path / name, {".gz": "gzip", ".zip": "zip"}.get(Path(name).suffix, ""))
     tails = ['0;True;"row 0, ""odd"""', "0,125;False;", "0,25;False;", '0,375;True;"row 3, ""odd"""']
     expected = ["n;Ort;x;anomaly_score;is_anomaly;reason", *(f"{r};{t}" for r, t in zip(rows, tails, strict=True)), ""]
     assert text.read().decode(encoding) == "\r\n".join(expected)
@@ -372,7 +371,7 @@ def test_memory_does_not_grow_with_the_table(tmp_path, name):
     frame.to_csv(path, index=False) if name == "t.csv" else frame.to_parquet(path, row_group_size=3_000_000)
     code = (
         "from pathlib import Path\n"
-        "from gantools.data.tables.stream import TableReader, TableWriter\n"
+        "from gantools.data.tables import TableReader, TableWriter\n"
         "import pandas as pd\n"
         f"with TableReader({str(path)!r}) as r, TableWriter({str(out)!r}, r, {{'s': 'number'}}) as w:\n"
         "    for c in r.chunks(): w.write(c, pd.DataFrame({'s': c.frame.iloc[:, 0]}))\n"

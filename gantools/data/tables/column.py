@@ -1,0 +1,88 @@
+"""What one column of a table is: its kind, and what is known of its values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+Level = str | int | float | bool
+
+
+class Kind(StrEnum):
+    """What a column is to a model."""
+
+    CONTINUOUS = "continuous"
+    INTEGER = "integer"
+    CATEGORICAL = "categorical"
+    BOOLEAN = "boolean"
+    DATETIME = "datetime"
+    CONSTANT = "constant"
+    IDENTIFIER = "identifier"
+
+
+NUMERIC_KINDS = (Kind.CONTINUOUS, Kind.INTEGER, Kind.DATETIME)
+CATEGORICAL_KINDS = (Kind.CATEGORICAL, Kind.BOOLEAN)
+
+_NOTES = {
+    "constant": "always the same value; synthetic rows repeat it",
+    "missing_everywhere": "has no value at all; synthetic rows leave it empty",
+    "present_or_missing": "has a single value, missing in some rows; treated as a category",
+    "identifier": "looks like an identifier; not learned, synthetic rows get fresh ones",
+    "many_levels": "has {n_distinct} levels; the {n_kept} most frequent are learned, the other {n_pooled} are pooled "
+    "and drawn at random",
+    "large_integers": "has whole numbers too large to compute with; treated as {kind}",
+    "ambiguous_date": "may be dates, but day first or month first cannot be told; treated as text",
+}
+_NOTED = ("n_distinct", "n_pooled", "kind")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a table.
+
+    name: as the table has it.
+    kind: what it is to a model.
+    dtype: the pandas dtype to give back, named as gantools.data.tables.dtypes does.
+    missing: share of missing cells, 0 to 1.
+    missing_is_none: a missing cell of an object column is None, not NaN.
+    n_distinct: distinct values, missing ones apart.
+    levels: of a categorical, boolean or constant column, most frequent first; of the target, in ascending order.
+    n_pooled: how many rarer levels were pooled.
+    pooled: the most frequent of those, at most `inference.MAX_POOLED`.
+    categories: those that a pandas categorical declares, None for any other column.
+    ordered: whether it declares them ordered.
+    categories_dtype: their dtype, "" for any other column.
+    low: the smallest number, or whole-number identifier; microseconds for datetimes and lengths of time.
+    high: the largest, likewise. Of text identifiers, the last number that "synthetic-" ones among them have.
+    decimals: every value is a multiple of 10**-decimals; None when it is of none up to 6, and for datetimes.
+    step: every datetime or length of time is a multiple of so many microseconds; None when it is of none of STEPS_US.
+    format: how a datetime that came as text is written.
+    rule: the named rule that made the column what it is, "" when none did.
+    """
+
+    name: str
+    kind: Kind
+    dtype: str
+    missing: float = 0.0
+    missing_is_none: bool = False
+    n_distinct: int = 0
+    levels: tuple[Level, ...] = ()
+    n_pooled: int = 0
+    pooled: tuple[Level, ...] = ()
+    categories: tuple[Level, ...] | None = None
+    ordered: bool = False
+    categories_dtype: str = ""
+    low: float | None = None
+    high: float | None = None
+    decimals: int | None = None
+    step: int | None = None
+    format: str | None = None
+    rule: str = ""
+
+    @property
+    def note(self) -> str:
+        """One sentence for the user about the rule that was applied; "" when there is nothing to say."""
+        if self.rule not in _NOTES:
+            return ""
+        said = _NOTES[self.rule].format(n_kept=len(self.levels), **{name: getattr(self, name) for name in _NOTED})
+        return f"column '{self.name}' {said}"

@@ -1,0 +1,251 @@
+"""A CSV file, read in blocks of rows: as the file spells them, as Arrow columns of text, and as typed frames.
+
+What the columns are is decided by a first pass over the whole file, which also finds every row that cannot be read
+before any work is done. Every block is then converted alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from gantools.data.tables.dialect import (
+    MAX_CELL_BYTES,
+    Dialect,
+    csv_encodings,
+    csv_head,
+    csv_layout,
+    decompressed,
+    too_large,
+)
+from gantools.data.tables.spelling import Survey
+from gantools.errors import DataError
+
+_READ_CHARS = 2**22
+_UNCLOSED = "unexpected end of data"  # what Python's reader says, when strict, of a quote that is never closed
+_MISSING = (
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
+    *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+)
+
+
+class CsvFile:
+    """The rows of a CSV file, as they are spelled and as text.
+
+    names: of the columns. header: the names as the file spells them, known once its rows are being read.
+    """
+
+    def __init__(self, path: Path, compression: str, encoding: str) -> None:
+        self.path, self.compression, self.encoding = path, compression, encoding
+        head = csv_head(path, compression)
+        self.delimiter, self.names, self.newline = csv_layout(head, encoding, str(path))
+        self.header = ""
+
+    def records(self) -> Iterator[list[str]]:
+        """The rows below the header as the file spells them, without line ends, some megabytes at a time.
+
+        Raises UnicodeDecodeError when the file is not written in its encoding, DataError where it is no table.
+        """
+        is_first = True
+        with self._text() as text:
+            rest, is_last = "", False
+            while not is_last:
+                piece = text.read(_READ_CHARS)
+                is_last = len(piece) < _READ_CHARS
+                records, rest = self._split(rest + piece, is_last)
+                if len(rest) > MAX_CELL_BYTES:
+                    raise too_large(str(self.path))
+                if records and is_first:
+                    self._check_header(records.pop(0))
+                    is_first = False
+                if records:
+                    yield records
+
+    def cells(self, records: list[str]) -> pa.Table:
+        """The cells of some rows as text, null where missing. Raises DataError for a row that cannot be read."""
+        content = ("\n".join(records) + "\n").encode()
+        try:
+            table = pa.csv.read_csv(
+                pa.BufferReader(content),
+                pa.csv.ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=self.names),
+                pa.csv.ParseOptions(delimiter=self.delimiter, newlines_in_values=True),
+                pa.csv.ConvertOptions(
+                    column_types=dict.fromkeys(self.names, pa.string()),
+                    strings_can_be_null=True,
+                    null_values=list(_MISSING),
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            raise self._broken_row() or DataError(f"is not a table ({error})", where=str(self.path)) from error
+        if len(table) != len(records):
+            problem, remedy = "has quotes that can be read in two ways", "quote its cells plainly"
+            raise self._broken_row() or DataError(problem, where=str(self.path), remedy=remedy)
+        if any((pc.max(pc.binary_length(cells)).as_py() or 0) > MAX_CELL_BYTES for cells in table.columns):
+            raise too_large(str(self.path))
+        return table
+
+    @contextlib.contextmanager
+    def _text(self, errors: str = "strict") -> Iterator[io.TextIOWrapper]:
+        with (
+            decompressed(self.path, self.compression) as file,
+            io.TextIOWrapper(file, self.encoding, errors, newline="") as text,
+        ):
+            yield text
+
+    def _split(self, text: str, is_last: bool) -> tuple[list[str], str]:
+        """The whole rows in `text`, and what is left behind them: the last row, which may go on."""
+        end = len(text) if is_last else 1 + max(text.rfind("\n", 0, -1), text.rfind("\r", 0, -1))
+        whole, rest = text[:end], text[end:]
+        if '"' not in whole:  # each line is a row
+            lines = whole.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+            return [line for line in lines if line], rest
+        lines = io.StringIO(whole, newline="").readlines()
+        records, start, last = [], 0, 0
+        try:
+            with _long_fields():
+                rows = csv.reader(lines, delimiter=self.delimiter)
+                for row in rows:
+                    if row:
+                        records.append("".join(lines[start : rows.line_num]).rstrip("\r\n"))
+                        last = start
+                    start = rows.line_num
+        except csv.Error as error:
+            raise self._broken_row() or DataError(f"is not a table ({error})", where=str(self.path)) from error
+        if not is_last:
+            return records[:-1], "".join(lines[last:]) + rest
+        if records and self._is_unclosed(records[-1]) and (broken := self._broken_row()):
+            raise broken  # the quote swallowed the rest of the file
+        return records, rest
+
+    def _is_unclosed(self, record: str) -> bool:
+        try:
+            with _long_fields():
+                list(csv.reader([record], delimiter=self.delimiter, strict=True))
+        except csv.Error as error:
+            return _UNCLOSED in str(error)
+        return False
+
+    def _check_header(self, header: str) -> None:
+        if next(csv.reader([header], delimiter=self.delimiter)) != self.names:
+            problem = "has a header that cannot be read"
+            raise DataError(problem, where=str(self.path), remedy="quote its names plainly")
+        self.header = header
+
+    def _broken_row(self) -> DataError | None:
+        """The error for the first row that is not as wide as the header, or whose quote is never closed."""
+        width, line = len(self.names), 1
+        with self._text("replace") as text, _long_fields():
+            rows = csv.reader(text, delimiter=self.delimiter, strict=True)
+            try:
+                for row in rows:
+                    if row and len(row) != width:
+                        fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
+                        problem = f"line {line} has {fields} where the header names {width}"
+                        remedy = "mend the line, or quote cells that contain the delimiter"
+                        return DataError(problem, where=str(self.path), remedy=remedy)
+                    line = rows.line_num + 1
+            except csv.Error as error:
+                if _UNCLOSED in str(error):
+                    problem = f"a quote opened in line {line} is never closed"
+                    return DataError(problem, where=str(self.path), remedy="close it")
+        return None
+
+
+class CsvTable:
+    """The table in a CSV file.
+
+    n_rows: rows below the header. row_bytes: mean length of a row in characters. header: the names as the file spells
+    them.
+    """
+
+    def __init__(self, file: CsvFile, keep: bool, progress: Callable[[int], None] | None) -> None:
+        """keep: hold the cells of the first pass for `whole`, and find the dialect's `places`. progress: called with
+        the number of rows seen. Raises as `CsvFile.records` does."""
+        self._file = file
+        self.names = file.names
+        self.n_rows, n_chars = 0, 0
+        survey, kept = Survey(file.names, file.delimiter), []
+        for records in file.records():
+            cells = file.cells(records)
+            survey.look(cells)
+            if keep:
+                kept.append(cells)
+            self.n_rows += len(records)
+            n_chars += sum(map(len, records))
+            if progress is not None:
+                progress(self.n_rows)
+        if not self.n_rows:
+            problem, remedy = "has a header and no rows", "give a table with rows"
+            raise DataError(problem, where=str(file.path), remedy=remedy)
+        self.header = file.header
+        self.row_bytes = max(1.0, n_chars / self.n_rows)
+        self._types = survey.types()
+        self._kept = pa.concat_tables(kept) if keep else None
+        self.dialect = Dialect(
+            kind="csv",
+            delimiter=file.delimiter,
+            encoding=file.encoding,
+            decimal=self._types.decimal,
+            compression=file.compression,
+            truths=self._types.truths,
+            newline=file.newline,
+            places={} if self._kept is None else self._types.places(self._kept),
+        )
+
+    def whole(self) -> pd.DataFrame:
+        """All rows."""
+        cells = self._kept
+        if cells is None:
+            cells = pa.concat_tables(map(self._file.cells, self._file.records()))
+        return self._types.convert(cells)
+
+    def parts(self, rows: int) -> Iterator[list[str]]:
+        """At most so many rows at a time, as the file spells them."""
+        for records in self._file.records():
+            yield from (records[start : start + rows] for start in range(0, len(records), rows))
+
+    def pick(self, part: list[str], rows: npt.NDArray[np.int64]) -> list[str]:
+        """Some of the rows of a part."""
+        return [part[row] for row in rows.tolist()]
+
+    def frame(self, parts: Sequence[list[str]]) -> pd.DataFrame:
+        """The rows of some parts."""
+        return self._types.convert(pa.concat_tables(map(self._file.cells, parts)))
+
+    def arrow_schema(self) -> pa.Schema:
+        """The columns as Arrow types, with what pandas needs to give back its own."""
+        empty = self._types.convert(pa.table({name: pa.array([], pa.string()) for name in self.names}))
+        schema = pa.Schema.from_pandas(empty, preserve_index=False)
+        for index, name in enumerate(self.names):
+            if self._types.dtypes[name] == "text":
+                schema = schema.set(index, pa.field(name, pa.string()))
+        return schema
+
+
+def open_csv(path: Path, compression: str, keep: bool, progress: Callable[[int], None] | None) -> CsvTable:
+    """The table in a CSV file, in the first encoding that holds to its end. Arguments as for `CsvTable`."""
+    *likely, last = csv_encodings(csv_head(path, compression), str(path))
+    for encoding in likely:
+        with contextlib.suppress(UnicodeDecodeError):
+            return CsvTable(CsvFile(path, compression, encoding), keep, progress)
+    return CsvTable(CsvFile(path, compression, last), keep, progress)
+
+
+@contextlib.contextmanager
+def _long_fields() -> Iterator[None]:
+    """Inside the block, Python's reader takes cells as long as a table may have."""
+    limit = csv.field_size_limit(2 * MAX_CELL_BYTES)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)

@@ -1,0 +1,362 @@
+"""What a column is, inferred from its cells.
+
+The rules that turn a column into something other than its plain reading have names; `Column.rule` carries the name and
+`Column.note` the sentence for the user:
+
+    constant             one value and nothing missing: given back as it is, not modelled
+    missing_everywhere   no value at all: given back empty, not modelled
+    present_or_missing   one number, missing in some rows: a category of one level
+    identifier           text that differs in every row, or whole numbers that do and are numbered through or named
+                         like an identifier (50 rows and more): not modelled, synthetic rows get fresh ones
+    many_levels          more than `max_levels` levels: the most frequent are kept, the others pooled into one level; a
+                         synthetic row that has it gets one of the MAX_POOLED most frequent of them at random
+    large_integers       whole numbers beyond 2**53, which floating point cannot hold: identifiers when all differ,
+                         else categories
+    ambiguous_date       text that reads as a date day first and month first alike: stays text
+    target               the label: a category whatever its dtype, every level kept, in ascending order
+    chosen               the kind was given by the caller
+
+Whole numbers in a floating column are integers. Datetimes are microseconds since the epoch in UTC and lengths of time
+(timedelta) integers in microseconds; both remember the step (days, hours, ...) that all of them are multiples of.
+Text is a datetime when each of its values is written in one known format. Lists, complex numbers, periods, intervals,
+bytes and infinite numbers are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gantools.data.tables.column import Column, Kind
+from gantools.data.tables.dates import find_formats, parse
+from gantools.data.tables.dtypes import Family, Floats, dtype_name, family, to_floats, unsupported, utc_to_wall, zone_of
+from gantools.errors import DataError
+
+MAX_POOLED = 1000
+MAX_EXACT = 2**53  # the last whole number that float64 holds together with all before it
+MIN_IDENTIFIER_ROWS = 50
+MAX_DECIMALS = 6
+STEPS_US = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000)  # a day, hour, minute, second, millisecond
+
+_TIMES = (Family.DATETIME, Family.DATE, Family.TIMEDELTA)
+_NUMBERS = (Family.INTEGER, Family.FLOAT, Family.DECIMAL, *_TIMES)
+_ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "key", "index", "idx", "rowid", "userid", "customerid", "patientid"}
+
+
+def feature_column(series: pd.Series, name: str, max_levels: int, kind: Kind | None) -> Column:
+    """What the feature `name` is, of the kind that the caller chose where there is one.
+
+    max_levels: it keeps so many levels. Raises DataError when it holds cells that no column may, or cannot be of that
+    kind.
+    """
+    feature = _Feature(series, name, max_levels)
+    return feature.inferred() if kind is None else _chosen(feature, kind)
+
+
+def target_column(series: pd.Series, name: str) -> Column:
+    """What the label's column is. Raises DataError when it cannot be one, or lacks a label."""
+    where = f"column '{name}'"
+    held = family(series, name)
+    if held in (Family.DATETIME, Family.DATE, Family.TIMEDELTA, Family.DECIMAL):
+        raise DataError(f"the target holds {held} values", where=where, remedy="give each class a name or a number")
+    tally = _Tally.of(series, name)
+    if tally.n_missing:
+        label = "label is" if tally.n_missing == 1 else "labels are"
+        raise DataError(f"{tally.n_missing} {label} missing", where=where, remedy="fill them or drop those rows")
+    if held is Family.FLOAT and not np.isfinite(tally.levels).all():
+        raise infinite(name)
+    column = Column(
+        name=name,
+        kind=Kind.CATEGORICAL,
+        dtype=dtype_name(series, held),
+        n_distinct=len(tally.levels),
+        rule="target",
+        **_declared(series),
+    )
+    order = {value: rank for rank, value in enumerate(column.categories or ())} if column.ordered else {}
+    try:
+        levels = sorted(tally.levels, key=order.__getitem__ if order else None)
+    except TypeError:
+        levels = sorted(tally.levels, key=lambda value: (type(value).__name__, str(value)))
+    return replace(column, levels=tuple(levels))
+
+
+def infinite(name: str) -> DataError:
+    """The error for a column with infinite numbers."""
+    remedy = "replace them with numbers or drop the rows"
+    return DataError("holds infinite values", where=f"column '{name}'", remedy=remedy)
+
+
+def is_identifier_name(name: str) -> bool:
+    """Whether a column's name says that it holds identifiers: `id`, `customer_id`, `CustomerID`, `Unnamed: 0`, ..."""
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name).lower()
+    parts = re.split(r"[\W_]+", words)
+    return bool(_ID_WORDS & {parts[0], parts[-1]}) or name.startswith("Unnamed:")
+
+
+class _Feature:
+    """A feature's cells, and the columns that they can be read as. bare: what is known of it before it is read."""
+
+    def __init__(self, series: pd.Series, name: str, max_levels: int) -> None:
+        self.series = series
+        self.name = name
+        self.max_levels = max_levels
+        self.family = family(series, name)
+        self.bare = Column(
+            name=name,
+            kind=Kind.CATEGORICAL,
+            dtype=dtype_name(series, self.family),
+            missing_is_none=pd.api.types.is_object_dtype(series.dtype)
+            and any(cell is None for cell in series[series.isna()][:1]),
+            **_declared(series),
+        )
+
+    def inferred(self) -> Column:
+        """What the rules make of the column."""
+        return self.numbers() if self.family in _NUMBERS else self.levels()
+
+    def counted(self) -> tuple[Column, _Tally]:
+        """The column with its missing cells and distinct values counted."""
+        tally = _Tally.of(self.series, self.name)
+        missing = tally.n_missing / len(self.series)
+        return replace(self.bare, missing=missing, n_distinct=len(tally.levels)), tally
+
+    def numbers(self, *, by_rules: bool = True) -> Column:
+        """The column as numbers; without the rules for a kind that was chosen."""
+        values = to_floats(self.series, self.family)
+        present = values[~np.isnan(values)]
+        if np.isinf(present).any():
+            raise infinite(self.name)
+        distinct = np.unique(present)
+        column = replace(self.bare, missing=1 - len(present) / len(values), n_distinct=len(distinct))
+        if not len(distinct):
+            return replace(column, kind=Kind.CONSTANT, rule="missing_everywhere")
+        column = replace(column, low=float(distinct[0]), high=float(distinct[-1]))
+        column = self._with_grid(column, distinct)
+        if not by_rules:
+            return column
+        is_time = self.family in _TIMES
+        is_large = self.family is Family.INTEGER and float(np.abs(distinct[[0, -1]]).max()) >= MAX_EXACT
+        if is_large:
+            return self._large_integers(column)
+        if len(distinct) == 1 and not is_time:
+            return self.levels()
+        if len(distinct) == 1 and not column.missing:
+            return replace(column, kind=Kind.CONSTANT, rule="constant")
+        if column.kind is Kind.INTEGER and not is_time and self._is_identifier(column, present):
+            return replace(column, kind=Kind.IDENTIFIER, rule="identifier")
+        return column
+
+    def _with_grid(self, column: Column, distinct: Floats) -> Column:
+        """`column` with its kind and the grid (decimals or step) that all its values lie on."""
+        if self.family in _TIMES:
+            kind = Kind.INTEGER if self.family is Family.TIMEDELTA else Kind.DATETIME
+            decimals = 0 if kind is Kind.INTEGER else None
+            step = _step(_wall_clock(distinct, column.dtype), distinct)
+            return replace(column, kind=kind, decimals=decimals, step=step)
+        if self.family is Family.INTEGER:
+            return replace(column, kind=Kind.INTEGER, decimals=0)
+        is_single = column.dtype.lower().startswith(("float32", "float16", "float[", "halffloat["))
+        decimals = _decimals(distinct, np.float32 if is_single else np.float64)
+        is_whole = decimals == 0 and float(np.abs(distinct[[0, -1]]).max()) < MAX_EXACT and self.family is Family.FLOAT
+        return replace(column, kind=Kind.INTEGER if is_whole else Kind.CONTINUOUS, decimals=decimals)
+
+    def _is_identifier(self, column: Column, present: Floats) -> bool:
+        n = len(present)
+        if n < MIN_IDENTIFIER_ROWS or column.n_distinct < n or column.low is None or column.high is None:
+            return False
+        span = column.high - column.low
+        steps = np.diff(present)
+        is_monotone = bool((steps > 0).all() or (steps < 0).all())
+        return span <= 2 * n or (is_monotone and span <= 10 * n) or is_identifier_name(self.name)
+
+    def _large_integers(self, column: Column) -> Column:
+        tally = _Tally.of(self.series, self.name)
+        n = len(self.series) - tally.n_missing
+        if len(tally.levels) == n and n >= MIN_IDENTIFIER_ROWS:
+            low, high = _outside(min(tally.levels), max(tally.levels))
+            column = replace(column, low=low, high=high, n_distinct=n)
+            return replace(column, kind=Kind.IDENTIFIER, rule="large_integers")
+        leveled = self.levels()
+        return replace(leveled, rule=leveled.rule or "large_integers")
+
+    def levels(self, *, by_rules: bool = True) -> Column:
+        """The column as levels; without the rules for a kind that was chosen."""
+        is_decimal = self.family is Family.DECIMAL  # JSON has no decimals: their levels are floats
+        tally = _Tally.of(pd.Series(to_floats(self.series, self.family)) if is_decimal else self.series, self.name)
+        if self.family in (Family.FLOAT, Family.MIXED, Family.CATEGORY) and any(
+            isinstance(value, float) and not np.isfinite(value) for value in tally.levels
+        ):
+            raise infinite(self.name)
+        n_rows, n_distinct = len(self.series), len(tally.levels)
+        column = replace(self.bare, missing=tally.n_missing / n_rows, n_distinct=n_distinct)
+        if not n_distinct:
+            return replace(column, kind=Kind.CONSTANT, rule="missing_everywhere")
+        if by_rules:
+            if n_distinct == 1 and not tally.n_missing:
+                return replace(column, kind=Kind.CONSTANT, levels=tuple(tally.levels), rule="constant")
+            if n_distinct == 1 and self.family in _NUMBERS:
+                return replace(column, levels=tuple(tally.levels), rule="present_or_missing")
+            if self.family is Family.BOOL:
+                return replace(column, kind=Kind.BOOLEAN, levels=tuple(tally.levels))
+            if self.family is Family.TEXT and n_distinct > 1:
+                column = self._special_text(column, tally)
+                if column.kind is not Kind.CATEGORICAL:
+                    return column
+        kept, rest = tally.levels[: self.max_levels], tally.levels[self.max_levels :]
+        if not rest:
+            return replace(column, levels=tuple(kept))
+        pooled = tuple(rest[:MAX_POOLED])
+        return replace(column, levels=tuple(kept), n_pooled=len(rest), pooled=pooled, rule="many_levels")
+
+    def _special_text(self, column: Column, tally: _Tally) -> Column:
+        """`column` as a datetime or an identifier if its text is one."""
+        formats = find_formats(tally.levels)
+        if len(formats) == 1:
+            return _datetime_text(column, tally, formats[0])
+        if formats:
+            return replace(column, rule="ambiguous_date")
+        n_present = len(self.series) - tally.n_missing
+        if len(tally.levels) == n_present and n_present >= MIN_IDENTIFIER_ROWS:
+            return _text_identifier(column, tally, "identifier")
+        return column
+
+
+def _chosen(feature: _Feature, kind: Kind) -> Column:
+    """The feature as a column of the kind that the caller chose. Raises DataError when it cannot be of that kind."""
+    is_number = feature.family in _NUMBERS
+    is_moment = feature.family in (Family.DATETIME, Family.DATE)
+    if kind in (Kind.CATEGORICAL, Kind.BOOLEAN) and not is_moment:
+        column = feature.levels(by_rules=False)
+        if kind is Kind.BOOLEAN and column.n_distinct > 2:
+            raise _cannot_be(feature, kind, f"it has {column.n_distinct} values")
+        return replace(column, kind=kind, rule=column.rule or "chosen")
+    if kind in (Kind.CONTINUOUS, Kind.INTEGER) and is_number and not is_moment:
+        column = feature.numbers(by_rules=False)
+        if kind is Kind.INTEGER and column.kind is not Kind.INTEGER:
+            raise _cannot_be(feature, kind, "some of its numbers are not whole")
+        return replace(column, kind=kind, rule="chosen")
+    if kind is Kind.DATETIME and is_moment:
+        return replace(feature.numbers(by_rules=False), rule="chosen")
+    if kind is Kind.DATETIME and feature.family is Family.TEXT:
+        return _chosen_datetime(feature)
+    if kind is Kind.IDENTIFIER and feature.family in (Family.TEXT, Family.INTEGER, Family.FLOAT):
+        return _chosen_identifier(feature)
+    if kind is Kind.CONSTANT:
+        return _chosen_constant(feature)
+    raise _cannot_be(feature, kind, f"it holds {feature.family} values")
+
+
+def _cannot_be(feature: _Feature, kind: Kind, why: str) -> DataError:
+    return DataError(f"cannot be {kind}: {why}", where=f"column '{feature.name}'", remedy="choose another kind")
+
+
+def _chosen_datetime(feature: _Feature) -> Column:
+    column, tally = feature.counted()
+    formats = find_formats(tally.levels) if tally.levels else []
+    if not formats:
+        raise _cannot_be(feature, Kind.DATETIME, "its values are not all written as one known date format")
+    return replace(_datetime_text(column, tally, formats[0]), rule="chosen")
+
+
+def _chosen_identifier(feature: _Feature) -> Column:
+    column, tally = feature.counted()
+    if not tally.levels:
+        return replace(column, kind=Kind.CONSTANT, rule="missing_everywhere")
+    if feature.family is Family.TEXT:
+        return _text_identifier(column, tally, "chosen")
+    if any(value != int(value) for value in tally.levels):
+        raise _cannot_be(feature, Kind.IDENTIFIER, "some of its numbers are not whole")
+    low, high = _outside(int(min(tally.levels)), int(max(tally.levels)))
+    return replace(column, kind=Kind.IDENTIFIER, low=low, high=high, decimals=0, rule="chosen")
+
+
+def _chosen_constant(feature: _Feature) -> Column:
+    if feature.family in _TIMES:
+        column = feature.numbers(by_rules=False)
+        if column.n_distinct > 1:
+            raise _cannot_be(feature, Kind.CONSTANT, f"it has {column.n_distinct} values")
+        return replace(column, kind=Kind.CONSTANT, rule="chosen")
+    column, tally = feature.counted()
+    return replace(column, kind=Kind.CONSTANT, levels=tuple(tally.levels[:1]), rule="chosen")
+
+
+def _declared(series: pd.Series) -> dict[str, Any]:
+    """What a pandas categorical declares, as fields of Column."""
+    dtype = series.dtype
+    if not isinstance(dtype, pd.CategoricalDtype):
+        return {}
+    index = dtype.categories
+    values = [value.item() if isinstance(value, np.generic) else value for value in index.tolist()]
+    declared_dtype = dtype_name(index.to_series(), Family.TEXT)
+    return {"categories": tuple(values), "ordered": bool(dtype.ordered), "categories_dtype": declared_dtype}
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """The distinct values of a column, most frequent first (then as they came), and how many cells are missing."""
+
+    levels: list[Any]
+    n_missing: int
+
+    @classmethod
+    def of(cls, series: pd.Series, name: str) -> _Tally:
+        try:
+            codes, uniques = pd.factorize(series)
+        except TypeError:
+            raise unsupported(name, "nested") from None
+        counts = np.bincount(codes[codes >= 0], minlength=len(uniques))
+        order = np.argsort(-counts, kind="stable")
+        values = [value.item() if isinstance(value, np.generic) else value for value in uniques.take(order).tolist()]
+        for kind in {type(value) for value in values}:
+            if not issubclass(kind, str | int | float):
+                raise unsupported(name, f"{kind.__name__}")
+        return cls(values, int((codes < 0).sum()))
+
+
+def _datetime_text(column: Column, tally: _Tally, known: str) -> Column:
+    moments = parse(pd.Series(tally.levels, dtype=object), known).view(np.int64).astype(np.float64)
+    column = replace(column, low=float(moments.min()), high=float(moments.max()), step=_step(moments, moments))
+    return replace(column, kind=Kind.DATETIME, format=known)
+
+
+def _text_identifier(column: Column, tally: _Tally, rule: str) -> Column:
+    """`column` as an identifier; high: the last number that "synthetic-" identifiers among its values have."""
+    used = [int(found[1]) for value in tally.levels if (found := re.fullmatch(r"synthetic-(\d{1,15})", value))]
+    return replace(column, kind=Kind.IDENTIFIER, rule=rule, high=float(max(used)) if used else None)
+
+
+def _outside(low: int, high: int) -> tuple[float, float]:
+    """Floats at most `low` and at least `high`: bounds that stay true where float64 skips whole numbers."""
+    down, up = float(low), float(high)
+    return (
+        down if int(down) <= low else float(np.nextafter(down, -np.inf)),
+        up if int(up) >= high else float(np.nextafter(up, np.inf)),
+    )
+
+
+def _decimals(distinct: Floats, precision: type[np.floating[Any]]) -> int | None:
+    with np.errstate(over="ignore", invalid="ignore"):  # rounding the very largest numbers overflows
+        for decimals in range(MAX_DECIMALS + 1):
+            if np.array_equal(np.round(distinct, decimals).astype(precision), distinct.astype(precision)):
+                return decimals
+    return None
+
+
+def _wall_clock(moments: Floats, dtype: str) -> Floats:
+    """Microseconds as clocks show them where the dtype has a time zone, so that whole days are seen as such."""
+    zone = zone_of(dtype)
+    if zone is None:
+        return moments
+    return utc_to_wall(moments, zone)
+
+
+def _step(wall: Floats, moments: Floats) -> int | None:
+    """The longest of STEPS_US that all moments are multiples of: days by the clock on the wall, the others in UTC."""
+    grids: Iterator[tuple[int, Floats]] = ((step, wall if step == STEPS_US[0] else moments) for step in STEPS_US)
+    return next((step for step, values in grids if not (values % step).any()), None)

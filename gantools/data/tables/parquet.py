@@ -1,0 +1,133 @@
+"""A Parquet file, read in record batches whose dtypes are those of the whole file.
+
+Arrow's types decide, and whether a column has missing cells anywhere. A dictionary column (a pandas category) has the
+categories of its batch; of the whole table when that is read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gantools.data.tables.dialect import MAX_CELL_BYTES, Dialect, check_names, too_large
+from gantools.errors import DataError
+
+_BATCH_ROWS = 2**16
+
+
+class ParquetTable:
+    """The table in a Parquet file.
+
+    names: of the columns; an index that has a name is one. row_bytes: mean size of a row, uncompressed.
+    """
+
+    header = ""  # only a CSV file has one
+
+    def __init__(self, path: Path) -> None:
+        """Raises DataError when the file is no table, or not a whole one."""
+        self._path = path
+        with self._opened() as file:
+            metadata = file.metadata
+            _refuse_large_cells(metadata, str(path))
+            self._schema: pa.Schema = file.schema_arrow
+            self.names = [name for name in self._schema.names if not re.fullmatch(r"__index_level_\d+__", name)]
+            check_names(self.names, str(path))
+            self.n_rows: int = metadata.num_rows
+            if not self.n_rows:
+                raise DataError("has no rows", where=str(path), remedy="give a table with rows")
+            self.dialect = Dialect(kind="parquet", compression=_codec(metadata))
+            self._with_missing = [name for name in self.names if self._has_missing(file, name)]
+        groups = range(metadata.num_row_groups)
+        self.row_bytes = max(1.0, sum(metadata.row_group(group).total_byte_size for group in groups) / self.n_rows)
+
+    def whole(self) -> pd.DataFrame:
+        """All rows."""
+        with self._opened() as file:
+            return self._frame(file.read())
+
+    def parts(self, rows: int) -> Iterator[pa.Table]:
+        """At most so many rows at a time, as the file has them."""
+        with self._opened() as file:
+            for batch in file.iter_batches(rows, use_threads=False):
+                if len(batch):
+                    yield pa.Table.from_batches([batch])
+
+    def pick(self, part: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
+        """Some of the rows of a part."""
+        return part if len(rows) == len(part) else part.take(pa.array(rows))
+
+    def frame(self, parts: Sequence[pa.Table]) -> pd.DataFrame:
+        """The rows of some parts."""
+        return self._frame(parts[0] if len(parts) == 1 else pa.concat_tables(parts).unify_dictionaries())
+
+    def arrow_schema(self) -> pa.Schema:
+        """The columns as Arrow types, with what pandas needs to give back its own."""
+        fields = [self._schema.field(name) for name in self.names]
+        metadata = dict(self._schema.metadata or {})
+        if b"pandas" in metadata:
+            known = json.loads(metadata[b"pandas"])
+            known["index_columns"] = []
+            known["columns"] = [entry for entry in known["columns"] if entry["field_name"] in self.names]
+            metadata[b"pandas"] = json.dumps(known).encode()
+        return pa.schema(fields, metadata)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[pq.ParquetFile]:
+        """The file, read through small buffers: a column of a row group may be larger than memory."""
+        try:
+            with pq.ParquetFile(self._path, buffer_size=2**20, pre_buffer=False) as file:
+                yield file
+        except pa.ArrowException as error:
+            problem = f"is not a whole Parquet file ({error})"
+            raise DataError(problem, where=str(self._path), remedy="write it again") from error
+
+    def _has_missing(self, file: pq.ParquetFile, name: str) -> bool:
+        """Whether a column of whole numbers or truths, which pandas has other dtypes for then, lacks a cell."""
+        kind = self._schema.field(name).type
+        if not (pa.types.is_integer(kind) or pa.types.is_boolean(kind)):
+            return False
+        metadata = file.metadata
+        index = next(i for i in range(metadata.num_columns) if metadata.schema.column(i).path == name)
+        known = [metadata.row_group(group).column(index).statistics for group in range(metadata.num_row_groups)]
+        if all(found is not None and found.has_null_count for found in known):
+            return any(found.null_count for found in known)
+        batches = file.iter_batches(_BATCH_ROWS, columns=[name], use_threads=False)
+        return any(batch.column(0).null_count for batch in batches)
+
+    def _frame(self, table: pa.Table) -> pd.DataFrame:
+        """Some rows in the dtypes that pandas wrote them with, else in those that it has for the whole column."""
+        frame: pd.DataFrame = table.to_pandas()
+        if not isinstance(frame.index, pd.RangeIndex):
+            is_named = any(name in self.names for name in frame.index.names)
+            frame = frame.reset_index(drop=not is_named)
+        frame = frame[self.names]
+        for name in self._with_missing:
+            dtype = frame[name].dtype
+            if isinstance(dtype, np.dtype) and dtype.kind in "iub":
+                frame[name] = frame[name].astype(object if dtype.kind == "b" else np.float64)
+        return frame
+
+
+def _refuse_large_cells(metadata: pq.FileMetaData, where: str) -> None:
+    """Refuse, before any is read, a column whose cells take more than a MiB each on average."""
+    for group in range(metadata.num_row_groups):
+        for index in range(metadata.num_columns):
+            chunk = metadata.row_group(group).column(index)
+            if chunk.total_uncompressed_size > max(MAX_CELL_BYTES, chunk.num_values * 2**20):
+                raise too_large(where, chunk.path_in_schema)
+
+
+def _codec(metadata: pq.FileMetaData) -> str:
+    if not metadata.num_row_groups or not metadata.num_columns:
+        return "snappy"
+    found = str(metadata.row_group(0).column(0).compression).lower()
+    return "" if found == "uncompressed" else found

@@ -1,0 +1,217 @@
+"""Scorers of tables: one input per column and `threshold` -> anomaly_score, p_value, is_anomaly, contribution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+import pandas as pd
+
+from gantools import registry
+from gantools.data.tables.raw import MISSING, Raw, to_raw
+from gantools.errors import ExportError
+from gantools.export.bases import SCORES, ExportedCalibrated, OfTable
+from gantools.export.columns import Port, input_ports, to_feed
+from gantools.export.proof import BATCHES, SEED, Parity, Tolerance, batches, check, compare_scores
+from gantools.export.runtime import INNER
+from gantools.score.drift import Reference
+from gantools.score.reasons import Explanation, words
+
+if TYPE_CHECKING:
+    from gantools.export.graph import Graph
+    from gantools.score.table_scorer import AnomalyScorer
+
+EXPLANATION = ("contribution", "suspects", "alike")  # the fields of `Explanation`
+REMEMBERED = (f"{INNER}remembered/numbers", f"{INNER}remembered/codes")  # what the words of reasons are found in
+CHUNK_ROWS = 1024  # rows run at a time: their distances to the memory stay small
+EXPLAINED_ROWS = 256
+# A proof
+TRIED = 1024
+TRIED_EXPLAINED = 64
+ALIKE = 0.9  # of the largest contribution: as good as the largest
+NEVER_SEEN = "a level that was never seen"
+
+
+@registry.exported("table-scorer")
+class ExportedScorer(OfTable, ExportedCalibrated):
+    """A table scorer from a file, with the methods of `AnomalyScorer` that scoring needs."""
+
+    purpose = "Scores how abnormal the rows of a table are. It learned from rows that were taken for normal."
+
+    def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
+        super().__init__(session, path)
+        self.drift_ = Reference.from_json(self.described["drift"], self.schema_)
+        self._remembered: Raw | None = None
+
+    @classmethod
+    def build(cls, scorer: AnomalyScorer) -> Graph:
+        import torch
+
+        from gantools.export import compose
+        from gantools.export.graph import Graph
+        from gantools.export.modules import TableScoring, example
+        from gantools.score.explain import Explainer
+
+        schema, head, encoder = scorer.schema_, scorer.head_, scorer.head_.views.encoder
+        ports = input_ports(schema, {name: encoder.values(j) for j, name in enumerate(schema.numeric)})
+        names = compose.free_names(("threshold", "explain", *SCORES, *EXPLANATION), ports)
+        given = torch.zeros(1, dtype=torch.float64), *(example(port) for port in ports)
+        module = TableScoring(head, scorer.calibration_, ports).eval()
+        inner = [f"{INNER}raw/{k}" for k in range(4)]
+        scores = [names[name] for name in SCORES]
+        inputs = [names["threshold"], *(compose.traced_name(port) for port in ports)]
+        proto = compose.traced(module, given, inputs, [*scores, *inner], fixed=1)
+        compose.add_levels(proto, ports)
+        compose.set_default(proto, names["threshold"], np.array([scorer.threshold_]))
+        explainer = Explainer(head, scorer.remembered_).eval()
+        with torch.no_grad():
+            score, _, _, *start = module(*given)
+        explained = [names[name] for name in EXPLANATION]
+        reasons = compose.traced(
+            explainer, (*start, score), [*inner, scores[0]], explained, prefix=f"{INNER}explain/"
+        )  # fmt: skip
+        compose.add_branch(proto, reasons, names["explain"], scores[0], explainer.n_columns)
+        for name, array in zip(REMEMBERED, (scorer.remembered_.numbers, scorer.remembered_.codes), strict=True):
+            compose.rename_initializer(proto, array, name)
+        del proto.graph.output[len(scores) : len(scores) + len(inner)]
+        compose.name_sizes(proto, {names["threshold"]: (1,)})
+        columns = [port.name for port in ports]
+        drift = scorer.drift_.to_json()
+        facts = {**cls.facts(scorer), "drift": drift, "contribution_columns": columns}
+        return Graph(proto, cls.kind, tuple(ports), (), names, facts)
+
+    def prove(self, scorer: AnomalyScorer, allowed: Tolerance) -> Parity:
+        """On remembered rows as they are, with missing cells everywhere and with levels never seen."""
+        categories = [port for port in self.inputs if not port.is_number]
+        raw = _tried(scorer.remembered_, categories, np.random.default_rng(SEED))
+        cells = pd.DataFrame({name: [NEVER_SEEN] * len(raw) for name in self.schema_.names})
+        feed = to_feed(raw, cells, self.inputs)
+        expected = scorer.score_raw(raw)
+        found: Parity = {"rows": len(raw), "batches": [*BATCHES, len(raw)]}
+        for rows in batches(len(raw)):
+            part = {name: values[rows] for name, values in feed.items()}
+            compare_scores(found, scorer, expected[rows], self._scores(part), allowed)
+        some = np.arange(min(TRIED_EXPLAINED, len(raw)))
+        [(_, theirs)] = scorer.explain_raw(raw.take(some), some)
+        [(_, ours)] = self._explained(raw.take(some), cells.iloc[some])
+        found["blamed_differing"] = _blamed_differing(ours.contribution, theirs.contribution)
+        check("most blamed column", found["blamed_differing"], allowed.blamed)
+        return found
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def check_fits(self, frame: pd.DataFrame) -> None:
+        """Refuse a table that this scorer was not made for. Raises DataError naming the columns."""
+        to_raw(frame.head(1000), self.schema_)
+
+    def anomaly_score(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """How abnormal rows are: [N] float64."""
+        return self.assess(frame)["anomaly_score"].to_numpy()
+
+    def assess(
+        self, frame: pd.DataFrame, explain: bool | Literal["flagged"] = False, exclude_self: bool = False
+    ) -> pd.DataFrame:
+        """As `AnomalyScorer.assess`. exclude_self is refused: a file does not know which rows it has learned from."""
+        if exclude_self:
+            raise ExportError("an exported scorer cannot judge the rows that it has learned from", where="exclude_self")
+        raw = to_raw(frame, self.schema_)
+        parts = [self._scores(feed) for feed in self._feeds(raw, frame, CHUNK_ROWS)]
+        score, p, flagged = (
+            map(np.concatenate, zip(*parts, strict=True)) if parts else (np.zeros(0), np.zeros(0), np.zeros(0, bool))
+        )
+        found = pd.DataFrame({"anomaly_score": score, "p_value": p, "is_anomaly": flagged}, index=frame.index)
+        if explain:
+            rows = np.flatnonzero(flagged) if explain == "flagged" else np.arange(len(frame))
+            reason = np.full(len(frame), "", dtype=object)
+            mine, cells = raw.take(rows), frame.iloc[rows]
+            said: list[str] = []
+            for start, explained in self._explained(mine, cells):
+                part = np.arange(start, start + len(explained.contribution))
+                said += words(explained, mine.take(part), cells.iloc[part], self.schema_, self.remembered_)
+            reason[rows] = said
+            found["reason"] = pd.Series(reason, index=frame.index, dtype=pd.Series([""]).dtype)
+        return found
+
+    def explain(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """What each column contributes to the score of rows: [N, columns]; the columns of a row add up to its score."""
+        raw = to_raw(frame, self.schema_)
+        names = [port.name for port in self.inputs]
+        parts = [explained.contribution for _, explained in self._explained(raw, frame)]
+        found = pd.DataFrame(np.concatenate(parts) if parts else np.empty((0, len(names))), columns=names)
+        return found.set_index(frame.index).reindex(columns=list(self.schema_.names), fill_value=0.0)
+
+    def _scores(self, feed: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        """Scores, p-values and flags."""
+        return self.run({**feed, **self.threshold_feed}, [self.names[name] for name in SCORES])
+
+    def _explained(self, raw: Raw, frame: pd.DataFrame) -> Iterator[tuple[int, Explanation]]:
+        names = [self.names[name] for name in EXPLANATION]
+        asked = {self.names["explain"]: np.array(True)}
+        for k, feed in enumerate(self._feeds(raw, frame, EXPLAINED_ROWS)):
+            yield k * EXPLAINED_ROWS, Explanation(*self.run({**feed, **asked}, names))
+
+    def _feeds(self, raw: Raw, frame: pd.DataFrame, size: int) -> Iterator[dict[str, npt.NDArray[Any]]]:
+        feed = to_feed(raw, frame, self.inputs)
+        for start in range(0, len(raw), size):
+            yield {name: cells[start : start + size] for name, cells in feed.items()}
+
+    @property
+    def remembered_(self) -> Raw:
+        """The remembered rows, which the file holds for its explanations."""
+        if self._remembered is None:
+            import onnx
+
+            if self.path is None:
+                raise ExportError("reasons need the file, not its bytes alone", where="explain")
+            held = {tensor.name: tensor for tensor in onnx.load(self.path).graph.initializer}
+            # a table may have columns of one kind only
+            arrays = {name: onnx.numpy_helper.to_array(held[name]) for name in REMEMBERED if name in held}
+            nothing = np.empty((len(next(iter(arrays.values()))), 0))
+            numbers, codes = (arrays.get(name, nothing) for name in REMEMBERED)
+            self._remembered = Raw(numbers.astype(np.float64), codes.astype(np.int64))
+        return self._remembered
+
+    # -- what it says of itself ------------------------------------------------------------------------------------
+
+    def main_outputs(self) -> list[str]:
+        return [self.names[name] for name in SCORES]
+
+    def limits(self) -> Iterable[str]:
+        yield (
+            f"**{len(self.remembered_):,} rows of the training table are in the file**, unchanged; whoever has the "
+            "file can read them. Protect it as you protect the table."
+        )
+        yield "All levels that training never saw count as one and the same unknown level."
+        yield from super().limits()
+
+
+# --- a proof ---
+
+
+def _tried(remembered: Raw, categories: Sequence[Port], random: np.random.Generator) -> Raw:
+    """Real rows: a half as they are, a quarter with missing cells and a quarter with levels never seen, and numbers far
+    from their range."""
+    n = min(TRIED, max(len(remembered), 16))
+    raw = remembered.take(random.choice(len(remembered), n, replace=n > len(remembered)))
+    numbers, codes = raw.numbers.copy(), raw.codes.copy()
+    lacking = np.arange(n) % 4 == 1
+    strange = np.arange(n) % 4 == 3
+    numbers[(random.random(numbers.shape) < 0.3) & lacking[:, None]] = np.nan
+    can_lack = np.array([port.has_missing for port in categories], dtype=bool)
+    codes[(random.random(codes.shape) < 0.3) & lacking[:, None] & can_lack] = MISSING
+    odd = (random.random(codes.shape) < 0.3) & strange[:, None]
+    codes = np.where(odd, np.array([port.unseen for port in categories], dtype=np.int64), codes)
+    far = (random.random(numbers.shape) < 0.1) & strange[:, None]
+    numbers[far] = numbers[far] * 3 + 7
+    return Raw(numbers, codes)
+
+
+def _blamed_differing(ours: npt.NDArray[np.float64], theirs: npt.NDArray[np.float64]) -> float:
+    """The share of rows whose most blamed column is another one, unless one of them finds both columns about alike."""
+    rows, mine, other = np.arange(len(ours)), ours.argmax(1), theirs.argmax(1)
+    alike = (ours[rows, other] >= ALIKE * ours.max(1)) | (theirs[rows, mine] >= ALIKE * theirs.max(1))
+    return float((~alike).mean())

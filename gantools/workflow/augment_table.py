@@ -1,0 +1,162 @@
+"""Balancing a table: hold back, train, judge, train on everything, balance, write."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from gantools.augment.balance import FLAG, BalanceResult, Strategy, balance
+from gantools.augment.synthesizer import Synthesizer
+from gantools.config import TrainConfig
+from gantools.data.tables import read_table, write_table
+from gantools.data.tables.schema import Schema, infer_schema
+from gantools.errors import DataError
+from gantools.evaluate.table_fidelity import TableFidelity, table_fidelity
+from gantools.evaluate.table_utility import verdict
+from gantools.report.balanced_table import balanced_table
+from gantools.words import listed
+from gantools.workflow.augment import Request
+from gantools.workflow.augmenting import (
+    AugmentResult,
+    Trainings,
+    check_strategy,
+    match_label,
+    reached,
+    scaled_strategy,
+    strategy_of,
+)
+from gantools.workflow.contract import Item, Watch
+from gantools.workflow.opening import about
+from gantools.workflow.tables import check_target, kinds_of
+
+STAGE_FINAL = "Training on all rows"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableResult(AugmentResult):
+    """balance: the balanced frame, counts and copies. fidelity: how synthetic columns compare with real ones."""
+
+    balance: BalanceResult
+    fidelity: TableFidelity | None
+    samples = "rows"
+    whole = "table"
+
+    @property
+    def synthetic(self) -> pd.DataFrame:
+        """The synthetic rows alone."""
+        return _synthetic(self.balance)
+
+    def _more_json(self) -> dict[str, Any]:
+        return {
+            "target": self.request.target,
+            "n_synthetic": len(self.synthetic),
+            "n_copies_redrawn": self.balance.n_copies_redrawn,
+            "n_copies_left": self.balance.n_copies_left,
+            "fidelity": None if self.fidelity is None else self.fidelity.to_json(),
+        }
+
+    def _made_shown(self) -> Iterator[Item]:
+        redrawn, left = self.balance.n_copies_redrawn, self.balance.n_copies_left
+        yield f"Copies of real rows: {redrawn} drawn again, {left} left."
+
+
+def run(request: Request, trained: Synthesizer | None, watch: Watch) -> TableResult:
+    """Balance a table. trained: a generator in place of training one."""
+    started = time.monotonic()
+    kinds, strategy = kinds_of(request.kinds), strategy_of(request)
+    config = request.train_config(TrainConfig())
+    frame, dialect = read_table(request.data)
+    target = str(request.target)
+    with about(request.data):
+        schema = _schema(frame, target, kinds, trained)
+        strategy = spelled_strategy(frame, schema, strategy)
+        trainings = Trainings(request, config, Synthesizer, watch)
+        judged, notes = reached(request, trained, lambda: _judged(frame, schema, strategy, kinds, trainings))
+        generator = trained or trainings.final(frame, target, stage=STAGE_FINAL, schema=schema)
+        balanced = balance(frame, target, strategy=strategy, synthesizer=generator, seed=request.seed)
+    result = TableResult(
+        request=request, balance=balanced, schema=schema, generator=generator, verdict=judged, notes=tuple(notes),
+        fidelity=table_fidelity(frame, _synthetic(balanced), schema), started=started,
+    )  # fmt: skip
+
+    def page() -> str:
+        return balanced_table(
+            f"{request.data.name}, balanced", balanced, schema, verdict=judged, fidelity=result.fidelity,
+            training=generator.report_,
+        )  # fmt: skip
+
+    def write_data() -> None:
+        assert request.output is not None
+        if request.synthetic_only:
+            write_table(result.synthetic, request.output, dialect)
+        else:
+            write_table(balanced.frame, request.output, dialect, n_copied=len(frame))
+
+    result.write(page, write_data)
+    return result
+
+
+def _synthetic(balanced: BalanceResult) -> pd.DataFrame:
+    frame = balanced.frame
+    return frame[frame[FLAG].to_numpy(dtype=bool)].reset_index(drop=True)
+
+
+def _schema(frame: pd.DataFrame, target: str, kinds: Mapping[str, Any] | None, trained: Synthesizer | None) -> Schema:
+    """What the columns are. Raises DataError for a table that cannot be balanced."""
+    if FLAG in frame.columns:
+        remedy = f"keep the rows where it is false, drop it, and balance those; or rename the column '{FLAG}'"
+        raise DataError("the table holds synthetic rows already", where=f"column '{FLAG}'", remedy=remedy)
+    if trained is not None:
+        check_fits(frame, target, trained.schema_)
+        return trained.schema_
+    schema = infer_schema(frame, target, kinds)
+    check_target(schema)
+    return schema
+
+
+def _judged(
+    frame: pd.DataFrame, schema: Schema, strategy: Strategy, kinds: Mapping[str, Any] | None, trainings: Trainings
+) -> Any:
+    target = str(schema.target)
+
+    def balancer(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
+        # The schema, too, must come from these rows alone: levels and bounds of the others are knowledge of them.
+        generator = trainings.for_verdict(rows, target, schema=infer_schema(rows, target, kinds), seed=seed)
+        asked = scaled_strategy(strategy, rows[target], len(rows) / len(frame))
+        balanced = balance(rows, target, strategy=asked, synthesizer=generator, seed=seed)
+        return balanced.frame.drop(columns=FLAG)
+
+    return verdict(frame, target, {"gantools": balancer}, schema=schema, seed=trainings.request.seed)
+
+
+def spelled_strategy(frame: pd.DataFrame, schema: Schema, strategy: Strategy) -> Strategy:
+    """The strategy with its labels as the table spells them: JSON has text where the table may have numbers.
+
+    Raises ConfigError for a strategy that does not fit the labels or asks for nothing.
+    """
+    levels = schema[str(schema.target)].levels
+    if isinstance(strategy, Mapping):
+        strategy = {match_label(levels, str(label), "strategy"): count for label, count in strategy.items()}
+    check_strategy(frame[str(schema.target)], len(levels), strategy, "rows")
+    return strategy
+
+
+def check_fits(frame: pd.DataFrame, target: str, schema: Schema) -> None:
+    """Refuse a table that the loaded generator does not make rows of. Raises DataError naming the columns."""
+    if target != schema.target:
+        problem = f"the generator was trained for the target '{schema.target}'"
+        raise DataError(problem, where=f"column '{target}'", remedy="name that one, or train a generator anew")
+    lacking = [name for name in schema.names if name not in frame.columns]
+    further = [str(name) for name in frame.columns if name not in schema.names]
+    found = [f"the generator knows {_columns(lacking)}, the table does not"] if lacking else []
+    found += [f"the table has {_columns(further)}, the generator does not"] if further else []
+    if found:
+        raise DataError("; ".join(found), remedy="use the generator of this table")
+
+
+def _columns(names: list[str]) -> str:
+    return f"the column{'s' if len(names) > 1 else ''} {listed(names)}"

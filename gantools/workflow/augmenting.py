@@ -1,0 +1,230 @@
+"""What balancing tables and balancing images share: the two trainings, the verdict, and what is said at the end."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from gantools.augment.balance import BalanceResult, Strategy, parse_strategy, rows_to_make
+from gantools.augment.balance_images import ImageBalance
+from gantools.config import TrainConfig
+from gantools.errors import ConfigError, DataError, TrainingError
+from gantools.evaluate.verdict import FIGURES, Verdict
+from gantools.report.page import write_html
+from gantools.workflow.augment import Request
+from gantools.workflow.contract import Item, Table, Watch, given, noted, plain
+from gantools.workflow.training import check_finished, training_shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Shares of the budget for the verdict's generator and for the final one: equal, so that the verdict speaks for what the
+# user gets. The rest is for the judges, reading and writing.
+VERDICT_SHARE = 0.45
+FINAL_SHARE = 0.45
+# Without a verdict the final generator gets this much.
+ALONE_SHARE = 0.95
+
+STAGE_VERDICT = "Training for the verdict"
+
+# Trains a generator: on these data, with what `fit` takes besides.
+Fit = Callable[..., Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentResult:
+    """What was found and made.
+
+    request: with the output's place. generator: of the synthetic data. verdict: None where none was asked for or none
+    was possible (`notes` says why). schema: of the real data.
+    """
+
+    request: Request
+    balance: BalanceResult | ImageBalance
+    schema: Any
+    generator: Any
+    verdict: Verdict | None
+    notes: tuple[str, ...]
+    started: float = field(repr=False)
+
+    samples: ClassVar[str]  # what the data consist of
+    whole: ClassVar[str]  # what they are
+
+    def to_json(self) -> dict[str, Any]:
+        """All that `--json` prints."""
+        shared = {
+            "output": self.request.output,
+            "classes": [{"label": label, "before": n, "after": m} for label, n, m in self._counts()],
+            "training": self.generator.report_.to_json(),
+            "verdict": self.verdict.to_json() if self.verdict else None,
+            "saved": self.request.save,
+            "report": self.request.report,
+            "seconds": round(time.monotonic() - self.started, 1),
+            "notes": [*self._data_notes(), *self.notes],
+        }
+        found: dict[str, Any] = plain({**shared, **self._more_json()})
+        return found
+
+    def shown(self) -> Iterator[Item]:
+        """What people are shown, in order."""
+        rows = tuple((label, n, m, m - n) for label, n, m in self._counts())
+        yield Table(("class", "before", "after", "synthetic"), rows, right=(1, 2, 3))
+        yield from noted(self._data_notes())
+        yield from self._made_shown()
+        yield from training_shown(self.generator.report_)
+        if self.verdict is not None:
+            yield from _verdict_shown(self.verdict, self.samples)
+        yield from self._quality_shown()
+        yield from self.notes
+        yield ""
+        yield f"Balanced {self.whole}: {self.request.output}"
+        if self.request.grids is not None and self.request.grids.is_dir():  # a training without a look leaves none
+            yield f"Pictures while training: {self.request.grids}"
+        if self.request.report is not None:
+            yield f"Report: {self.request.report}"
+        if self.request.save is not None:
+            yield f"Generator: {self.request.save}"
+
+    def write(self, page: Callable[[], str], write_data: Callable[[], None]) -> None:
+        """Write all that was asked for. page: gives the report as HTML. write_data: writes the output."""
+        html = page() if self.request.report is not None else ""
+        if self.request.save is not None:
+            self.generator.save(self.request.save)
+        if self.request.report is not None:
+            write_html(html, self.request.report)
+        write_data()
+
+    def _counts(self) -> Iterator[tuple[Any, int, int]]:
+        before, after = self.balance.counts_before, self.balance.counts_after
+        return ((label, before.get(label, 0), n) for label, n in after.items())
+
+    def _data_notes(self) -> list[str]:
+        return [*self.schema.notes(), *self.balance.notes]
+
+    def _more_json(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def _made_shown(self) -> Iterator[Item]:
+        raise NotImplementedError
+
+    def _quality_shown(self) -> Iterator[Item]:
+        return iter(())
+
+
+def _verdict_shown(verdict: Verdict, samples: str) -> Iterator[Item]:
+    rows = tuple(
+        (method, *("-" if scores is None else f"{scores[figure]:.3f}" for figure in FIGURES))
+        for method, scores in verdict.scores.items()
+    )
+    if rows:
+        yield ""
+        title = f"Trained on {verdict.n_train} {samples}, tested on {verdict.n_holdout} held-out real {samples}"
+        head = ("balanced by", *(figure.replace("_", " ") for figure in FIGURES))
+        yield Table(head, rows, title=title, right=(1, 2, 3))
+    yield verdict.sentence
+    yield from noted(verdict.notes)
+
+
+# Training -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """The generators that a request trains. new: an untrained one of a configuration."""
+
+    request: Request
+    config: TrainConfig
+    new: Callable[..., Any]
+    watch: Watch
+
+    def fit(self, *data: Any, stage: str, share: float, seed: int, **options: Any) -> Any:
+        """A generator trained on the data with a share of the budget. Raises KeyboardInterrupt where interrupted."""
+        budget_s = None if self.config.budget_s is None else self.config.budget_s * share
+        asked = given(self.request, "model", "options")
+        generator = self.new(**asked, train=replace(self.config, budget_s=budget_s, seed=seed))
+        generator.fit(*data, progress=lambda state: self.watch(stage, state), **options)
+        check_finished(generator.report_)
+        return generator
+
+    def for_verdict(self, *data: Any, seed: int, **options: Any) -> Any:
+        """The generator of the verdict, trained on what is not held back."""
+        return self.fit(*data, stage=STAGE_VERDICT, share=VERDICT_SHARE, seed=seed, **options)
+
+    def final(self, *data: Any, stage: str, **options: Any) -> Any:
+        """The generator of the synthetic data, trained on everything."""
+        share = FINAL_SHARE if self.request.verdict else ALONE_SHARE
+        return self.fit(*data, stage=stage, share=share, seed=self.config.seed, **options)
+
+
+def reached(request: Request, trained: Any, judge: Callable[[], Verdict]) -> tuple[Verdict | None, list[str]]:
+    """The verdict where one is asked for and possible, and notes that say why there is none."""
+    if not request.verdict:
+        return None, []
+    if trained is not None:
+        return None, ["No verdict: the loaded generator may have been trained on any of these data, so none are new."]
+    try:
+        return judge(), []
+    except (DataError, TrainingError) as error:
+        return None, [f"No verdict: {error}."]
+
+
+# Strategies -----------------------------------------------------------------------------------------------------------
+
+
+def strategy_of(request: Request) -> Strategy:
+    """The request's strategy, read where it is text. Raises ConfigError."""
+    return parse_strategy(request.strategy) if isinstance(request.strategy, str) else request.strategy
+
+
+def check_strategy(labels: pd.Series[Any], n_labels: int, strategy: Strategy, samples: str) -> None:
+    """Refuse a strategy that does not fit the labels or asks for nothing. Raises ConfigError."""
+    remedy = """, such as '{"label": 500}'"""
+    if isinstance(strategy, float) and n_labels != 2:
+        problem = f"a ratio needs two classes, and there are {n_labels}"
+        raise ConfigError(problem, where="strategy", remedy=f"give counts{remedy}")
+    if not rows_to_make(labels, strategy):
+        problem = f"every class has as many {samples} as asked for already"
+        raise ConfigError(problem, where="strategy", remedy=f"ask for more{remedy}")
+
+
+def scaled_strategy(strategy: Strategy, labels: pd.Series[Any], share: float) -> Strategy:
+    """The same wish for a part of the data: asked counts shrink by `share`, but never under what is there."""
+    if not isinstance(strategy, Mapping):
+        return strategy
+    there = labels.value_counts()
+    return {label: max(math.ceil(count * share), int(there.get(label, 0))) for label, count in strategy.items()}
+
+
+def match_label(levels: Sequence[Any], text: str, where: str) -> Any:
+    """The label that `text` spells: 'yes', '1', '1.0' and 'true' all find theirs.
+
+    Raises ConfigError naming `where` and the labels where there is none.
+    """
+    for level in levels:
+        if str(level) == text:
+            return level
+    for level in levels:
+        if isinstance(level, bool):
+            if str(level).lower() == text.strip().lower():
+                return level
+        elif isinstance(level, (int, float)):
+            try:
+                if float(text) == float(level):
+                    return level
+            except ValueError:
+                continue
+    names = [str(level) for level in levels]
+    near = difflib.get_close_matches(text, names, n=1)
+    remedy = f"the labels are {first_of(names)}"
+    if near:
+        remedy = f"did you mean {near[0]!r}? {remedy}"
+    raise ConfigError(f"there is no class {text!r}", where=where, remedy=remedy)
+
+
+def first_of(names: Sequence[str]) -> str:
+    """The first ten names, with a comma between them."""
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")

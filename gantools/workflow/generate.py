@@ -1,0 +1,92 @@
+"""`gantools generate`: rows or images from a saved generator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gantools.errors import ConfigError
+from gantools.workflow.contract import TABLES, Item, Table, Watch, plain, refuse_together
+from gantools.workflow.opening import MODALITIES, check_meaning, saved_model
+from gantools.workflow.places import check_apart
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to make, and by what.
+
+    n: rows or images in all. folder, onnx: a saved generator, or an exported one. where: "COL=LABEL" for one class
+    alone; None for the proportions of the training data. output: a table, for images a folder; None for a name beside
+    the generator. refine: choose among more rows than are wanted by the generator's classifier; None for yes where that
+    is possible.
+    """
+
+    n: int
+    folder: Path | None = None
+    onnx: Path | None = None
+    where: str | None = None
+    output: Path | None = None
+    refine: bool | None = field(default=None, metadata=TABLES)
+    seed: int = 0
+    device: str = "auto"
+    force: bool = False
+
+    def label(self, target: str) -> str | None:
+        """The label that is asked for, as text; None for all. target: the column that `where` must name."""
+        if self.where is None:
+            return None
+        if not self.where.startswith(f"{target}="):
+            problem = f"{self.where!r} does not name {target!r}"
+            remedy = f"this generator can only be asked for values of it: write {target}=LABEL"
+            raise ConfigError(problem, where="where", remedy=remedy)
+        return self.where[len(target) + 1 :]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateResult:
+    """What was made. samples: "rows" or "images". whole: what they are. counts: of each label of `target`."""
+
+    output: Path
+    target: str
+    samples: str
+    whole: str
+    counts: Mapping[Any, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """All that `--json` prints."""
+        found: dict[str, Any] = plain({
+            "output": self.output,
+            "target": self.target,
+            f"n_{self.samples}": sum(self.counts.values()),
+            "classes": [{"label": label, self.samples: n} for label, n in self.counts.items()],
+        })  # fmt: skip
+        return found
+
+    def shown(self) -> Iterator[Item]:
+        """What people are shown, in order."""
+        yield Table((self.target, self.samples), tuple(self.counts.items()), right=(1,))
+        yield f"Synthetic {self.whole}: {self.output}"
+
+
+def run(request: Request, _: Watch | None = None) -> GenerateResult:
+    """Make synthetic rows or images and write them.
+
+    Raises CheckpointError or ExportError where there is no generator, ConfigError for a bad option, DataError where
+    nothing can be written. Then nothing is.
+    """
+    refuse_together(request, "folder", "onnx")
+    place = request.folder or request.onnx
+    if place is None:
+        raise ConfigError("no generator was given", remedy="give a folder, or `onnx`")
+    if request.onnx is not None and request.refine is not None:
+        raise ConfigError("has no effect on an exported generator", where="refine", remedy="leave it out")
+    generator = saved_model(place, "sample", request.device, exported=request.onnx is not None)
+    modality = MODALITIES[generator.modality]
+    check_meaning(request, modality)
+    output = request.output or modality.generated(place)
+    check_apart(output, "output", place)
+    modality.check_output(output, force=request.force)
+    result: GenerateResult = modality.job("generate").run(replace(request, output=output), generator)
+    return result

@@ -1,0 +1,23 @@
+"""Making rows with a saved generator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gantools.data.tables import write_table
+from gantools.workflow.augmenting import match_label
+from gantools.workflow.contract import given
+from gantools.workflow.generate import GenerateResult, Request
+
+
+def run(request: Request, generator: Any) -> GenerateResult:
+    """Make rows and write them as a table."""
+    assert request.output is not None
+    target = str(generator.schema_.target)
+    counts: int | dict[Any, int] = request.n
+    if (label := request.label(target)) is not None:
+        counts = {match_label(generator.schema_[target].levels, label, "where"): request.n}
+    frame = generator.sample(counts, seed=request.seed, **given(request, "refine"))
+    write_table(frame, request.output)
+    made = frame[target].value_counts().to_dict()
+    return GenerateResult(output=request.output, target=target, samples="rows", whole="table", counts=made)

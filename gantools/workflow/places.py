@@ -1,0 +1,139 @@
+"""Where output goes: names where none is given, and places that are refused before any work is done."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from gantools.errors import ConfigError
+
+TABLE_SUFFIXES = {".csv", ".tsv", ".txt", ".parquet", ".pq"}
+COMPRESSED_SUFFIXES = {".gz", ".zip", ".bz2", ".xz"}
+
+
+def named(path: Path) -> Path:
+    """The path with a name of its own: "." and ".." have none."""
+    return path if path.name not in ("", "..") else path.resolve()
+
+
+def beside(data: Path, word: str) -> Path:
+    """`customers.csv.gz` -> `customers.<word>.csv.gz`, in the same folder. Raises ConfigError for a folder."""
+    if data.is_dir():
+        raise ConfigError("is a folder", where=str(data), remedy="give the file of a table")
+    compressed = data.suffix.lower() in COMPRESSED_SUFFIXES
+    suffix = "".join(data.suffixes[-2:]) if compressed and len(data.suffixes) > 1 else data.suffix
+    stem = data.name[: len(data.name) - len(suffix)] if suffix else data.name
+    return data.with_name(f"{stem}.{word}{suffix}")
+
+
+def folder_beside(data: Path, word: str) -> Path:
+    """`photos` or `photos.npz` -> `photos.<word>`, in the same place."""
+    data = named(data)
+    return data.with_name(f"{data.name if data.is_dir() else data.stem}.{word}")
+
+
+def check_file(path: Path | None, where: str, *, force: bool, inputs: tuple[Path | None, ...] = ()) -> None:
+    """Refuse a file that cannot or must not be written.
+
+    where: the parameter that named it, for the message. inputs: files that are never overwritten. Raises ConfigError.
+    """
+    if path is None:
+        return
+    if any(one is not None and same(path, one) for one in inputs):
+        raise ConfigError(f"{path} is the input file", where=where, remedy="give another name")
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder", where=where, remedy="give the name of a file")
+    if path.exists() and not force:
+        raise ConfigError(f"{path} exists already", where=where, remedy="give another name, or `force` to overwrite it")
+    check_writable(path, where)
+
+
+def check_table(path: Path, where: str, *, force: bool, inputs: tuple[Path | None, ...] = ()) -> None:
+    """Refuse a file for a table that cannot or must not be written, or whose name promises another format.
+
+    The first input's own suffix is fine. Raises ConfigError.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED_SUFFIXES:
+        suffixes.pop()
+    of_input = bool(inputs and inputs[0] is not None and path.suffix == inputs[0].suffix)
+    if suffixes and suffixes[-1] not in TABLE_SUFFIXES and not of_input:
+        raise ConfigError(f"{path} is neither CSV nor Parquet", where=where, remedy="end it in .csv or .parquet")
+    check_file(path, where, force=force, inputs=inputs)
+
+
+def check_folder(
+    path: Path | None, where: str, *, force: bool, what: str = "", is_ours: Callable[[Path], bool] | None = None
+) -> None:
+    """Refuse a folder that cannot or must not be written.
+
+    what, is_ours: what `force` may replace, and whether a folder is that; without them it may be anything. Raises
+    ConfigError.
+    """
+    if path is None:
+        return
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path} is a file", where=where, remedy="give the name of a folder")
+    if path.is_dir() and any(path.iterdir()):
+        if not force:
+            remedy = "give another name, or `force` to replace it"
+            raise ConfigError(f"{path} is not empty", where=where, remedy=remedy)
+        if is_ours is not None and not is_ours(path):
+            raise ConfigError(f"{path} holds files that are not {what}", where=where, remedy="give another name")
+    check_writable(path, where)
+
+
+def check_save(path: Path | None, *, force: bool, resume: bool = False) -> None:
+    """Refuse a folder that a trained model cannot or must not be saved in. resume: it may hold one to go on with."""
+    is_ours = (lambda _: True) if resume else holds_checkpoint
+    check_folder(path, "save", force=force or resume, what="a checkpoint", is_ours=is_ours)
+
+
+def holds_checkpoint(path: Path) -> bool:
+    """Whether a model or a part of one was saved there."""
+    return (path / "config.json").is_file()
+
+
+def check_grids(path: Path | None) -> None:
+    """Refuse a folder for pictures of training that holds anything else. Raises ConfigError."""
+    check_folder(
+        path, "grids", force=True, what="pictures of a training",
+        is_ours=lambda folder: all(one.match("step_*.png") for one in folder.iterdir()),
+    )  # fmt: skip
+
+
+def check_apart(path: Path | None, where: str, *others: Path | None) -> None:
+    """Refuse to write to `path` where that is one of the others, lies in it or around it. Raises ConfigError."""
+    for other in others if path is not None else ():
+        if path is None or other is None:
+            continue
+        one, another = Path(os.path.realpath(path)), Path(os.path.realpath(other))
+        if one == another:
+            raise ConfigError(f"{path} is {other} itself", where=where, remedy="give another place")
+        if another in one.parents:
+            raise ConfigError(f"{path} lies in {other}", where=where, remedy="give a place outside it")
+        if one in another.parents:
+            raise ConfigError(f"{path} has {other} inside it", where=where, remedy="give a place beside it")
+
+
+def check_writable(path: Path, where: str) -> None:
+    """Refuse a path whose folder does not exist or cannot be written into. Raises ConfigError."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise ConfigError(f"the folder {folder} does not exist", where=where, remedy="create it first")
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        problem = f"cannot write into the folder {folder} ({error.strerror or error})"
+        raise ConfigError(problem, where=where, remedy="choose a folder that you may write to") from error
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two paths name the same file, there or not."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return os.path.realpath(one) == os.path.realpath(other)

@@ -1,0 +1,265 @@
+"""Scoring a table: learn what is normal, find the threshold, score chunk by chunk.
+
+The table to be scored, and the one that is learned from, may be larger than memory: at most TRAINING_ROWS rows drawn at
+random are learned from, and rows are read, scored and written some thousands at a time.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from gantools.data.tables.raw import to_raw
+from gantools.data.tables.reader import TableReader
+from gantools.data.tables.schema import Kind, Schema, infer_schema
+from gantools.data.tables.writer import Added, TableWriter
+from gantools.errors import DataError
+from gantools.evaluate.scores import ScoreTally
+from gantools.report.scored_table import scored_table
+from gantools.score.drift import Drift, DriftMonitor
+from gantools.score.table_scorer import AnomalyScorer
+from gantools.words import listed
+from gantools.workflow.contract import Alert, Item, Watch
+from gantools.workflow.opening import about
+from gantools.workflow.score import Request
+from gantools.workflow.scoring import (
+    N_TOP,
+    STAGE_READ,
+    STAGE_SCORE,
+    Fitted,
+    Floats,
+    Learned,
+    Parts,
+    ScoreResult,
+    Threshold,
+    contamination_of,
+    learn,
+    read_marks,
+)
+from gantools.workflow.tables import kinds_of
+
+TRAINING_ROWS = 50_000
+TRAINING_CELLS = 2**23  # wide tables are learned from fewer rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableResult(ScoreResult):
+    """drift: how the rows differ from those learned from; None where the table was learned from itself."""
+
+    drift: Drift | None
+    sample = named = "row"
+
+    def drift_words(self) -> list[str]:
+        """How the rows scored differ from those learned from; empty where they do not, or nothing was compared."""
+        if self.drift is None or not self.drift.drifted:
+            return []
+        return [
+            "The rows no longer look like those that were learned from, so scores are less reliable.",
+            *self.drift.words,
+        ]
+
+    def _more_json(self) -> dict[str, Any]:
+        return {"n_rows": self.n_scored, "drift": None if self.drift is None else self.drift.to_json()}
+
+    def _more_words(self) -> list[str]:
+        if self.detection is None or self.learned.n_learned is None or self.drift is not None:
+            return []
+        return ["The normal rows among them were learned from, so on other rows it may be less."]
+
+    def _drift_shown(self) -> Iterator[Item]:
+        if self.drift is not None and not self.drift.drifted:
+            yield "No drift: the rows look like those that were learned from."
+        yield from (Alert(f"Drift: {line}") for line in self.drift_words())
+
+
+def run(request: Request, saved: Any, watch: Watch) -> TableResult:
+    """Score a table. saved: a scorer in place of learning."""
+    started = time.monotonic()
+    reader = _open(request.data, request, watch)
+    head = next(iter(reader))
+    if request.labels in head:
+        with about(request.data):
+            read_marks(head[request.labels])
+    if saved is None:
+        fitted = _learned(request, reader, head, watch)
+    else:
+        _check_saved(saved, request, reader, head)
+        fitted = Fitted.saved(saved, request)
+    scorer, threshold = fitted.scorer, Threshold.of(fitted, request)
+
+    is_itself = saved is None and request.normal is None
+    scoring = _Scoring(scorer, request, is_itself)
+    scoring.write(reader, watch)
+    tally = scoring.tally
+    notes = list(fitted.notes)
+    if tally.n_unscored:
+        notes.append(f"{tally.n_unscored} rows could not be scored; they have no score and are not flagged.")
+    drift = None if scoring.monitor is None else scoring.monitor.report()
+    result = TableResult(
+        request=request, scorer=scorer, schema=scorer.schema_, tally=tally, top=scoring.explained_top(),
+        threshold=threshold, learned=fitted.learned, drift=drift, detection=tally.detection(), notes=tuple(notes),
+        data_notes=tuple(column_notes(scorer.schema_)), started=started,
+    )  # fmt: skip
+
+    def page() -> str:
+        return scored_table(
+            f"{request.data.name}, scored", result.words(), tally, result.top, scorer.schema_,
+            threshold=threshold.value, drift=drift, training=None if saved is not None else scorer.report_,
+        )  # fmt: skip
+
+    result.write(page)
+    return result
+
+
+def column_notes(schema: Schema) -> list[str]:
+    """What was done with columns that are not simply scored."""
+    unscored = {Kind.CONSTANT: "has no values", Kind.IDENTIFIER: "an identifier"}
+    names = [f"'{column.name}' ({unscored[column.kind]})" for column in schema.columns if column.kind in unscored]
+    notes = [f"Not scored: {listed(names, 10, quote='')}."] if names else []
+    kept = [column for column in schema.columns if column.rule in ("many_levels", "large_integers", "ambiguous_date")]
+    return notes + [f"{column.note.replace(' and drawn at random', '')}." for column in kept]
+
+
+def _added(request: Request) -> dict[str, Added]:
+    """The columns that are written behind those of the table."""
+    added: dict[str, Added] = {"anomaly_score": "number", "p_value": "number", "is_anomaly": "truth"}
+    return added | {"reason": "text"} if request.explain else added
+
+
+def _open(path: Path, request: Request, watch: Watch) -> TableReader:
+    """Raises DataError when the table holds scores already."""
+    reader = TableReader(path, progress=lambda n: watch.rows(STAGE_READ, n, None))
+    there = [name for name in _added(request) if name in reader.columns]
+    if there:
+        problem = "the table has a column of that name already, which the result would have twice"
+        remedy = "drop or rename it (is this a table that was scored before?)"
+        raise DataError(problem, where=f"{path}: column '{there[0]}'", remedy=remedy)
+    return reader
+
+
+# Learning -------------------------------------------------------------------------------------------------------------
+
+
+def _learned(request: Request, reader: TableReader, head: pd.DataFrame, watch: Watch) -> Fitted:
+    """A scorer that has learned from the table of normal rows, or from the one that is scored."""
+    source = reader if request.normal is None else _open(request.normal, request, watch)
+    with about(source.path):
+        _check_labels(request.labels, source.columns, reader.columns)
+        frame, marks = _drawn(source, request)
+        parts = Parts.of(marks, request.seed)
+        if len(parts.marked) == len(frame):
+            raise DataError("every row is marked as an anomaly", remedy="give normal rows to learn from")
+        schema = infer_schema(frame.iloc[parts.learned].reset_index(drop=True), None, kinds_of(request.kinds))
+        if not schema.numeric and not schema.categorical:
+            remedy = "every one is constant or an identifier; see `gantools info`"
+            raise DataError("no column is left to learn from", remedy=remedy)
+    if request.normal is not None:
+        with about(request.data):
+            _check_alike(head, schema, request.normal)
+    contamination = contamination_of(request, marks)
+    with about(source.path):
+        scorer, f1, notes = learn(
+            AnomalyScorer, lambda part: frame.iloc[part].reset_index(drop=True), parts, contamination, request, watch,
+            schema=schema,
+        )  # fmt: skip
+    if request.normal is not None and request.normal.samefile(request.data):
+        notes.append("The rows were learned from, so they look too normal; without --train each is held out once.")
+    if request.labels in source.columns and not len(parts.marked):
+        notes.append(f"No row of {source.path.name} is marked as an anomaly: no threshold was sought by marks.")
+    n, n_source = len(parts.learned), int(source.n_rows or 0)
+    learned = Learned(contamination, n, n_source, len(parts.marked), is_drawn=len(frame) < n_source)
+    return Fitted(scorer, learned, f1, tuple(notes))
+
+
+def _drawn(source: TableReader, request: Request) -> tuple[pd.DataFrame, Floats]:
+    """Rows of the table, without the column of marks, drawn at random where there are very many; and their marks."""
+    frame = source.sample(min(TRAINING_ROWS, max(1000, TRAINING_CELLS // len(source.columns))), request.seed)
+    if request.labels not in source.columns:
+        return frame, np.full(len(frame), np.nan)
+    return frame.drop(columns=str(request.labels)), read_marks(frame[request.labels])
+
+
+def _check_labels(labels: str | None, *tables: tuple[str, ...]) -> None:
+    if labels is None or any(labels in columns for columns in tables):
+        return
+    near = difflib.get_close_matches(labels, tables[0], n=1)
+    remedy = f"did you mean '{near[0]}'?" if near else "name the column that marks known anomalies"
+    raise DataError("there is no such column", where=f"column '{labels}'", remedy=remedy)
+
+
+def _check_alike(head: pd.DataFrame, schema: Schema, normal: Path) -> None:
+    """Refuse, before anything is trained, a table that has not the columns that are learned from."""
+    ignored = [column for column in schema.columns if column.kind is Kind.IDENTIFIER or column.n_distinct == 0]
+    lacking = [column.name for column in schema.columns if column not in ignored and column.name not in head]
+    if lacking:
+        problem = f"lacks the column{'s' if len(lacking) > 1 else ''} {listed(lacking)} of {normal.name}"
+        raise DataError(problem, remedy="give tables of the same columns")
+    to_raw(head, schema)
+
+
+def _check_saved(scorer: Any, request: Request, reader: TableReader, head: pd.DataFrame) -> None:
+    """Refuse a table that the saved scorer cannot score, or marks that it has learned from. Raises DataError."""
+    labels = request.labels
+    with about(request.data):
+        if labels is not None and labels in scorer.schema_.names:
+            problem = "the scorer has learned from it, so it marks nothing"
+            raise DataError(problem, where=f"column '{labels}'", remedy="leave `labels` out or train anew")
+        _check_labels(labels, reader.columns)
+        scorer.check_fits(head)
+
+
+# Scoring --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Scoring:
+    """Scores a table as it passes. is_itself: the scorer has learned from its rows. monitor: of drift from others."""
+
+    scorer: Any
+    request: Request
+    is_itself: bool
+    tally: ScoreTally = field(default_factory=lambda: ScoreTally(N_TOP))
+    monitor: DriftMonitor | None = None
+
+    def __post_init__(self) -> None:
+        if not self.is_itself:
+            self.monitor = DriftMonitor(self.scorer.drift_, len(self.scorer.calibration_.scores))
+
+    def write(self, reader: TableReader, watch: Watch) -> None:
+        """Score all rows and write them with their scores behind."""
+        assert self.request.output is not None
+        with TableWriter(self.request.output, reader, _added(self.request)) as writer:
+            for chunk in reader.chunks():
+                with about(reader.path):
+                    assessed = self._assessed(chunk.frame)
+                writer.write(chunk, assessed)
+                watch.rows(STAGE_SCORE, self.tally.n_rows, reader.n_rows)
+
+    def _assessed(self, frame: pd.DataFrame) -> pd.DataFrame:
+        labels = self.request.labels
+        marks = read_marks(frame[labels]) if labels is not None and labels in frame else None
+        if not self.tally.n_rows:
+            self.scorer.check_fits(frame)
+        explain = "flagged" if self.request.explain else False
+        assessed: pd.DataFrame = self.scorer.assess(frame, explain=explain, exclude_self=self.is_itself)
+        if self.request.explain:
+            assessed["reason"] = assessed["reason"].where(assessed["is_anomaly"])
+        self.tally.update(frame, assessed, marks)
+        if self.monitor is not None:
+            self.monitor.update(to_raw(frame, self.scorer.schema_), assessed["p_value"])
+        return assessed
+
+    def explained_top(self) -> pd.DataFrame:
+        """The most abnormal rows with their scores and reasons behind."""
+        rows = self.tally.top
+        if not len(rows):
+            return rows
+        assessed: pd.DataFrame = self.scorer.assess(rows, explain=True, exclude_self=self.is_itself)
+        return pd.concat([rows, assessed], axis=1)

@@ -1,0 +1,88 @@
+"""`gantools train`: a generator, saved for later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gantools.workflow.contract import IMAGES, Item, Watch, noted, plain
+from gantools.workflow.opening import check_meaning, modality_of
+from gantools.workflow.places import check_apart, check_grids, check_save
+from gantools.workflow.training import TrainingRequest, training_shown
+
+if TYPE_CHECKING:
+    from gantools.train.monitor import TrainingReport
+
+STAGE = "Training"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request(TrainingRequest):
+    """What to train on.
+
+    data, target: as for `augment`. save: the folder for the generator and its checkpoints. resume: go on from the last
+    checkpoint in it. tensorboard: also write TensorBoard events, to `save` with ".tensorboard" behind its name. grids:
+    a folder for pictures of what a generator of images makes; None for `save` with ".grids" behind its name.
+    """
+
+    data: Path
+    save: Path
+    target: str | None = None
+    resume: bool = False
+    tensorboard: bool = False
+    grids: Path | None = field(default=None, metadata=IMAGES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What was trained. grids: the folder of pictures, None for a table."""
+
+    saved: Path
+    model: str
+    target: str
+    report: TrainingReport
+    notes: tuple[str, ...]
+    grids: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """All that `--json` prints."""
+        found: dict[str, Any] = plain({
+            "saved": self.saved,
+            "model": self.model,
+            "target": self.target,
+            "training": self.report.to_json(),
+            "notes": self.notes,
+            **({} if self.grids is None else {"grids": self.grids}),
+        })  # fmt: skip
+        return found
+
+    def shown(self) -> Iterator[Item]:
+        """What people are shown, in order."""
+        yield from noted(self.notes)
+        yield from training_shown(self.report)
+        if self.grids is not None and self.grids.is_dir():  # a training without a look leaves none
+            yield f"Pictures while training: {self.grids}"
+        yield f"Generator: {self.saved}"
+
+
+def run(request: Request, watch: Watch | None = None) -> TrainResult:
+    """Train a generator and save it.
+
+    Checkpoints are written as training goes on. Raises DataError for data that cannot be learned from, ConfigError for
+    a bad option, TrainingError where no usable generator came out, KeyboardInterrupt where training was interrupted.
+    """
+    modality = modality_of(request.data)
+    check_meaning(request, modality)
+    modality.check_target(request.data, request.target)
+    check_save(request.save, force=request.force, resume=request.resume)
+    grids = request.grids
+    if grids is None and modality.has_pictures:
+        grids = request.save.with_name(f"{request.save.resolve().name}.grids")
+    check_grids(grids)
+    check_apart(request.save, "save", request.data)
+    check_apart(grids, "grids", request.data, request.save)
+    job = modality.job("train")
+    result: TrainResult = job.run(replace(request, grids=grids), watch or Watch())
+    return result

@@ -1,0 +1,27 @@
+"""Training a generator of images."""
+
+from __future__ import annotations
+
+from gantools.augment.image_synthesizer import ImageSynthesizer
+from gantools.workflow.contract import Watch, given
+from gantools.workflow.images import check_model, load_set, open_labelled
+from gantools.workflow.train import STAGE, Request, TrainResult
+from gantools.workflow.training import resumable
+
+
+def run(request: Request, watch: Watch) -> TrainResult:
+    """Train on images and save the generator."""
+    config = request.train_config(ImageSynthesizer.default_train(), tensorboard=request.tensorboard)
+    generator = ImageSynthesizer(**given(request, "model", "options"), train=config)
+    check_model(request)
+    source = open_labelled(request.data, watch)
+    images = load_set(source, request, watch)
+    with resumable(request.save, generator):
+        generator.fit(
+            images, folder=request.save, resume=request.resume, grids=request.grids,
+            progress=lambda state: watch(STAGE, state),
+        )  # fmt: skip
+    return TrainResult(
+        saved=request.save, model=generator.model, target="folder", report=generator.report_,
+        notes=tuple(source.schema.notes()), grids=request.grids,
+    )  # fmt: skip

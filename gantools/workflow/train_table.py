@@ -1,0 +1,32 @@
+"""Training a generator of rows."""
+
+from __future__ import annotations
+
+from gantools.augment.synthesizer import Synthesizer
+from gantools.config import TrainConfig
+from gantools.data.tables import read_table
+from gantools.data.tables.schema import infer_schema
+from gantools.workflow.contract import Watch, given
+from gantools.workflow.opening import about
+from gantools.workflow.tables import check_target, kinds_of
+from gantools.workflow.train import STAGE, Request, TrainResult
+from gantools.workflow.training import resumable
+
+
+def run(request: Request, watch: Watch) -> TrainResult:
+    """Train on a table and save the generator."""
+    kinds, target = kinds_of(request.kinds), str(request.target)
+    config = request.train_config(TrainConfig(), tensorboard=request.tensorboard)
+    frame, _ = read_table(request.data)
+    generator = Synthesizer(**given(request, "model", "options"), train=config)
+    with about(request.data):
+        schema = infer_schema(frame, target, kinds)
+        check_target(schema)
+        with resumable(request.save, generator):
+            generator.fit(
+                frame, target, schema=schema, folder=request.save, resume=request.resume,
+                progress=lambda state: watch(STAGE, state),
+            )  # fmt: skip
+    return TrainResult(
+        saved=request.save, model=generator.model, target=target, report=generator.report_, notes=tuple(schema.notes())
+    )

@@ -1,0 +1,34 @@
+"""The example scripts run, with nothing but the public names of gantools."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SCRIPTS = sorted(EXAMPLES.glob("*_in_python.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=[path.stem for path in SCRIPTS])
+def test_scripts_need_public_names_alone(script: Path) -> None:
+    tree = ast.parse(script.read_text(encoding="utf-8"))
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
+    assert {name for name in modules if name.startswith("gantools")} == {"gantools"}
+
+
+def test_an_image_generator_is_trained_in_python(tmp_path: Path) -> None:
+    script = EXAMPLES / "generate_images_in_python.py"
+    done = subprocess.run([sys.executable, script, "5"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "5 steps" in done.stdout and (tmp_path / "generated-digits" / "digits.png").stat().st_size > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", SCRIPTS, ids=[path.stem for path in SCRIPTS])
+def test_scripts_run(script: Path, tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

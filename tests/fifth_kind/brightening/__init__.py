@@ -1,0 +1,1 @@
+"""A kind of trained model from another package: images to brighter images."""

@@ -1,0 +1,63 @@
+"""Where output goes: names, what is never overwritten, what --force may replace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gantools.errors import ConfigError
+from gantools.workflow.places import beside, check_file, check_save
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("customers.csv", "customers.balanced.csv"),
+        ("a.b.csv", "a.b.balanced.csv"),
+        ("customers.csv.gz", "customers.balanced.csv.gz"),
+        ("x.parquet", "x.balanced.parquet"),
+        ("plain", "plain.balanced"),
+        (".hidden", ".hidden.balanced"),
+        ("deep/er/t.tsv", "deep/er/t.balanced.tsv"),
+    ],
+)
+def test_default_output_name(data: str, expected: str) -> None:
+    assert beside(Path(data), "balanced") == Path(expected)
+
+
+@pytest.mark.parametrize("folder", [".", "..", "/"])
+def test_a_folder_has_no_default_output_name(folder: str) -> None:
+    with pytest.raises(ConfigError, match="is a folder"):
+        beside(Path(folder), "balanced")
+
+
+def test_the_input_is_never_overwritten(tmp_path: Path) -> None:
+    source = tmp_path / "t.csv"
+    source.write_text("a\n")
+    (tmp_path / "link.csv").symlink_to(source)
+    for name in ("t.csv", "link.csv"):
+        with pytest.raises(ConfigError, match="is the input file"):
+            check_file(tmp_path / name, "output", force=True, inputs=(source,))
+
+
+def test_existing_outputs_need_force(tmp_path: Path) -> None:
+    there = tmp_path / "there.csv"
+    there.touch()
+    with pytest.raises(ConfigError, match="`force`"):
+        check_file(there, "output", force=False)
+    check_file(there, "output", force=True)
+
+
+def test_force_replaces_checkpoints_only(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "me.jpg").touch()
+    with pytest.raises(ConfigError, match="not a checkpoint"):
+        check_save(tmp_path / "photos", force=True)
+    (tmp_path / "run").mkdir()
+    check_save(tmp_path / "run", force=False)
+    (tmp_path / "run" / "config.json").touch()
+    with pytest.raises(ConfigError, match="`force`"):
+        check_save(tmp_path / "run", force=False)
+    check_save(tmp_path / "run", force=True)
+    check_save(tmp_path / "run", force=False, resume=True)
