@@ -15,7 +15,7 @@ WIDTH = 100
 @debug_option
 def models(*, as_json: bool) -> None:
     """List what --model takes, to generate and to score, with the options that --set takes and their papers."""
-    from gantools.registry import list_models
+    from gantools.registry import DOES, list_models
 
     found = list_models()
     if as_json:
@@ -37,8 +37,7 @@ def models(*, as_json: bool) -> None:
         return
     for model in found:
         options = " ".join(f"{key}={value}" for key, value in model.options.items())
-        does = {"generate": "makes", "score": "scores"}[model.purpose]
         what = {"table": "tables", "image": "images"}[model.modality]
-        click.echo(f"{model.name} ({does} {what}): {model.summary}")
+        click.echo(f"{model.name} ({DOES[model.purpose][0]} {what}): {model.summary}")
         click.echo(click.wrap_text(f"paper: {model.paper}", width=WIDTH, initial_indent="  ", subsequent_indent="    "))
         click.echo(click.wrap_text(f"--set {options}", width=WIDTH, initial_indent="  ", subsequent_indent="    "))

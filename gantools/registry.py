@@ -37,6 +37,9 @@ PACKAGES = {
     EXPORTED: ("gantools.export.kinds",),
 }
 
+# What a model of each purpose does, for sentences.
+DOES = {"generate": ("makes", "make"), "score": ("scores", "score"), "transform": ("transforms", "transform")}
+
 _models: dict[tuple[str, str], type[Model]] = {}  # by modality and name
 _kinds: dict[str, type[Trained]] = {}
 _exported: dict[str, type[Exported]] = {}
@@ -45,7 +48,7 @@ Class = TypeVar("Class", bound="type[Any]")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is known of one model. purpose: "generate" or "score". options: the name of each and its default."""
+    """What is known of one model. purpose: "generate", "score" or "transform". options: the name of each and its default."""
 
     name: str
     purpose: str
@@ -100,6 +103,8 @@ def _find(group: str, known: dict[Any, Any], wanted: Any = None) -> None:
             if wanted is not None and wanted in known:
                 return
             importlib.import_module(f"{package}.{module.name}")
+    if wanted is not None and wanted in known:
+        return
     for entry in entry_points(group=group):
         entry.load()
 
@@ -123,16 +128,16 @@ def runtime(name: str) -> type[Exported] | None:
 
 
 def get(name: str, purpose: str, modality: str = "table") -> type[Model]:
-    """The class registered as `name`, for "generate" or "score".
+    """The class registered as `name`, for a purpose: "generate", "score" or "transform".
 
     Raises ConfigError, with the nearest name, when there is none of that purpose.
     """
     models = discover(modality)
     if name in models and models[name].purpose != purpose:
         what = {"table": "rows", "image": "images"}[modality]
-        does = {"generate": f"makes {what} and does not score them", "score": f"scores {what} and does not make them"}
+        problem = f"{name!r} {DOES[models[name].purpose][0]} {what} and does not {DOES[purpose][1]} them"
         fitting = ", ".join(other for other, cls in models.items() if cls.purpose == purpose)
-        raise ConfigError(f"{name!r} {does[models[name].purpose]}", where="model", remedy=f"choose one of {fitting}")
+        raise ConfigError(problem, where="model", remedy=f"choose one of {fitting}")
     models = {other: cls for other, cls in models.items() if cls.purpose == purpose}
     if name in models:
         return models[name]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gantools.data.images.source import Bytes, ImageSource, write_png
-from gantools.errors import ConfigError, DataError
+from gantools.errors import DataError
 from gantools.files import write_folder
 
 MANIFEST = "manifest.csv"
@@ -73,7 +73,7 @@ class ImageFolderWriter:
 def new_image_folder(path: Path) -> Iterator[ImageFolderWriter]:
     """Write a folder beside its place and rename it when the block ends well; a failure leaves nothing behind.
 
-    A folder that stands there is replaced: ask `check_image_folder` first. Raises DataError when it cannot be written.
+    A folder that stands there is replaced: ask first whether it may be. Raises DataError when it cannot be written.
     """
     with write_folder(path) as folder:
         writer = ImageFolderWriter(folder)
@@ -88,24 +88,6 @@ def has_manifest(folder: Path) -> bool:
             return file.readline().strip() == ",".join(HEAD)
     except OSError:
         return False
-
-
-def check_image_folder(path: Path, *, force: bool) -> None:
-    """Refuse a place where no folder of images can or must be written. Raises ConfigError.
-
-    force: a folder that gantools wrote is replaced.
-    """
-    where = "output"
-    if path.suffix.lower() == ".npz":
-        raise ConfigError(f"{path} is the name of a file", where=where, remedy="images go into a folder, name that")
-    if path.exists() and not path.is_dir():
-        raise ConfigError(f"{path} is a file", where=where, remedy="give the name of a folder")
-    if path.is_dir() and any(path.iterdir()):
-        if not force:
-            raise ConfigError(f"{path} is not empty", where=where, remedy="give another name, or --force to replace it")
-        if not has_manifest(path):
-            problem = f"{path} holds files that gantools did not write"
-            raise ConfigError(problem, where=where, remedy="give another name")
 
 
 def check_class_names(classes: Sequence[str], where: str) -> None:
