@@ -48,7 +48,10 @@ Class = TypeVar("Class", bound="type[Any]")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is known of one model. purpose: "generate", "score" or "transform". options: the name of each and its default."""
+    """What is known of one model.
+
+    purpose: "generate", "score" or "transform". options: the name of each and its default.
+    """
 
     name: str
     purpose: str

@@ -145,7 +145,7 @@ class ImageSynthesizer(Generator):
         return {
             "target": "folder",
             "size": self.encoder_.layout.size,
-            "fit": self.encoder_.fit,
+            "fit": self.encoder_.framing,
             **self.schema_.facts(),
         }
 

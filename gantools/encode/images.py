@@ -62,17 +62,17 @@ def check_size(size: int) -> None:
 class ImageEncoder(nn.Module):
     """Brings images to one size and to [-1, 1], and back to bytes.
 
-    fit: what is done with images of another shape. "resize": both sides to `size`, whatever the aspect. "crop": the
+    framing: what is done with images of another shape. "resize": both sides to `size`, whatever the aspect. "crop": the
     shorter side to `size`, the middle kept. "pad": the longer side to `size`, the rest filled with the edge's pixels.
     Bilinear with antialiasing, rounded to bytes as a stored image would be, so that an image that was resized before it
     was stored and one that is resized here are the same to the nets.
     """
 
-    def __init__(self, layout: ImageLayout, fit: Fit = "resize") -> None:
+    def __init__(self, layout: ImageLayout, framing: Fit = "resize") -> None:
         super().__init__()
-        check(fit in FITS, "fit", "must be one of " + ", ".join(FITS))
+        check(framing in FITS, "fit", "must be one of " + ", ".join(FITS))
         self.layout = layout
-        self.fit = fit
+        self.framing = framing
 
     def resized(self, images: Tensor) -> Tensor:
         """images: [N, H, W, C] uint8. Returns [N, C, size, size] uint8."""
@@ -82,11 +82,11 @@ class ImageEncoder(nn.Module):
             return x.contiguous()
         down: Any = size  # a number, or when exporting a symbol of one
         across: Any = size
-        if self.fit != "resize":
-            side = torch.sym_min(height, width) if self.fit == "crop" else torch.sym_max(height, width)
+        if self.framing != "resize":
+            side = torch.sym_min(height, width) if self.framing == "crop" else torch.sym_max(height, width)
             down, across = (torch.sym_max(1, (2 * n * size + side) // (2 * side)) for n in (height, width))
         x = F.interpolate(x.float(), (down, across), mode="bilinear", antialias=True, align_corners=False)
-        if self.fit != "resize":
+        if self.framing != "resize":
             x = _middle(_middle(x, 2, down, size), 3, across, size)
         return (x + TIES_UP).round().clamp(0, 255).to(torch.uint8)
 
@@ -106,15 +106,15 @@ class ImageEncoder(nn.Module):
         """Maps [N, side, side] of what nets saw as [N, height, width] of the image: 0 where they saw nothing."""
         down: Any = height
         across: Any = width
-        if self.fit != "resize":
-            down = across = torch.sym_min(height, width) if self.fit == "crop" else torch.sym_max(height, width)
+        if self.framing != "resize":
+            down = across = torch.sym_min(height, width) if self.framing == "crop" else torch.sym_max(height, width)
         x = F.interpolate(maps.unsqueeze(1), (down, across), mode="bilinear", align_corners=False)
-        if self.fit != "resize":
+        if self.framing != "resize":
             x = _middle(_middle(x, 2, down, height, fill=0.0), 3, across, width, fill=0.0)
         return x.squeeze(1)
 
     def to_json(self) -> dict[str, Any]:
-        return {"channels": self.layout.channels, "size": self.layout.size, "fit": self.fit}
+        return {"channels": self.layout.channels, "size": self.layout.size, "fit": self.framing}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> ImageEncoder:

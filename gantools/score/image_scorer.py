@@ -370,7 +370,7 @@ class ImageScorer(Scorer):
     def _facts(self) -> dict[str, Any]:
         return {
             "size": self.encoder_.layout.size,
-            "fit": self.encoder_.fit,
+            "fit": self.encoder_.framing,
             "features": self.features,
             "pixel_threshold": self.pixel_threshold_,
             **self.schema_.facts(),
