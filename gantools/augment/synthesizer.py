@@ -21,7 +21,7 @@ from gantools.augment.small import SmallClasses
 from gantools.config import TrainConfig, build, check
 from gantools.data.tables.raw import Raw, labelled_rows, labels_to_codes, to_raw
 from gantools.data.tables.schema import Schema, infer_schema
-from gantools.encode.table import TableEncoder
+from gantools.encode.table import EncodedTable, TableEncoder
 from gantools.errors import ConfigError, DataError
 from gantools.models.base import GAN, DataSpec, GANOptions
 from gantools.nn.conditioning import Condition
@@ -110,12 +110,8 @@ class Synthesizer(Generator):
         table = self.encoder_.encode(raw)
         self.small_ = SmallClasses.of(self.encoder_, table, label, len(counts))
         self.fingerprint_ = digest(raw.numbers, raw.codes, codes)
-        sampler = ClassBalanced.of(label, len(counts), options.class_balance, seed)
-        # Numbers drawn from their intervals, as generated ones are: the middles would ask spikes to be points.
-        random = torch.Generator().manual_seed(seed)
-        reference = tuple(self.encoder_.draw(table, rows, random) for rows in sampler.judged_by)
-        criterion = ByClass(reference, tuple(map(str, self.schema_[target].levels)), LOOK_ROWS)
-        examples = Examples(Rows(self.encoder_, table, Condition(label)), sampler, criterion)
+        names = tuple(map(str, self.schema_[target].levels))
+        examples = _examples(self.encoder_, table, label, names, options.class_balance, seed)
         beside = {"encoder": self.encoder_, "small": self.small_}
         model = self._run(
             self.gan_, examples, self.train, folder=folder, resume=resume, progress=progress, beside=beside
@@ -215,6 +211,17 @@ class Synthesizer(Generator):
 
     def _facts(self) -> dict[str, Any]:
         return {"target": self.schema_.target, "n_rows": self.schema_.n_rows}
+
+
+def _examples(
+    encoder: TableEncoder, table: EncodedTable, label: torch.Tensor, classes: tuple[str, ...], balance: float, seed: int
+) -> Examples:
+    """What the loop trains on. balance: share of each batch drawn with all classes equally likely."""
+    sampler = ClassBalanced.of(label, len(classes), balance, seed)
+    # Numbers drawn from their intervals, as generated ones are: the middles would ask spikes to be points.
+    random = torch.Generator().manual_seed(seed)
+    reference = tuple(encoder.draw(table, rows, random) for rows in sampler.judged_by)
+    return Examples(Rows(encoder, table, Condition(label)), sampler, ByClass(reference, classes, LOOK_ROWS))
 
 
 def _class_weight(codes: np.ndarray, counts: np.ndarray, balance: float) -> np.ndarray:
