@@ -37,6 +37,7 @@ class Distance(Calibrated):
         self.options = options
         self.false_alarms = options["false_alarms"]
         self.contamination = options["contamination"]
+        self.contamination_ = 0.05 if self.contamination == "auto" else self.contamination
         self.tuned: tuple[np.ndarray, np.ndarray] | None = None
 
     def fit(self, rows: pd.DataFrame, *, schema: Any, progress: Any) -> Self:
@@ -45,6 +46,7 @@ class Distance(Calibrated):
         self.mean, self.sd = np.nanmean(raw.numbers, axis=0), np.nanstd(raw.numbers, axis=0) + 1e-9
         self.drift_ = Reference.fit(raw, schema)
         self.calibration_ = Calibration.fit(self.anomaly_score(rows), tail=self.options["tail"])
+        self.train_score_ = self.anomaly_score(rows)
         self.report_ = SimpleNamespace(stopped=self.options.get("model", "finished"))
         Distance.fitted.append(self)
         return self
@@ -119,7 +121,7 @@ def test_a_table_learned_from_itself(data: Path, fits: list[Distance]) -> None:
     """All rows and columns are learned from, some are taken for anomalies, and no drift can be told."""
     result, out = scored(data)
     assert len(fits[0].rows) == result.learned.n_learned == 400
-    assert (fits[0].contamination, fits[0].false_alarms) == (0.05, 0.01)
+    assert (fits[0].contamination, fits[0].false_alarms) == ("auto", 0.01)
     assert result.drift is None
     assert result.detection is None
     assert list(out.columns) == ["a", "b", "city", "bad", "anomaly_score", "p_value", "is_anomaly"]
@@ -166,7 +168,7 @@ def test_drift_is_told(data: Path) -> None:
 def test_known_anomalies_are_not_learned_and_set_the_threshold(
     data: Path, fits: list[Distance], has_train: bool
 ) -> None:
-    """Nor are the normal rows on which the threshold is sought; F1 is sought as if all normal rows were there."""
+    """F1 is sought on them and on all normal rows: some held back, the others by the scores they had held out."""
     train = put(make(400, 40, seed=1), data.with_name("train.csv")) if has_train else None
     result, out = scored(data, normal=train, labels="bad")
     n_marked = 40 if has_train else 20
@@ -177,10 +179,11 @@ def test_known_anomalies_are_not_learned_and_set_the_threshold(
     assert fits[0].contamination == 0
     assert fits[0].tuned is not None
     normal, anomalous = fits[0].tuned
-    assert (len(anomalous), len(normal)) == (n_marked, 5 * round(0.2 * n_normal))
+    assert (len(anomalous), len(normal)) == (n_marked, n_normal)
     assert anomalous.min() > normal.max()
-    learned = fits[0].anomaly_score(fits[0].rows)
-    assert not set(learned) & set(normal) and not set(learned) & set(anomalous)
+    n_held_back = round(0.2 * n_normal)
+    np.testing.assert_array_equal(normal[n_held_back:], fits[0].train_score_)
+    assert not set(fits[0].train_score_) & (set(normal[:n_held_back]) | set(anomalous))
     assert result.threshold.asked is None
     assert result.threshold.f1 == pytest.approx(1.0)
     assert result.detection is not None
@@ -227,7 +230,7 @@ def test_rows_without_a_mark_are_learned_from(data: Path, fits: list[Distance]) 
     frame.loc[:99, "bad"] = None
     result, _ = scored(put(frame, data), labels="bad")
     assert result.learned.n_learned == 100 + 280 - round(0.2 * 280)
-    assert fits[0].contamination == 0.05
+    assert fits[0].contamination == "auto"
     assert result.detection is not None
     assert result.detection.n_normal == 280
 
