@@ -27,7 +27,8 @@ def float32_holds(values: Floats) -> bool:
         return True
     with np.errstate(over="ignore"):
         short = distinct.astype(np.float32)
-    spread = float(np.std(values)) or max(1.0, float(np.abs(distinct).max()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = float(np.std(values)) or max(1.0, float(np.abs(distinct).max()))
     moved = np.abs(short.astype(np.float64) - distinct).max()
     return bool(np.isfinite(short).all() and (np.diff(short) > 0).all() and moved <= HELD * spread)
 

@@ -41,6 +41,7 @@ from gantools.train.trained import OnProgress
 EXPLAINED_ROWS = 256  # explained at a time
 CALIBRATION_ROWS = 20_000  # at most so many held-out rows are calibrated on
 SPREAD = (0.5, 0.84)  # quantiles that are a standard deviation apart
+ALONE = 0.8  # share of rows that have others closer by than one that is set aside
 MIN_ROWS = 3  # one to remember, one to compare it with and one to hold out
 HELD_OUT_ROWS = 512  # per fold, that the detector is judged on while it trains
 
@@ -166,6 +167,7 @@ class AnomalyScorer(Scorer):
         aside = np.setdiff1d(np.arange(len(raw)), kept)
         self.contamination_ = len(aside) / len(raw)
         self.train_score_[aside] = self.score_raw(raw.take(aside))
+        self.train_score_ = _shared(self.train_score_, raw)
         running = tuple(self.schema_.numeric[index] for index in self._views.runs_on)
         self.drift_ = Reference.fit(raw.take(kept), self.schema_, running)
         self._keep(folder)
@@ -202,8 +204,11 @@ class AnomalyScorer(Scorer):
         if self.contamination == "auto":
             # against quantiles, for anomalies must not hide themselves; the sharpest measure knows rare but no far rows
             half, most = (torch.from_numpy(np.quantile(inner.cpu(), share, axis=1, keepdims=True)) for share in SPREAD)
-            worst = ((measured.cpu() - half) / (most - half).clamp(min=1e-6))[:, :, 1:].amax((0, 2))
-            return worst.double().numpy()
+            far = ((measured.cpu() - half) / (most - half).clamp(min=1e-6))[:, :, 1:].amax((0, 2)).double().numpy()
+            # it knows rows with others close by, and a group is nothing to be set aside
+            sharp = measured[0, :, 0].cpu().numpy()
+            is_alone = sharp > np.quantile(inner[0, :, 0].cpu().numpy(), ALONE)
+            return np.where(is_alone, far, np.minimum(far, np.quantile(far[kept], 0.9)))
         distance = np.zeros(len(raw))
         for each, usual in zip(measured, inner, strict=True):
             distance += ((each - usual.mean(0)) / usual.std(0).clamp(min=1e-6)).amax(1).cpu().double().numpy()
@@ -416,6 +421,15 @@ def _all_views(views: RowViews, raw: Raw) -> tuple[Tensor, Tensor]:
     parts = [views(*_tensors(raw, part, device)) for part in _chunks(len(raw), 16384)]
     standard, ranked = zip(*parts, strict=True)
     return torch.cat(standard), torch.cat(ranked)
+
+
+def _shared(score: Floats, raw: Raw) -> Floats:
+    """The scores [N], with their mean for rows that are equal: they were held out from different nets."""
+    cells = np.ascontiguousarray(
+        np.hstack([raw.numbers + 0.0, raw.codes.astype(np.float64)])
+    )  # + 0.0 turns -0.0 to 0.0
+    group = np.unique(cells.view(f"V{cells.itemsize * cells.shape[1]}").ravel(), return_inverse=True)[1]
+    return (np.bincount(group, score) / np.bincount(group))[group]
 
 
 def _tensors(raw: Raw, part: slice | np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:

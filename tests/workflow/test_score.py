@@ -16,6 +16,7 @@ import pytest
 from gantools.data.tables import read_table
 from gantools.data.tables.raw import to_raw
 from gantools.errors import ConfigError, DataError
+from gantools.evaluate.scores import top_rows
 from gantools.score.calibrated import Calibrated
 from gantools.score.drift import Reference
 from gantools.score.threshold import Calibration
@@ -444,3 +445,45 @@ def test_marks(cells: list[Any]) -> None:
 def test_what_marks_nothing(cell: Any) -> None:
     with pytest.raises(DataError, match="column 'bad'"):
         read_marks(pd.Series([1, cell], name="bad", dtype=object))
+
+
+# Columns that are not learned from, and what is said of them ----------------------------------------------------------
+
+
+def test_a_column_called_reason_is_a_column(data: Path) -> None:
+    put(make().assign(reason="late"), data)
+    result, out = scored(data)
+    assert out["reason"].eq("late").all()
+    row = top_rows(result.top)[0]
+    assert (row.reason, row.cells["reason"]) == ("far off", "late")
+    refused(data, "column 'reason'", explain=True, n_fits=1)
+
+
+def test_dropped_columns_stay_in_the_output(data: Path, fits: list[Distance], saved: Path) -> None:
+    result, out = scored(data, drop=("b", "bad"))
+    assert fits[0].schema_.names == ("a", "city")
+    pd.testing.assert_frame_equal(out[["a", "b", "city", "bad"]], read_table(data)[0])
+    assert result.scorer is fits[0]
+    refused(data, "drop", kind=ConfigError, drop=("aa",), n_fits=1)
+    refused(data, "drop", kind=ConfigError, drop=("bad",), labels="bad", n_fits=1)
+    refused(data, "drop", kind=ConfigError, drop=("a",), source=saved, n_fits=1)
+
+
+def test_later_dates_and_wild_cells_are_named(data: Path) -> None:
+    days = pd.date_range("2024-01-01", periods=500, freq="D").astype(str)
+    train = make(300, 0).assign(day=days[:300])
+    train.loc[5, "b"] = 1e7
+    normal = put(train, data.with_name("train.csv"))
+    put(make(200, 0).assign(day=days[300:]), data)
+    said = " ".join(scored(data, normal=normal)[0].words())
+    assert "All 'day' lie after the last one learned, 2024-10-26" in said
+    assert "'b' has 10000000" in said
+
+
+def test_hints_can_be_followed(data: Path, fits: list[Distance], saved: Path) -> None:
+    """A tail is named where it resolves the rate, and a saved scorer is trained anew."""
+    put(make(400, 0), data)
+    assert "or with --tail" in " ".join(scored(data, false_alarms=1e-4)[0].words())
+    assert "--tail" not in " ".join(scored(data, false_alarms=1e-7)[0].words())
+    again = " ".join(scored(data, source=saved, false_alarms=1e-3)[0].words())
+    assert "train anew on more rows" in again
