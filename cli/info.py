@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .options import data_argument, debug_option, json_option, kind_option, target_option
+from .options import data_argument, debug_option, drop_option, json_option, kind_option, target_option
 from .show import run_and_show
 
 
@@ -14,6 +14,7 @@ from .show import run_and_show
 @data_argument
 @target_option
 @kind_option
+@drop_option
 @json_option
 @debug_option
 def info(*, as_json: bool, **given: Any) -> None:

@@ -130,6 +130,13 @@ kind_option = click.option(
     help="What a column is, where the guess is wrong (repeatable).",
 )
 
+drop_option = click.option(
+    "--drop",
+    multiple=True,
+    metavar="COL",
+    help="Learn nothing from this column of a table; it stays in the output (repeatable).",
+)
+
 
 def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     """Several options as one decorator, in this order."""
@@ -169,6 +176,7 @@ def training_options(of_tables: str, of_images: str, size: str = "up to 64") -> 
             help="Of training; auto is bf16 on GPUs and 32 elsewhere.  [default: auto]",
         ),
         kind_option,
+        drop_option,
         click.option("--size", type=int, metavar="N", help=f"Images: pixels of each side.  [default: {size}]"),
         click.option("--fit", type=FITS, help="Images: what is done with those not square.  [default: resize]"),
     )  # fmt: skip

@@ -44,7 +44,8 @@ from .show import run_and_show
     "--contamination",
     type=Share(below=0.5, zero=True),
     metavar="SHARE",
-    help="Share of anomalies among what is learned from.  [default: 0 with --train, 0.05 without]",
+    help="Share of anomalies among what is learned from.  [default: 0 with --train, without what lies far beyond the "
+    "rest]",
 )
 @click.option("--tail", is_flag=True, help="Extrapolate, for false alarms too rare to be counted in held-out data.")
 @training_options("denoiser", "restorer", "as they are, up to 256")

@@ -1,15 +1,18 @@
 """Two views of a row in which distances mean something, for telling what does not belong.
 
 *Standard*: numbers in standard deviations from the mean, so that a far value is far. Beyond REACH deviations distance
-grows with the logarithm, so that one wild cell does not drown all others. *Ranked*: numbers by where they stand among
-the training values, as `TableEncoder` scores them, so that a crowded range is as wide as an empty one; values outside
-what was seen go on growing with the logarithm. Each view is blind where the other sees.
+grows with the logarithm, so that one wild cell does not drown all others; wild cells of the training rows count for
+neither mean nor standard deviation. *Ranked*: numbers by where they stand among the training values, as `TableEncoder`
+scores them, so that a crowded range is as wide as an empty one; values outside what was seen go on growing with the
+logarithm. Each view is blind where the other sees.
 
 Categories are one-hot blocks in both. In the standard view levels are weighed by how rare they are and a block has mean
 0 and variance 1 like a number (the chi-square metric of multiple correspondence analysis; Greenacre 2017, chapter 18);
 in the ranked view any two levels are equally far apart. A level never seen is further from each level than they are
 from each other, in the standard view as far as a level so rare that it was to be expected not to be seen (after Good
 1953: as rare as all levels together that were seen once).
+Time goes on, so of dates that run on (in order with the rows, or as many at their end as elsewhere) one that is later
+than all that were learned tells nothing: it counts as the same weekday and hour of the last week learned.
 A missing cell in a column that had some is a level of its own; where there was none it counts as a value below all
 seen.
 """
@@ -17,10 +20,11 @@ seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -30,6 +34,13 @@ from gantools.encode.table import TableEncoder
 REACH = 5.0  # standard deviations up to which distance is linear
 UNHEARD = 5.0  # what a value counts in a column that had one value only, in standard deviations
 ABSENT = 2.0  # what a missing cell counts in the standard view, beside standing at the mean
+WILD_ROWS = 20  # known cells of a column, below which none of them is called wild
+WILD_SHARE = 0.01  # of the known cells are wild at most
+WILD_TIMES, WILD_SPREAD = 10, 3  # so many times as far away as the others, and as much standard deviation with them
+WILD_DIFFER = 0.9  # a tenth of the cells must differ from the median, or there is no scale to be far on
+DAY, WEEK = 86_400e6, 7 * 86_400e6  # in microseconds
+IN_ORDER = 0.9  # rank correlation, or share of neighbours in order, from which dates go with their rows
+AT_THE_END = 0.5  # share of the dates to expect in the last tenth of their range, from which they do not peter out
 RAREST = 1e-3  # share below which a level counts as if it had this share
 
 
@@ -42,16 +53,21 @@ class RowViews(nn.Module):
     lacking: Tensor  # [n_lacking] int64, the columns that have missing cells
     level_share: Tensor  # [n_levels] float32, share of each place of the one-hot blocks
     unseen_share: Tensor  # [n_blocks] float32, share of rows that may be expected to have a level never seen
+    of_dates: Tensor  # [n_numeric] bool, which columns are dates that run on
     block_of: Tensor  # [n_levels] int64, the block of each place
     block_size: Tensor  # [n_levels] float32, and how many places it has
 
-    def __init__(self, encoder: TableEncoder, n_lacking: int) -> None:
-        """n_lacking: numeric columns that have missing cells."""
+    def __init__(self, encoder: TableEncoder, n_lacking: int, runs_on: Sequence[int] = ()) -> None:
+        """n_lacking: numeric columns that have missing cells. runs_on: numeric columns of dates that run on."""
         super().__init__()
         self.encoder = encoder
         c = encoder.layout.n_numeric
         for name in ("mean", "spread"):
             self.register_buffer(name, torch.zeros(c, dtype=torch.float64))
+        self.runs_on = tuple(runs_on)
+        of_dates = torch.zeros(c, dtype=torch.bool)
+        of_dates[list(self.runs_on)] = True
+        self.register_buffer("of_dates", of_dates, persistent=False)
         self.register_buffer("has_missing", torch.zeros(c, dtype=torch.bool))
         self.register_buffer("lacking", torch.zeros(n_lacking, dtype=torch.int64))
         self.register_buffer("level_share", torch.zeros(encoder.layout.n_levels))
@@ -63,18 +79,22 @@ class RowViews(nn.Module):
         self.register_buffer("block_size", size[block_of].float(), persistent=False)
 
     @classmethod
-    def fit(cls, encoder: TableEncoder, raw: Raw) -> RowViews:
-        """encoder: fitted on rows like these. raw: the training rows."""
+    def fit(cls, encoder: TableEncoder, raw: Raw, dates: Sequence[int] = ()) -> RowViews:
+        """encoder: fitted on rows like these. raw: the training rows. dates: the numeric columns that are dates."""
         numbers = torch.from_numpy(np.array(raw.numbers))
         known = ~torch.isnan(numbers)
         lacking = torch.nonzero(~known.all(0)).squeeze(1)
-        views = cls(encoder, len(lacking))
+        views = cls(encoder, len(lacking), [j for j in dates if runs_on(raw.numbers[:, j])])
         views.lacking.copy_(lacking)
         count = known.sum(0).clamp(min=1)
         views.mean.copy_(torch.where(known, numbers, 0.0).sum(0) / count)
         deviation = torch.where(known, numbers - views.mean, 0.0)
         largest = deviation.abs().amax(0).clamp(min=torch.finfo(torch.float64).tiny)  # squares of 1e200 overflow
         views.spread.copy_(largest * ((deviation / largest).square().sum(0) / count).sqrt())
+        for j in range(numbers.shape[1]):
+            if (wild := wild_cells(raw.numbers[:, j])).any():
+                rest = raw.numbers[known[:, j].numpy() & ~wild, j]
+                views.mean[j], views.spread[j] = float(rest.mean()), float(rest.std())
         views.spread[encoder.low == encoder.high] = 0.0
         views.has_missing.copy_(~known.all(0))
         if encoder.layout.blocks:
@@ -92,6 +112,8 @@ class RowViews(nn.Module):
 
     def forward(self, numbers: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """numbers: [N, n_numeric] float64, codes: [N, n_blocks] int64. Returns (standard, ranked), float32."""
+        if self.runs_on:
+            numbers = self._recent(numbers)
         encoded = self.encoder(numbers, codes)
         levels = encoded[:, self.encoder.layout.n_numeric :]
         unseen = (self.encoder.positions(codes) < 0)[:, self.block_of].float()
@@ -115,6 +137,15 @@ class RowViews(nn.Module):
         scores = encoded[:, : self.encoder.layout.n_numeric] + (torch.sign(beyond) * torch.log1p(beyond.abs())).float()
         return standard, torch.cat([scores, levels - unseen * (math.log1p(UNHEARD) / self.block_size.sqrt())], 1)
 
+    def _recent(self, numbers: Tensor) -> Tensor:
+        """The numbers, with dates that lie after the last one learned moved back by whole weeks until they do not; by
+        days or by all that was learned where that is no week."""
+        low, high = self.encoder.low, self.encoder.high
+        learned = high - low
+        step = torch.where(learned >= WEEK, WEEK, torch.where(learned >= DAY, DAY, learned.clamp(min=1.0)))
+        steps = torch.ceil((numbers - high) / step)
+        return torch.where(self.of_dates & (numbers > high), (numbers - steps * step).maximum(low), numbers)
+
     def _by_rarity(self, levels: Tensor, unseen: Tensor) -> Tensor:
         share = self.level_share.clamp(RAREST, 1 - RAREST)
         rarest = self.unseen_share.clamp(RAREST, 0.5)[self.block_of]
@@ -129,12 +160,52 @@ class RowViews(nn.Module):
 
     def to_json(self) -> dict[str, Any]:
         """The shape; with its weights the views can be built again."""
-        return {**self.encoder.to_json(), "n_lacking": len(self.lacking)}
+        return {**self.encoder.to_json(), "n_lacking": len(self.lacking), "runs_on": list(self.runs_on)}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RowViews:
         """Views of that shape, their weights still to be loaded."""
-        return cls(TableEncoder.from_json(document), int(document["n_lacking"]))
+        return cls(TableEncoder.from_json(document), int(document["n_lacking"]), document.get("runs_on", ()))
+
+
+def wild_cells(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which values of a column are so far from all others that mean and standard deviation are theirs alone: [N].
+
+    values: [N], NaN where missing. They are few, ten times as far from the median as any other value is, and without
+    them the standard deviation is a third at most.
+    """
+    known = np.flatnonzero(~np.isnan(values))
+    wild = np.zeros(len(values), dtype=bool)
+    few = max(1, int(WILD_SHARE * len(known)))
+    if len(known) < WILD_ROWS:
+        return wild
+    with np.errstate(over="ignore", invalid="ignore"):
+        away = np.abs(values[known] - np.median(values[known]))
+        order = np.argsort(away, kind="stable")
+        last = away[order[-few - 1 :]]
+        far = np.flatnonzero((last[1:] >= WILD_TIMES * last[:-1]) & (last[:-1] > 0))
+        if not len(far) or not np.quantile(away, WILD_DIFFER) > 0:
+            return wild
+        others, found = np.split(order, [len(order) - few + far[0]])
+        largest = away.max()
+        if np.std(away[others] / largest) * WILD_SPREAD > np.std(values[known] / largest):
+            return wild
+    wild[known[found]] = True
+    return wild
+
+
+def runs_on(dates: npt.NDArray[np.float64]) -> bool:
+    """Whether dates [N], NaN where missing, in the order of their rows, go on after the last: they rise or fall with
+    the rows, all together or within runs of them, or they are as many at their end as elsewhere."""
+    known = dates[~np.isnan(dates)]
+    if len(known) < 3 or known.min() == known.max():
+        return False
+    steps = np.diff(known)
+    in_order = max((steps >= 0).mean(), (steps <= 0).mean())
+    ranks = np.argsort(np.argsort(known, kind="stable"))
+    with_rows = abs(np.corrcoef(ranks, np.arange(len(ranks)))[0, 1])
+    at_the_end = (known > known.max() - (known.max() - known.min()) / 10).mean() * 10
+    return bool(max(in_order, with_rows) >= IN_ORDER or at_the_end >= AT_THE_END)
 
 
 def _squash(x: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ Counts = npt.NDArray[np.int64]
 
 _DROPPED_BITS = 11  # of a float32's 23 bits behind the point; what is left tells numbers apart that differ by 0.05 %
 _N_BINS = 2 ** (31 - _DROPPED_BITS)
+FOUND = ["anomaly_score", "p_value", "is_anomaly", "reason"]  # of a row, beside its cells
 _PLAIN = (bool, int, float, str, type(None))
 
 
@@ -84,15 +85,16 @@ class TopRow:
 def top_rows(top: pd.DataFrame) -> tuple[TopRow, ...]:
     """The rows of a table of the most abnormal ones, most abnormal first.
 
-    top: `anomaly_score`, `p_value`, `is_anomaly` and `reason` beside the cells; the index counts rows from 0.
+    top: the cells and behind them `anomaly_score`, `p_value`, `is_anomaly` and `reason`, which may be names of cells,
+    too; the index counts rows from 0.
     """
     if not len(top):
         return ()
-    found = ["anomaly_score", "p_value", "is_anomaly", "reason"]
-    cells = top.drop(columns=found).astype(object)
+    cells = top.iloc[:, : -len(FOUND)].astype(object)
     cells = cells.where(cells.notna(), None)
     names = [str(name) for name in cells.columns]
-    columns = (top[name].tolist() for name in found)
+    found = top.iloc[:, -len(FOUND) :]
+    columns = (found[name].tolist() for name in FOUND)
     return tuple(
         TopRow(place + 1, score, p_value, is_anomaly, reason, dict(zip(names, values, strict=True)))
         for place, score, p_value, is_anomaly, reason, values in zip(

@@ -90,7 +90,7 @@ class ExportedCalibrated(Calibrated, Exported):
         super().__init__(session, path)
         self.threshold_ = float(self.described["threshold"])
         self.false_alarms = float(self.described["false_alarms"])
-        self.contamination = float(self.described["contamination"])
+        self.contamination_ = float(self.described["contamination"])
         held = np.array(self.described["held_out"], dtype=np.float64)
         self.calibration_ = Calibration.from_tensors({"scores": held, "tail": self.described["tail"]})
 
@@ -102,7 +102,7 @@ class ExportedCalibrated(Calibrated, Exported):
             "schema": scorer.schema_.to_json(),
             "threshold": scorer.threshold_,
             "false_alarms": scorer.false_alarms,
-            "contamination": scorer.contamination,
+            "contamination": scorer.contamination_,
             "held_out": tensors["scores"].tolist(),
             "tail": tensors["tail"].tolist(),
         }
@@ -113,8 +113,8 @@ class ExportedCalibrated(Calibrated, Exported):
         return {self.names["threshold"]: np.array([self.threshold_])}
 
     def training_data(self) -> Iterable[str]:
-        if self.contamination:
-            yield f"the most abnormal {percent(self.contamination)} were set aside before training"
+        if self.contamination_:
+            yield f"the most abnormal {percent(self.contamination_)} were set aside before training"
         yield from super().training_data()
 
     def limits(self) -> Iterable[str]:

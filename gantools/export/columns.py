@@ -4,7 +4,7 @@
     dates, lengths  int64 microseconds (dates since 1970-01-01 UTC), as numpy's datetime64[us] holds them; NaT is the
                     smallest int64, which means missing here too
     other numbers   float32, missing is NaN; float64 where float32 would make one of two values that the model tells
-                    apart, or move a value by more than HELD of the column's spread
+                    apart, or move a value noticeably against the column's spread
     truths          int64, 0 or 1
     text            string, missing is ""; where "" is itself a level of the column there is no missing
 
@@ -24,10 +24,10 @@ import pandas as pd
 from gantools.data.tables.dtypes import dtype_of
 from gantools.data.tables.raw import MISSING, UNSEEN, Raw
 from gantools.data.tables.schema import NUMERIC_KINDS, Column, Kind, Schema
+from gantools.score.spikes import float32_holds
 
 Type = Literal["float32", "float64", "int64", "string"]
 MISSING_INT = -(2**63)
-HELD = 1e-5  # share of a column's spread
 MOST_WHOLE = 2**53  # the last whole number that float64 holds together with all before it
 
 
@@ -103,23 +103,13 @@ def _number(column: Column, values: npt.NDArray[np.float64] | None) -> Port:
         return Port(column.name, "int64", unit="microseconds")
     if column.kind is Kind.INTEGER and _is_integer(column.dtype):
         return Port(column.name, "int64")
-    return Port(column.name, "float32" if values is not None and _float32_holds(values) else "float64")
+    return Port(column.name, "float32" if values is not None and float32_holds(values) else "float64")
 
 
 def _is_integer(dtype: str) -> bool:
     if dtype in ("date", "decimal"):
         return False
     return bool(pd.api.types.is_integer_dtype(dtype_of(dtype)))
-
-
-def _float32_holds(values: npt.NDArray[np.float64]) -> bool:
-    distinct = np.unique(values)
-    if not len(distinct):
-        return True
-    short = distinct.astype(np.float32)
-    spread = float(np.std(values)) or max(1.0, float(np.abs(distinct).max()))
-    moved = np.abs(short.astype(np.float64) - distinct).max()
-    return bool(np.isfinite(short).all() and (np.diff(short) > 0).all() and moved <= HELD * spread)
 
 
 def _category(column: Column, levels: Sequence[Any] | None = None) -> Port:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils._param_validation import StrOptions
 from torch import Tensor, nn
 
 from gantools.config import TrainConfig, build
 from gantools.models.base import DataSpec, Model
 from gantools.score.calibrated import Calibrated, Floats
-from gantools.score.threshold import Calibration
+from gantools.score.threshold import Calibration, tail_end
 from gantools.train.parameters import TRAINING, share, train_config, whole_number
 from gantools.train.trained import Trained, built_model
 
@@ -34,11 +35,12 @@ class Scorer(Calibrated, OutlierMixin, BaseEstimator, Trained):  # type: ignore[
         **TRAINING,
         "memory": [whole_number(2)],
         "false_alarms": [share()],
-        "contamination": [share(0.5, zero=True)],
+        "contamination": [share(0.5, zero=True), StrOptions({"auto"})],
         "tail": ["boolean"],
     }
 
-    contamination: float
+    contamination: float | Literal["auto"]
+    contamination_: float
     tail: bool
     device: str
     head_: nn.Module
@@ -53,10 +55,24 @@ class Scorer(Calibrated, OutlierMixin, BaseEstimator, Trained):  # type: ignore[
         options = build(self._model_class().Options, self.options)
         return self._new_model(DataSpec(layout), options, seed)
 
+    def _n_kept(self, oddness: npt.ArrayLike, least: int) -> int:
+        """How many samples are learned from, at least `least`; the oddest others are set aside. oddness: [N]."""
+        odd = np.asarray(oddness, dtype=np.float64)
+        if self.contamination == "auto":
+            return max(least, int((odd <= tail_end(odd)).sum()))
+        return min(len(odd), max(least, round(len(odd) * (1 - self.contamination))))
+
     def _calibrate_on(self, held_out: Floats) -> None:
         """Learn what scores mean from those of held-out samples."""
         self.calibration_ = Calibration.fit(held_out, tail=bool(self.tail))
         self._given_threshold = self.best_f1_ = None
+
+    def set_params(self, **params: Any) -> Self:
+        """scikit-learn's; a rate of false alarms replaces a threshold that was tuned or set."""
+        super().set_params(**params)
+        if "false_alarms" in params:
+            self._given_threshold = self.best_f1_ = None
+        return self
 
     # -- scoring ---------------------------------------------------------------------------------------------------
 
@@ -89,7 +105,12 @@ class Scorer(Calibrated, OutlierMixin, BaseEstimator, Trained):  # type: ignore[
         return {name: value for name, value in self.get_params().items() if name not in NOT_SAVED}
 
     def _values(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        found = {"parameters": self._parameters(), "threshold": self._given_threshold, "best_f1": self.best_f1_}
+        found = {
+            "parameters": self._parameters(),
+            "threshold": self._given_threshold,
+            "best_f1": self.best_f1_,
+            "set_aside": self.contamination_,
+        }
         tensors = {f"calibration.{k}": torch.from_numpy(v) for k, v in self.calibration_.to_tensors().items()}
         return found, {**tensors, "train_score": torch.from_numpy(self.train_score_)}
 
@@ -98,6 +119,7 @@ class Scorer(Calibrated, OutlierMixin, BaseEstimator, Trained):  # type: ignore[
         self.calibration_ = Calibration.from_tensors(scores)
         self._given_threshold, self.best_f1_ = config["threshold"], config["best_f1"]
         self.train_score_ = tensors["train_score"].numpy()
+        self.contamination_ = float(config.get("set_aside", self.contamination))
 
     @classmethod
     def load(cls, folder: Path | str, device: str = "auto") -> Self:
@@ -116,7 +138,7 @@ class Scorer(Calibrated, OutlierMixin, BaseEstimator, Trained):  # type: ignore[
             "threshold": self.threshold_,
             "false_alarms": self.false_alarms,
             "finest_false_alarms": self.calibration_.finest,
-            "contamination": self.contamination,
+            "contamination": self.contamination_,
         }
 
 

@@ -6,7 +6,8 @@ tables' counts, both of which are samples, with Holm's correction over the colum
 stability index, sum of (new - trained) * ln(new / trained) over the bins, for the size. Over all columns: the share of
 rows with a low p-value, which also sees what no single column shows.
 
-Time goes on, so that later rows have later dates: of a datetime only the share of missing cells is compared.
+Time goes on, so that later rows have later dates: of a datetime only the share of missing cells is compared, and it is
+said where its dates lie after the last one learned.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ LARGE_INDEX = 0.1  # population stability index; by its users' convention small 
 ODD = 0.05  # p-value up to which a row counts as odd
 LARGE_ODDS = 3.0  # so many times more odd rows than expected are many
 LESS = 0.9  # what a part of the rows that has shrunk counts for in words against one that has grown
+MANY_LATER = 0.05  # share of dates after the last one learned that is worth a word
 MOST_WORDS = 8  # columns that `Drift.words` names
 ALL = np.array([-1, 1]) * np.finfo(np.float64).max  # edges of a bin that holds every number
 
@@ -63,7 +65,8 @@ class Drift:
     n_rows: rows looked at. columns: in the schema's order, numbers first. odd_share: share of rows with a p-value of
     0.05 or less; odd_expected: the share to expect of rows like the training rows; odd_p_value: of that many or more
     by chance. odd: significantly and at least three times as many. drifted: a column has, or there are many odd rows.
-    words: a line for each finding, the furthest first; empty when there is no drift.
+    words: a line for each finding, the furthest first; empty when there is no drift. later: a sentence for each column
+    of dates many of which lie after the last one learned, which is no drift.
     """
 
     n_rows: int
@@ -73,6 +76,7 @@ class Drift:
     odd_p_value: float
     odd: bool
     words: tuple[str, ...]
+    later: tuple[str, ...] = ()
 
     @property
     def drifted(self) -> bool:
@@ -80,7 +84,7 @@ class Drift:
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain JSON values."""
-        return {"drifted": self.drifted, **asdict(self), "words": list(self.words)}
+        return {"drifted": self.drifted, **asdict(self), "words": list(self.words), "later": list(self.later)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,16 +96,17 @@ class Reference:
     above, the last the missing cells; a datetime has one bin for all its values. counts: per numeric, then per
     categorical column, training rows in each bin; categorical bins are the levels, the pooled levels, those never seen,
     the missing cells. The bins for values never seen hold one row, as many as training would lead to expect there at
-    most.
+    most. runs_on: names of the datetimes whose later values are not held against a row.
     """
 
     schema: Schema
     n_rows: int
     edges: tuple[Floats, ...]
     counts: tuple[Counts, ...]
+    runs_on: tuple[str, ...] = ()
 
     @classmethod
-    def fit(cls, raw: Raw, schema: Schema) -> Reference:
+    def fit(cls, raw: Raw, schema: Schema, runs_on: tuple[str, ...] = ()) -> Reference:
         """From the training rows. Raises DataError when there are none."""
         if not len(raw):
             raise DataError("there are no rows to compare later ones with")
@@ -114,7 +119,7 @@ class Reference:
                 count[-2] = 1
             elif len(edges[j]):
                 count[[0, -2]] = 1  # one more row would be the new smallest with probability 1 / (n + 1)
-        return cls(schema, len(raw), edges, counts)
+        return cls(schema, len(raw), edges, counts, runs_on)
 
     def count(self, raw: Raw) -> tuple[Counts, ...]:
         """Rows of `raw` in each bin of each column."""
@@ -141,6 +146,7 @@ class Reference:
             "n_rows": self.n_rows,
             "edges": [edges.tolist() for edges in self.edges],
             "counts": [counts.tolist() for counts in self.counts],
+            "runs_on": list(self.runs_on),
         }
 
     @classmethod
@@ -149,7 +155,7 @@ class Reference:
         try:
             edges = tuple(np.array(values, dtype=np.float64) for values in document["edges"])
             counts = tuple(np.array(values, dtype=np.int64) for values in document["counts"])
-            reference = cls(schema, int(document["n_rows"]), edges, counts)
+            reference = cls(schema, int(document["n_rows"]), edges, counts, tuple(document.get("runs_on", ())))
             widths = [len(each) + 2 for each in edges]
             widths += [len(schema[name].levels) + 3 for name in schema.categorical]
             fits = len(edges) == len(schema.numeric) and widths == [len(each) for each in counts]
@@ -185,6 +191,8 @@ class DriftMonitor:
         self.n_rows = 0
         self._n_judged = 0
         self._n_odd = 0
+        names = enumerate(reference.schema.numeric)
+        self._later = {j: 0 for j, name in names if reference.schema[name].kind is Kind.DATETIME}
         self._counts = tuple(np.zeros_like(counts) for counts in reference.counts)
 
     def update(self, raw: Raw, p_value: npt.ArrayLike | None = None) -> None:
@@ -192,6 +200,9 @@ class DriftMonitor:
         self.n_rows += len(raw)
         for counts, more in zip(self._counts, self.reference.count(raw), strict=True):
             counts += more
+        for j in self._later:
+            last = self.reference.columns[j].high
+            self._later[j] += 0 if last is None else int((raw.numbers[:, j] > last).sum())
         if p_value is not None:
             p = np.asarray(p_value, dtype=np.float64)
             self._n_judged += int(np.isfinite(p).sum())
@@ -221,7 +232,23 @@ class DriftMonitor:
             odd_p_value=p_value,
             odd=odd,
             words=_words(columns, n_columns, share if odd else None),
+            later=tuple(self._later_words()),
         )
+
+    def _later_words(self) -> Iterator[str]:
+        for j, n_later in self._later.items():
+            column, n_known = self.reference.columns[j], self.n_rows - int(self._counts[j][-1])
+            if column.high is None or n_later < max(1.0, MANY_LATER * n_known):
+                continue
+            said = (
+                f"{'all' if n_later == n_known else f'{n_later:,} of {n_known:,}'} '{column.name}' lie after the last"
+            )
+            said += f" one learned, {format_value(column.high, column)}"
+            if column.name in self.reference.runs_on:
+                yield f"{said}; time goes on, so this is not held against the rows"
+            else:
+                remedy = f"learn from later rows too, or with --drop {column.name}"
+                yield f"{said}, which makes rows look abnormal; {remedy}"
 
     def _odd(self) -> tuple[float, float, float]:
         """Share of odd rows, the share to expect, and the probability of so many or more."""

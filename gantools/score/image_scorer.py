@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, cast
+from typing import Any, ClassVar, Literal, Protocol, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -119,7 +119,7 @@ class ImageScorer(Scorer):
         features: Features = "own",
         memory: int = 8000,
         false_alarms: float = 0.01,
-        contamination: float = 0.0,
+        contamination: float | Literal["auto"] = 0.0,
         tail: bool = False,
         random_state: int | np.random.RandomState | None = None,
         steps: int | None = None,
@@ -185,6 +185,7 @@ class ImageScorer(Scorer):
         folds = ByFold.of(len(kept), detector.n_folds, config.seed)
         examples = Examples(Images(images[kept]), folds, HeldOut(HELD_OUT_IMAGES))
         model = self._run(detector, examples, config, folder=folder, resume=resume, progress=progress)
+        self.contamination_ = 1 - len(kept) / len(images)
         self.examples_ = images[kept[drawn(len(kept), N_EXAMPLES, config.seed)]]
         head = self._new_head(cast(ImageDetector, model), net, device)
         held_out = self._calibrate(head, images[kept], folds.fold, config.seed)
@@ -211,15 +212,19 @@ class ImageScorer(Scorer):
 
     @torch.no_grad()
     def _trimmed(self, images: Tensor, head: ImageHead, seed: int) -> npt.NDArray[np.int64]:
-        """Which images to learn from: all but the share `contamination` that memories of the rest find oddest."""
+        """Which images to learn from: all but the share `contamination` that memories of the rest find oddest, or with
+        "auto" all but those beyond the tail of the others."""
         kept = torch.arange(len(images))
-        n_kept = max(MIN_IMAGES, round(len(images) * (1 - self.contamination)))
-        for _ in range(TRIMS if n_kept < len(images) else 0):
+        for _ in range(TRIMS if self.contamination else 0):
             self._remember(head, images, kept, seed)
             parts = torch.split(torch.arange(len(images)), self._at_once)
             recalled = [head.recall(self._seen(images[part]), part.to(self.device_)) for part in parts]
             remembered, whole = (torch.cat(each) for each in zip(*recalled, strict=True))
-            kept = head.oddness(remembered, whole, kept).sort(stable=True).indices[:n_kept].cpu().sort().values
+            odd = head.oddness(remembered, whole, kept)
+            n_kept = self._n_kept(odd.cpu().numpy(), MIN_IMAGES)
+            kept = odd.sort(stable=True).indices[:n_kept].cpu().sort().values
+            if len(kept) == len(images):
+                break
         return kept.numpy()
 
     @torch.no_grad()

@@ -17,6 +17,7 @@ MOSTLY = (0.2, 0.8)  # quantiles that bound what most rows like it have
 NAMED = 2  # columns a reason names at most
 WORTH_NAMING = 0.5  # contribution of a further column, against the first one's
 MOST_LEVELS = 3  # that a reason says rows like it have
+NEVER, SELDOM = "missing where it never is", "missing where it seldom is"
 UNUSUAL = "unusual together with the rest"
 
 
@@ -69,7 +70,7 @@ class _Phrases:
         near = np.sort(near[~np.isnan(near)])
         if np.isnan(value):
             if not np.isnan(known).any():
-                return "missing where it never is"
+                return NEVER if not column.missing else SELDOM
             return f"missing where rows like it have {_range(near[0], near[-1], column)}" if len(near) else UNUSUAL
         if c not in self.usual:
             present = np.sort(known[~np.isnan(known)])
@@ -99,7 +100,7 @@ class _Phrases:
         if value == UNSEEN:
             return f"{given}, which was never seen"
         if value == MISSING and not (known == MISSING).any():
-            return "missing where it never is"
+            return NEVER if not column.missing else SELDOM
         if value == len(column.levels):
             given = f"{given} (rare)"
         found, count = np.unique(known[alike], return_counts=True)

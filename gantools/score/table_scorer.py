@@ -30,6 +30,7 @@ from gantools.score.drift import Reference
 from gantools.score.explain import explain
 from gantools.score.reasons import Explanation, words
 from gantools.score.row_memory import RowMemory
+from gantools.score.spikes import told_apart
 from gantools.score.table_head import CHUNK_ROWS, N_DISTANCES, TableHead, score_of
 from gantools.train.devices import one_thread, resolve_device
 from gantools.train.loop import OnProgress
@@ -39,6 +40,8 @@ from gantools.train.stores import Tensors
 
 EXPLAINED_ROWS = 256  # explained at a time
 CALIBRATION_ROWS = 20_000  # at most so many held-out rows are calibrated on
+SPREAD = (0.5, 0.84)  # quantiles that are a standard deviation apart
+ALONE = 0.8  # share of rows that have others closer by than one that is set aside
 MIN_ROWS = 3  # one to remember, one to compare it with and one to hold out
 HELD_OUT_ROWS = 512  # per fold, that the detector is judged on while it trains
 
@@ -52,7 +55,8 @@ class AnomalyScorer(Scorer):
 
     model: a registered detector, see `gantools models`. options: of that model. memory: how many normal rows are
     remembered and compared with. false_alarms: share of normal rows that may be called anomalies. contamination: share
-    of the training rows that may be anomalies; the oddest so many are set aside before anything is learned. tail:
+    of the training rows that are anomalies; the oddest so many are set aside before anything is learned. "auto" sets
+    those aside that lie further out than the tail of the others goes, which is none of most tables. tail:
     extrapolate the scores of held-out rows, for rates of false alarms that they cannot resolve by counting.
     random_state: seed or RandomState; one seed gives one result on one machine. steps, budget_s, batch_size, device,
     devices, precision: of the training, see `TrainConfig`.
@@ -61,7 +65,8 @@ class AnomalyScorer(Scorer):
 
     Attributes: `schema_`, `head_` (TableHead), `calibration_` (Calibration), `threshold_`, `offset_`, `report_`
     (TrainingReport), `drift_` (Reference), `train_score_` ([N] scores of the training rows by nets that did not see
-    them), `remembered_` (Raw, the rows of the memory), `n_features_in_`, `feature_names_in_`.
+    them), `contamination_` (share of the rows that was set aside), `remembered_` (Raw, the rows of the memory),
+    `n_features_in_`, `feature_names_in_`.
 
         >>> from sklearn.datasets import load_iris
         >>> X = load_iris().data
@@ -85,7 +90,7 @@ class AnomalyScorer(Scorer):
         options: Mapping[str, Any] | None = None,
         memory: int = 5000,
         false_alarms: float = 0.01,
-        contamination: float = 0.0,
+        contamination: float | Literal["auto"] = 0.0,
         tail: bool = False,
         random_state: int | np.random.RandomState | None = None,
         steps: int | None = None,
@@ -160,31 +165,54 @@ class AnomalyScorer(Scorer):
         self.train_score_ = np.empty(len(raw))
         self.train_score_[kept] = held_out
         aside = np.setdiff1d(np.arange(len(raw)), kept)
+        self.contamination_ = len(aside) / len(raw)
         self.train_score_[aside] = self.score_raw(raw.take(aside))
-        self.drift_ = Reference.fit(raw.take(kept), self.schema_)
+        self.train_score_ = _shared(self.train_score_, raw)
+        running = tuple(self.schema_.numeric[index] for index in self._views.runs_on)
+        self.drift_ = Reference.fit(raw.take(kept), self.schema_, running)
         self._keep(folder)
         return self
 
     def _trimmed(self, raw: Raw, seed: int, device: torch.device) -> np.ndarray:
-        """The rows to learn from: all but the share `contamination` that is furthest from the rest."""
+        """The rows to learn from: all but the share `contamination` that is furthest from the rest, or with "auto" all
+        but those beyond the tail of the others."""
         kept = np.arange(len(raw))
-        n_kept = max(MIN_ROWS, round(len(raw) * (1 - self.contamination)))
-        if n_kept >= len(raw):
+        if not self.contamination:
             return kept
         for _ in range(TRIMS):
-            views, standard, ranked = _viewed(raw.take(kept), self.schema_, device)
-            chosen = drawn(len(kept), self.memory, seed)
-            standard_all, ranked_all = _all_views(views, raw)
-            is_remembered = _among(len(raw), kept[chosen]).to(device)
-            distance = np.zeros(len(raw))
-            for remembered, everything in ((standard[chosen], standard_all), (ranked[chosen], ranked_all)):
-                memory = RowMemory.of(remembered)
-                parts = zip(torch.split(everything, CHUNK_ROWS), torch.split(is_remembered, CHUNK_ROWS), strict=True)
-                measured = torch.cat([memory(*part) for part in parts])[:, :N_DISTANCES]
-                inner = measured[torch.from_numpy(kept).to(device)]
-                distance += ((measured - inner.mean(0)) / inner.std(0).clamp(min=1e-6)).amax(1).cpu().double().numpy()
-            kept = np.sort(np.argsort(distance, kind="stable")[:n_kept])
+            distance = self._distance(raw, kept, seed, device)
+            kept = np.sort(np.argsort(distance, kind="stable")[: self._n_kept(distance, MIN_ROWS)])
+            if len(kept) == len(raw):
+                break
         return kept
+
+    def _distance(self, raw: Raw, kept: np.ndarray, seed: int, device: torch.device) -> Floats:
+        """How far each row is from a memory of kept ones, in both views: [N]."""
+        views, standard, ranked = _viewed(raw.take(kept), self.schema_, device)
+        chosen = drawn(len(kept), self.memory, seed)
+        standard_all, ranked_all = _all_views(
+            views, told_apart(raw, self.schema_, _values(views.encoder, self.schema_))
+        )
+        is_remembered = _among(len(raw), kept[chosen]).to(device)
+        found = []
+        for remembered, everything in ((standard[chosen], standard_all), (ranked[chosen], ranked_all)):
+            memory = RowMemory.of(remembered)
+            parts = zip(torch.split(everything, CHUNK_ROWS), torch.split(is_remembered, CHUNK_ROWS), strict=True)
+            found.append(torch.cat([memory(*part) for part in parts])[:, :N_DISTANCES])
+        measured = torch.stack(found)  # [2, N, N_DISTANCES]
+        inner = measured[:, torch.from_numpy(kept).to(device)]
+        if self.contamination == "auto":
+            # against quantiles, for anomalies must not hide themselves; the sharpest measure knows rare but no far rows
+            half, most = (torch.from_numpy(np.quantile(inner.cpu(), share, axis=1, keepdims=True)) for share in SPREAD)
+            far = ((measured.cpu() - half) / (most - half).clamp(min=1e-6))[:, :, 1:].amax((0, 2)).double().numpy()
+            # it knows rows with others close by, and a group is nothing to be set aside
+            sharp = measured[0, :, 0].cpu().numpy()
+            is_alone = sharp > np.quantile(inner[0, :, 0].cpu().numpy(), ALONE)
+            return np.where(is_alone, far, np.minimum(far, np.quantile(far[kept], 0.9)))
+        distance = np.zeros(len(raw))
+        for each, usual in zip(measured, inner, strict=True):
+            distance += ((each - usual.mean(0)) / usual.std(0).clamp(min=1e-6)).amax(1).cpu().double().numpy()
+        return distance
 
     def _calibrate(
         self, raw: Raw, standard: Tensor, ranked: Tensor, fold: Tensor, chosen: np.ndarray, seed: int
@@ -266,6 +294,7 @@ class AnomalyScorer(Scorer):
 
     def score_raw(self, raw: Raw, exclude_self: Tensor | None = None) -> Floats:
         """The scores [N] of raw rows. exclude_self: [N] bool, which of them may be remembered ones."""
+        raw = self._told_apart(raw)
 
         def scored(part: slice) -> np.ndarray:
             mine = None if exclude_self is None else exclude_self[part].to(self.device_)
@@ -278,6 +307,7 @@ class AnomalyScorer(Scorer):
         self, raw: Raw, rows: np.ndarray, exclude_self: Tensor | None = None
     ) -> Iterator[tuple[np.ndarray, Explanation]]:
         """The raw rows at these indices, some at a time, and why they are abnormal."""
+        raw = self._told_apart(raw)
 
         def explained(mine: np.ndarray) -> Explanation:
             mine_excluded = None if exclude_self is None else exclude_self[mine].to(self.device_)
@@ -285,6 +315,9 @@ class AnomalyScorer(Scorer):
 
         parts = [rows[part] for part in _chunks(len(rows), EXPLAINED_ROWS)]
         return zip(parts, self._in_parallel(explained, parts), strict=True)
+
+    def _told_apart(self, raw: Raw) -> Raw:
+        return told_apart(raw, self.schema_, _values(self.head_.views.encoder, self.schema_))
 
     def _in_parallel(self, work: Callable[[Part], Result], parts: Sequence[Part]) -> Iterator[Result]:
         """`work(part)` of all parts, in order and without gradients.
@@ -370,8 +403,16 @@ def watching_constants(schema: Schema) -> Schema:
 
 def _viewed(raw: Raw, schema: Schema, device: torch.device) -> tuple[RowViews, Tensor, Tensor]:
     """Views fitted on the rows, and the rows in both of them, on the device."""
-    views = RowViews.fit(TableEncoder.fit(raw, schema), raw).to(device)
+    dates = [index for index, name in enumerate(schema.numeric) if schema[name].kind is Kind.DATETIME]
+    encoder = TableEncoder.fit(raw, schema)
+    raw = told_apart(raw, schema, _values(encoder, schema))
+    views = RowViews.fit(encoder, raw, dates).to(device)
     return views, *_all_views(views, raw)
+
+
+def _values(encoder: TableEncoder, schema: Schema) -> dict[str, np.ndarray]:
+    """Per number column, the values that the encoder tells apart."""
+    return {name: encoder.values(j) for j, name in enumerate(schema.numeric)}
 
 
 @torch.no_grad()
@@ -380,6 +421,15 @@ def _all_views(views: RowViews, raw: Raw) -> tuple[Tensor, Tensor]:
     parts = [views(*_tensors(raw, part, device)) for part in _chunks(len(raw), 16384)]
     standard, ranked = zip(*parts, strict=True)
     return torch.cat(standard), torch.cat(ranked)
+
+
+def _shared(score: Floats, raw: Raw) -> Floats:
+    """The scores [N], with their mean for rows that are equal: they were held out from different nets."""
+    cells = np.ascontiguousarray(
+        np.hstack([raw.numbers + 0.0, raw.codes.astype(np.float64)])
+    )  # + 0.0 turns -0.0 to 0.0
+    group = np.unique(cells.view(f"V{cells.itemsize * cells.shape[1]}").ravel(), return_inverse=True)[1]
+    return (np.bincount(group, score) / np.bincount(group))[group]
 
 
 def _tensors(raw: Raw, part: slice | np.ndarray, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -32,6 +32,8 @@ MIN_EXCEEDANCES = 30  # scores in the tail: below, no tail is fitted
 MIN_DISTINCT = 20  # and different values among them
 REACH = 100  # a tail resolves rates so many times smaller than counting does
 SHAPE_SPREAD = 0.3  # standard deviation of what is believed of the shape beforehand, around an exponential tail
+TENTHS = (0.5, 0.8, 0.9)  # shares between which the fall of oddness is measured: anomalies are rarer than a tenth
+BEYOND = 0.5  # normal samples expected beyond the end of a tail
 FLAT = 1e-12  # a shape nearer to 0 is taken for this: exponential within rounding, without a case of its own
 
 
@@ -193,6 +195,23 @@ class Calibration:
         """The calibration that `to_tensors` gave. Raises KeyError or TypeError when it is none."""
         scores, tail = (np.asarray(tensors[name], dtype=np.float64) for name in ("scores", "tail"))
         return cls(scores, Tail(*map(float, tail)) if len(tail) else None)
+
+
+def tail_end(oddness: Floats) -> float:
+    """Where the oddness of normal samples ends, as far as the less odd ones tell; what is beyond is none of them.
+
+    oddness: [N], logarithms of distances, of samples nine tenths of which are normal. From their median on they fall
+    off as an exponential does, which is slower than most data do, or more slowly still where the ninth tenth falls off
+    more slowly than those before: then as much more again, twice. BEYOND samples are expected beyond the end. Infinite
+    where many samples are alike.
+    """
+    half, most, last = np.quantile(oddness, TENTHS)
+    of_half, of_most, of_last = (1 - tenth for tenth in TENTHS)
+    before, after = (most - half) / math.log(of_half / of_most), (last - most) / math.log(of_most / of_last)
+    if before <= 0 or after <= 0:
+        return math.inf
+    scale = max((last - half) / math.log(of_half / of_last), after * max(1.0, after / before) ** 2)
+    return float(last + scale * math.log(of_last * max(1.0, len(oddness)) / BEYOND))
 
 
 def best_f1(normal: npt.ArrayLike, anomalous: npt.ArrayLike) -> tuple[float, float]:

@@ -31,7 +31,7 @@ from gantools.workflow.augmenting import (
 )
 from gantools.workflow.contract import Item, Watch
 from gantools.workflow.opening import about
-from gantools.workflow.tables import check_target, kinds_of
+from gantools.workflow.tables import check_target, given_back, kinds_of, without
 
 STAGE_FINAL = "Training on all rows"
 
@@ -69,9 +69,10 @@ def run(request: Request, trained: Synthesizer | None, watch: Watch) -> TableRes
     started = time.monotonic()
     kinds, strategy = kinds_of(request.kinds), strategy_of(request)
     config = request.train_config(TrainConfig())
-    frame, dialect = read_table(request.data)
+    everything, dialect = read_table(request.data)
     target = str(request.target)
     with about(request.data):
+        frame = without(everything, request.drop, target)
         schema = _schema(frame, target, kinds, trained)
         strategy = spelled_strategy(frame, schema, strategy)
         trainings = Trainings(request, config, Synthesizer, watch)
@@ -92,9 +93,10 @@ def run(request: Request, trained: Synthesizer | None, watch: Watch) -> TableRes
     def write_data() -> None:
         assert request.output is not None
         if request.synthetic_only:
-            write_table(result.synthetic, request.output, dialect)
+            write_table(given_back(result.synthetic, everything.head(0), request.drop), request.output, dialect)
         else:
-            write_table(balanced.frame, request.output, dialect, n_copied=len(frame))
+            complete = given_back(balanced.frame, everything, request.drop)
+            write_table(complete, request.output, dialect, n_copied=len(frame))
 
     result.write(page, write_data)
     return result

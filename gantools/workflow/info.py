@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,13 @@ class Request:
     """What to look at.
 
     data: a table, images, the folder of a saved model, or an exported file. target: the column with the classes. kinds:
-    what columns are, where the guess is wrong.
+    what columns are, where the guess is wrong. drop: columns that are left out.
     """
 
     data: Path
     target: str | None = field(default=None, metadata=DATA)
     kinds: Mapping[str, Any] | None = field(default=None, metadata=DATA | TABLES)
+    drop: Sequence[str] = field(default=(), metadata=DATA | TABLES)
 
 
 @dataclass(frozen=True)

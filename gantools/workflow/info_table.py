@@ -10,7 +10,7 @@ from gantools.words import percent
 from gantools.workflow.contract import Item, Table, Watch, noted
 from gantools.workflow.info import InfoResult, Request
 from gantools.workflow.opening import about
-from gantools.workflow.tables import kinds_of
+from gantools.workflow.tables import kinds_of, without
 
 LEVELS_SHOWN = 4
 LONGEST_LEVEL = 30  # characters
@@ -21,7 +21,7 @@ def run(request: Request, _: Watch) -> InfoResult:
     kinds = kinds_of(request.kinds)
     frame, dialect = read_table(request.data)
     with about(request.data):
-        schema = infer_schema(frame, request.target, kinds)
+        schema = infer_schema(without(frame, request.drop, request.target), request.target, kinds)
     counts = {} if request.target is None else frame[request.target].value_counts().to_dict()
     facts = {
         "data": request.data,

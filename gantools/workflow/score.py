@@ -28,10 +28,10 @@ class Request(TrainingRequest):
     may be flagged; None takes 0.01, or where known anomalies are marked the threshold of the best F1, or that of the
     saved scorer. labels: the column that marks known anomalies, of images "folder"; neither it nor they are learned
     from. contamination: share of anomalies among what is learned from; None takes 0 for data that are known to be
-    normal and 0.05 otherwise. tail: extrapolate, for rates of false alarms that counting cannot resolve. explain: also
-    write the reason of what is flagged. features: what patches of images are compared by. maps: a folder for heat maps
-    of what is flagged, or with maps_of="all" of all images. save: a folder for the trained scorer. report: a file for
-    an HTML page.
+    normal, and otherwise those that lie further out than the tail of the others goes. tail: extrapolate, for rates of
+    false alarms that counting cannot resolve. explain: also write the reason of what is flagged. features: what patches
+    of images are compared by. maps: a folder for heat maps of what is flagged, or with maps_of="all" of all images.
+    save: a folder for the trained scorer. report: a file for an HTML page.
     """
 
     data: Path

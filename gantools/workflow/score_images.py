@@ -248,7 +248,7 @@ def _learned(request: Request, source: ImageSource, watch: Watch) -> tuple[Fitte
         )
     keys = _keys(source)
     own = {keys[i]: score for i, score in zip(parts.learned, scorer.train_score_.tolist(), strict=True)}
-    learned = Learned(contamination, scorer.n_learned_, n, len(parts.marked), is_drawn=scorer.n_learned_ != n)
+    learned = Learned(scorer.contamination_, scorer.n_learned_, n, len(parts.marked), is_drawn=scorer.n_learned_ != n)
     return Fitted(scorer, learned, f1, tuple(notes)), own
 
 

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gantools.data.tables.formatting import format_value
 from gantools.data.tables.raw import to_raw
 from gantools.data.tables.reader import TableReader
 from gantools.data.tables.schema import Kind, Schema, infer_schema
 from gantools.data.tables.writer import Added, TableWriter
-from gantools.errors import DataError
+from gantools.encode.views import wild_cells
+from gantools.errors import ConfigError, DataError
 from gantools.evaluate.scores import ScoreTally
 from gantools.report.scored_table import scored_table
 from gantools.score.drift import Drift, DriftMonitor
@@ -43,7 +45,7 @@ from gantools.workflow.scoring import (
     learn,
     read_marks,
 )
-from gantools.workflow.tables import kinds_of
+from gantools.workflow.tables import kinds_of, without
 
 TRAINING_ROWS = 50_000
 TRAINING_CELLS = 2**23  # wide tables are learned from fewer rows
@@ -102,6 +104,7 @@ def run(request: Request, saved: Any, watch: Watch) -> TableResult:
     if tally.n_unscored:
         notes.append(f"{tally.n_unscored} rows could not be scored; they have no score and are not flagged.")
     drift = None if scoring.monitor is None else scoring.monitor.report()
+    notes += [f"{line[0].upper()}{line[1:]}." for line in (drift.later if drift is not None else ())]
     result = TableResult(
         request=request, scorer=scorer, schema=scorer.schema_, tally=tally, top=scoring.explained_top(),
         threshold=threshold, learned=fitted.learned, drift=drift, detection=tally.detection(), notes=tuple(notes),
@@ -169,18 +172,32 @@ def _learned(request: Request, reader: TableReader, head: pd.DataFrame, watch: W
             AnomalyScorer, lambda part: frame.iloc[part].reset_index(drop=True), parts, contamination, request, watch,
             schema=schema,
         )  # fmt: skip
+    notes += _wild_notes(frame.iloc[parts.learned].reset_index(drop=True), schema)
     if request.normal is not None and request.normal.samefile(request.data):
         notes.append("The rows were learned from, so they look too normal; without --train each is held out once.")
     if request.labels in source.columns and not len(parts.marked):
         notes.append(f"No row of {source.path.name} is marked as an anomaly: no threshold was sought by marks.")
     n, n_source = len(parts.learned), int(source.n_rows or 0)
-    learned = Learned(contamination, n, n_source, len(parts.marked), is_drawn=len(frame) < n_source)
+    learned = Learned(scorer.contamination_, n, n_source, len(parts.marked), is_drawn=len(frame) < n_source)
     return Fitted(scorer, learned, f1, tuple(notes))
+
+
+def _wild_notes(frame: pd.DataFrame, schema: Schema) -> list[str]:
+    """A sentence for each column with cells so far out that they count for nothing that is usual."""
+    numbers, notes = to_raw(frame, schema).numbers, []
+    for j, name in enumerate(schema.numeric):
+        wild = numbers[wild_cells(numbers[:, j]), j]
+        if len(wild):
+            cells = listed((format_value(value, schema[name]) for value in wild.tolist()), 3, quote="")
+            problem = f"Column '{name}' has {cells}, far beyond every other value that was learned from"
+            notes.append(f"{problem}: not taken for usual. Correct it, or leave the row out, if it is a mistake.")
+    return notes
 
 
 def _drawn(source: TableReader, request: Request) -> tuple[pd.DataFrame, Floats]:
     """Rows of the table, without the column of marks, drawn at random where there are very many; and their marks."""
     frame = source.sample(min(TRAINING_ROWS, max(1000, TRAINING_CELLS // len(source.columns))), request.seed)
+    frame = without(frame, request.drop, request.labels)
     if request.labels not in source.columns:
         return frame, np.full(len(frame), np.nan)
     return frame.drop(columns=str(request.labels)), read_marks(frame[request.labels])
@@ -212,6 +229,10 @@ def _check_saved(scorer: Any, request: Request, reader: TableReader, head: pd.Da
             problem = "the scorer has learned from it, so it marks nothing"
             raise DataError(problem, where=f"column '{labels}'", remedy="leave `labels` out or train anew")
         _check_labels(labels, reader.columns)
+        for name in request.drop:
+            if name in scorer.schema_.names:
+                problem = f"the scorer has learned from '{name}'"
+                raise ConfigError(problem, where="drop", remedy="train anew without it, or leave this out")
         scorer.check_fits(head)
 
 

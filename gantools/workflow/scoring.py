@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,6 @@ from gantools.workflow.score import Request
 from gantools.workflow.training import check_finished, training_shown
 
 FALSE_ALARMS = 0.01
-CONTAMINATION = 0.05  # of data that are learned from themselves
 HELD_BACK = 0.2  # of what is marked as normal, at most MAX_HELD_BACK, on which the best F1 is sought
 MAX_HELD_BACK = 20_000
 MANY_ALARMS = 0.2  # share of what is normal above the threshold of the best F1 that people are warned of
@@ -72,43 +71,45 @@ def _mark(value: Any, name: str) -> float:
 class Parts:
     """What becomes of the samples that may be learned from, by their numbers, ascending.
 
-    learned: to learn from. marked: known anomalies. held_back: some of those known as normal, each of which stands for
-    `weight` of them: on them and the marked ones the best F1 is sought.
+    learned: to learn from. marked: known anomalies. held_back: some of those known as normal. normal: where the others
+    of these stand among `learned`. The best F1 is sought on all three.
     """
 
     learned: Indices
     marked: Indices
     held_back: Indices
-    weight: int
+    normal: Indices
 
     @classmethod
     def of(cls, marks: Floats, seed: int) -> Parts:
         """marks: [N] as `read_marks` gives. Nothing is held back where no anomaly is marked."""
         marked, normal = np.flatnonzero(marks == 1), np.flatnonzero(marks == 0)
-        held, weight = np.empty(0, dtype=np.int64), 1
+        held = np.empty(0, dtype=np.int64)
         if len(marked) and len(normal) >= 2:
             n_held = max(1, min(MAX_HELD_BACK, round(HELD_BACK * len(normal))))
             held = np.sort(np.random.default_rng(seed).choice(normal, n_held, replace=False))
-            weight = max(1, round(len(normal) / n_held))
         is_learned = marks != 1
         is_learned[held] = False
-        return cls(np.flatnonzero(is_learned), marked, held, weight)
+        learned = np.flatnonzero(is_learned)
+        return cls(learned, marked, held, np.flatnonzero(marks[learned] == 0))
 
 
-def contamination_of(request: Request, marks: Floats) -> float:
-    """The share of anomalies among what is learned from: asked for, or by what is known of it."""
+def contamination_of(request: Request, marks: Floats) -> float | Literal["auto"]:
+    """The share of anomalies among what is learned from: asked for, or by what is known of it; "auto" where nothing is
+    and the data have to say."""
     if request.contamination is not None:
         return request.contamination
     is_clean = request.normal is not None or not np.isnan(marks).any()
-    return 0.0 if is_clean else CONTAMINATION
+    return 0.0 if is_clean else "auto"
 
 
 @dataclass(frozen=True)
 class Learned:
     """What a scorer was learned from.
 
-    contamination: share of it taken for anomalies. n_learned: rows or images, None for a saved scorer. n_source: those
-    that they are from; is_drawn: at random, there were too many. n_marked: known anomalies that were left out.
+    contamination: share of it taken for anomalies and set aside. n_learned: rows or images, None for a saved scorer.
+    n_source: those that they are from; is_drawn: at random, there were too many. n_marked: known anomalies that were
+    left out.
     """
 
     contamination: float
@@ -135,12 +136,12 @@ class Fitted:
         """A saved scorer, with another rate of false alarms where one is asked for; the caller's is left as it is."""
         if request.false_alarms is not None:
             scorer = copy.copy(scorer).set_false_alarms(request.false_alarms)
-        return cls(scorer, Learned(float(scorer.contamination)))
+        return cls(scorer, Learned(float(scorer.contamination_)))
 
 
 def learn(
-    new: Callable[..., Any], select: Callable[[Indices], Any], parts: Parts, contamination: float, request: Request,
-    watch: Watch, **more: Any,
+    new: Callable[..., Any], select: Callable[[Indices], Any], parts: Parts, contamination: float | Literal["auto"],
+    request: Request, watch: Watch, **more: Any,
 ) -> tuple[Any, float | None, list[str]]:  # fmt: skip
     """A scorer that has learned what is normal, the best F1 where its threshold was sought by marks, and notes.
 
@@ -163,8 +164,9 @@ def learn(
         notes.append("No tail could be fitted: the held-out scores are too few or too much alike.")
     if request.false_alarms is not None or not len(parts.held_back):
         return scorer, None, notes
-    # Of what is known to be normal only a part is held back, and F1 depends on how much there is of it.
-    normal = np.repeat(scorer.anomaly_score(select(parts.held_back)), parts.weight)
+    # F1 depends on how much there is that is normal, so all of it counts; what was learned from, as it was held out
+    held_out = scorer.train_score_[parts.normal]
+    normal = np.concatenate([scorer.anomaly_score(select(parts.held_back)), held_out])
     scorer.tune_scores(normal, scorer.anomaly_score(select(parts.marked)))
     return scorer, float(scorer.best_f1_), notes
 
@@ -175,12 +177,14 @@ def learn(
 @dataclass(frozen=True)
 class Threshold:
     """Where flags begin. asked: share of false alarms, None where the best F1 decided or the saved scorer's own
-    threshold was kept. f1: the best F1 on marked samples that were not learned from, None where none was sought."""
+    threshold was kept. f1: the best F1 on marked samples, each held out, None where none was sought. is_saved: whether
+    it is that of a saved scorer."""
 
     value: float
     asked: float | None
     finest: float
     f1: float | None = None
+    is_saved: bool = False
 
     @classmethod
     def of(cls, fitted: Fitted, request: Request) -> Threshold:
@@ -188,7 +192,7 @@ class Threshold:
         scorer, is_saved = fitted.scorer, fitted.learned.n_learned is None
         is_own = fitted.f1 is not None or (is_saved and request.false_alarms is None)
         asked = None if is_own else scorer.false_alarms
-        return cls(float(scorer.threshold_), asked, scorer.calibration_.finest, fitted.f1)
+        return cls(float(scorer.threshold_), asked, scorer.calibration_.finest, fitted.f1, is_saved)
 
     @property
     def can_be_resolved(self) -> bool:
@@ -200,7 +204,7 @@ class Threshold:
         n_held_out = len(calibration.scores)
         if self.asked is None:
             source = "where F1 is best" if self.f1 is not None else "that of the saved scorer"
-            reached = f", {self.f1:.3f} on marked {what} that were not learned from" if self.f1 else ""
+            reached = f", {self.f1:.3f} on all marked {what}, each scored while it was held out" if self.f1 else ""
             above = float((calibration.scores > self.value).mean())
             said = [f"The threshold is {source}{reached}; {percent(above)} of the held-out normal {what} are above it."]
             if self.f1 is not None and above > MANY_ALARMS:
@@ -215,9 +219,12 @@ class Threshold:
             return [f"Asked for: {may}, {number} of {n_scored:,} if all were normal. {resolved}{extrapolated}."]
         limit = f"the {n_held_out:,} held-out normal {what} resolve no rate of false alarms below"
         limit += f" {percent(self.finest)}, and {percent(self.asked)} was asked for"
+        remedy = f"Ask for more, or {'train anew on' if self.is_saved else 'learn from'} more {what}"
         if math.isinf(self.value):
-            return [f"Nothing is flagged: {limit}. Ask for more, or learn from more {what} or with --tail."]
-        return [f"Only scores above all of these are flagged: {limit}. Ask for more, or learn from more."]
+            extended = Calibration.fit(calibration.scores, tail=True)
+            with_tail = calibration.tail is None and self.asked >= extended.finest
+            return [f"Nothing is flagged: {limit}. {remedy}{' or with --tail' if with_tail else ''}."]
+        return [f"Only scores above all of these are flagged: {limit}. {remedy}."]
 
 
 def detection_words(found: Detection, what: str = "rows") -> str:
@@ -274,7 +281,10 @@ class ScoreResult:
         if learned.n_learned is not None:
             drawn = f", drawn at random from {learned.n_source:,}" if learned.is_drawn else ""
             left_out = f"; {learned.n_marked:,} known anomalies left out" if learned.n_marked else ""
-            allowed = f"; {percent(learned.contamination)} of them taken for anomalies" if learned.contamination else ""
+            allowed = ""
+            if learned.contamination:
+                n_aside = f"{max(1, round(learned.contamination * learned.n_learned)):,}"
+                allowed = f"; {n_aside} of them taken for anomalies and set aside, which are flagged as a rule"
             said.append(f"Learned from {learned.n_learned:,} {samples}{drawn}{left_out}{allowed}.")
         said += self._learned_words()
         if self.detection is not None:

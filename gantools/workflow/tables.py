@@ -1,12 +1,16 @@
-"""What workflows on tables share: kinds of columns as text, and targets that are none."""
+"""What workflows on tables share: kinds of columns as text, columns left out, and targets that are none."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
 
 from gantools.data.tables.schema import Kind, Schema
 from gantools.errors import ConfigError, DataError
+from gantools.words import listed
 
 
 def kinds_of(kinds: Mapping[str, str] | None) -> dict[str, Kind] | None:
@@ -24,6 +28,46 @@ def _kind(word: str) -> Kind:
     if near:
         remedy = f"did you mean {near[0]!r}? {remedy}"
     raise ConfigError(f"unknown kind {word!r}", where="kinds", remedy=remedy)
+
+
+def without(frame: pd.DataFrame, drop: Sequence[str], *needed: str | None) -> pd.DataFrame:
+    """The table without the columns that nothing is to be learned from.
+
+    needed: columns that cannot be dropped. Raises ConfigError for one of these, and for a column that is not there.
+    """
+    names = {str(name): name for name in frame.columns}
+    for name in drop:
+        if name in needed:
+            raise ConfigError(f"'{name}' is what the rows are labelled by", where="drop", remedy="leave it out")
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            remedy = f"did you mean '{near[0]}'?" if near else f"the columns are {listed(names, 10)}"
+            raise ConfigError(f"there is no column '{name}'", where="drop", remedy=remedy)
+    left = frame.drop(columns=[names[name] for name in drop])
+    if not left.shape[1]:
+        raise ConfigError("no column is left", where="drop", remedy="keep some")
+    return left
+
+
+def given_back(made: pd.DataFrame, real: pd.DataFrame, drop: Sequence[str]) -> pd.DataFrame:
+    """A table that was made from a real one without the columns `drop`, with these where they were.
+
+    made: rows of the real table first, or new rows alone, with an index of their own. real: as many rows as are real,
+    which may be none. The new rows have no cells there.
+    """
+    n_new = len(made) - len(real)
+    found = made.copy(deep=False)
+    for place, name in enumerate(real.columns):
+        if str(name) in drop:
+            found.insert(place, name, _lengthened(real[name], n_new).set_axis(made.index))
+    return found
+
+
+def _lengthened(cells: pd.Series, n_more: int) -> pd.Series:
+    """Cells with so many missing ones behind them; whole numbers and truths stay what they are."""
+    if n_more and isinstance(cells.dtype, np.dtype) and cells.dtype.kind in "iub":
+        cells = cells.convert_dtypes()
+    return cells.reset_index(drop=True).reindex(range(len(cells) + n_more))
 
 
 def check_target(schema: Schema) -> None:

@@ -8,7 +8,7 @@ from gantools.data.tables import read_table
 from gantools.data.tables.schema import infer_schema
 from gantools.workflow.contract import Watch, given
 from gantools.workflow.opening import about
-from gantools.workflow.tables import check_target, kinds_of
+from gantools.workflow.tables import check_target, kinds_of, without
 from gantools.workflow.train import STAGE, Request, TrainResult
 from gantools.workflow.training import resumable
 
@@ -20,6 +20,7 @@ def run(request: Request, watch: Watch) -> TrainResult:
     frame, _ = read_table(request.data)
     generator = Synthesizer(**given(request, "model", "options"), train=config)
     with about(request.data):
+        frame = without(frame, request.drop, target)
         schema = infer_schema(frame, target, kinds)
         check_target(schema)
         with resumable(request.save, generator):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,14 +28,16 @@ class TrainingRequest:
     """How a model is trained.
 
     model: a registered name; None for that of the estimator. options: of that model. kinds: what columns of a table
-    are, where the guess is wrong. size, fit: pixels of each side, and what is done with images that are not square.
-    steps, budget_s, devices, precision: as in `TrainConfig`, with the estimator's defaults. seed, device: of
-    everything. force: replace what stands where output goes, if gantools wrote it.
+    are, where the guess is wrong. drop: columns of a table that nothing is learned from; they stay in the output. size,
+    fit: pixels of each side, and what is done with images that are not square. steps, budget_s, devices, precision: as
+    in `TrainConfig`, with the estimator's defaults. seed, device: of everything. force: replace what stands where
+    output goes, if gantools wrote it.
     """
 
     model: str | None = field(default=None, metadata=TRAINING)
     options: Mapping[str, Any] | None = field(default=None, metadata=TRAINING)
     kinds: Mapping[str, Any] | None = field(default=None, metadata=TABLES | TRAINING)
+    drop: Sequence[str] = field(default=(), metadata=TABLES)
     size: int | None = field(default=None, metadata=IMAGES | TRAINING)
     fit: Any = field(default=None, metadata=IMAGES | TRAINING)
     steps: int | None = field(default=None, metadata=TRAINING)

@@ -482,3 +482,130 @@ def test_scores_on_a_gpu_are_those_of_the_cpu(frame: pd.DataFrame, tmp_path: Pat
     trained.save(tmp_path / "scorer")
     loaded = AnomalyScorer.load(tmp_path / "scorer", device="cpu")
     np.testing.assert_allclose(loaded.anomaly_score(frame), trained.anomaly_score(frame), rtol=1e-3, atol=1e-3)
+
+
+# Rows that hide others ------------------------------------------------------------------------------------------------
+
+
+def flagged(rows: pd.DataFrame, **options: Any) -> tuple[AnomalyScorer, np.ndarray]:
+    """A scorer that learned from rows of which little is known, and which of them it flags at 1 %."""
+    scorer = AnomalyScorer(**{**QUICK, "false_alarms": 0.01, "contamination": "auto", **options}).fit(rows)
+    return scorer, scorer.assess(rows, exclude_self=True)["is_anomaly"].to_numpy()
+
+
+def test_flags_follow_the_rate_where_all_rows_are_normal() -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(
+        {"a": rng.normal(size=1500), "b": rng.exponential(size=1500), "c": rng.choice(["x", "y"], 1500)}
+    )
+    scorer, flags = flagged(rows)
+    assert scorer.contamination_ <= 0.001
+    assert flags.mean() <= 0.015
+
+
+def test_a_small_dense_group_is_not_flagged_for_being_small() -> None:
+    rng = np.random.default_rng(1)
+    rows = pd.DataFrame(rng.normal(size=(2000, 3)), columns=["a", "b", "c"])
+    rows.iloc[:20] = 3 + 0.1 * rng.normal(size=(20, 3))
+    scorer, flags = flagged(rows)
+    assert scorer.contamination_ <= 0.001
+    assert flags[:20].mean() <= 0.5
+    assert flags.mean() <= 0.015
+
+
+def test_scattered_anomalies_are_set_aside(tmp_path: Path) -> None:
+    """They are flagged beside the rate that was asked for, and a saved scorer still says how many they were."""
+    rng = np.random.default_rng(2)
+    rows = pd.DataFrame(rng.normal(size=(1000, 4)), columns=list("abcd"))
+    rows.iloc[:50] = rng.uniform(8, 14, (50, 4)) * rng.choice([-1, 1], (50, 4))
+    scorer, flags = flagged(rows)
+    assert 0.02 <= scorer.contamination_ <= 0.055
+    assert flags[:50].mean() > 0.6
+    assert flags[50:].mean() <= 0.015
+    scorer.save(tmp_path / "saved")
+    assert AnomalyScorer.load(tmp_path / "saved").contamination_ == scorer.contamination_
+
+
+@pytest.mark.parametrize("wild", [[1e9], [-1e6, 5e4], [1e300]])
+def test_a_wild_cell_does_not_blind_its_column(wild: list[float]) -> None:
+    rng = np.random.default_rng(3)
+    rows = pd.DataFrame(rng.normal(size=(300 + len(wild), 2)), columns=["a", "b"])
+    rows.loc[300:, "a"] = wild
+    scorer = AnomalyScorer(**{**QUICK, "false_alarms": 0.01}).fit(rows)
+    assert scorer.predict(pd.DataFrame({"a": [50.0, 0.0], "b": [0.0, 0.0]})).tolist() == [-1, 1]
+
+
+def test_what_is_near_a_frequent_value_is_that_value() -> None:
+    """0.1 + 0.2 where 0.3 is in most rows: float32 cannot tell them apart, nor do exported files."""
+    rng = np.random.default_rng(4)
+    price = np.where(rng.random(400) < 0.7, 0.3, rng.random(400).round(2))
+    rows = pd.DataFrame({"price": price, "b": rng.normal(size=400)})
+    scorer = AnomalyScorer(**QUICK).fit(rows)
+    other = rows.assign(price=np.where(price == 0.3, 0.1 + 0.2, price))
+    np.testing.assert_array_equal(scorer.anomaly_score(other), scorer.anomaly_score(rows))
+    assert (scorer.anomaly_score(rows.assign(price=0.3001)) != scorer.anomaly_score(rows)).any()
+
+
+def test_equal_rows_have_equal_scores() -> None:
+    rng = np.random.default_rng(5)
+    rows = pd.DataFrame({"a": rng.integers(0, 5, 300), "b": rng.integers(0, 4, 300)})
+    scorer = AnomalyScorer(**QUICK).fit(rows)
+    found = scorer.assess(rows, exclude_self=True)["p_value"]
+    assert found.groupby([rows["a"], rows["b"]]).nunique().max() == 1
+    assert pd.Series(scorer.train_score_).groupby([rows["a"], rows["b"]]).nunique().max() == 1
+
+
+# Dates ----------------------------------------------------------------------------------------------------------------
+
+
+def log_of(n: int, start: str = "2024-03-01", seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    ts = pd.date_range(start, periods=n, freq="h")
+    daily = np.sin(ts.hour.to_numpy() / 24 * 2 * np.pi)
+    return pd.DataFrame({"ts": ts, "temp": 20 + 5 * daily + rng.normal(0, 0.5, n), "load": rng.normal(size=n)})
+
+
+@pytest.mark.parametrize("order", ["rising", "falling", "shuffled"])
+def test_dates_that_run_on_are_not_held_against_rows(order: str) -> None:
+    rows = log_of(600)
+    learned = {"rising": rows, "falling": rows[::-1], "shuffled": rows.sample(frac=1, random_state=0)}[order]
+    scorer = AnomalyScorer(**{**QUICK, "false_alarms": 0.02}).fit(learned.reset_index(drop=True))
+    assert scorer.drift_.runs_on == ("ts",)
+    later = log_of(200, "2024-06-01", seed=1)
+    assert (scorer.predict(later) == -1).mean() <= 0.06
+    assert scorer.predict(later.assign(temp=80.0)).tolist() == [-1] * 200
+    assert (scorer.predict(log_of(200, "1995-01-01", seed=1)) == -1).all()
+
+
+def test_dates_that_peter_out_are_held_against_rows() -> None:
+    rng = np.random.default_rng(0)
+    born = pd.Timestamp("1950-01-01") + pd.to_timedelta((18000 * rng.beta(5, 5, 500)).round(), unit="D")
+    rows = pd.DataFrame({"born": born, "a": rng.normal(size=500)})
+    scorer = AnomalyScorer(**QUICK).fit(rows)
+    assert scorer.drift_.runs_on == ()
+    assert (scorer.predict(rows.assign(born=pd.Timestamp("2024-01-01"))) == -1).all()
+
+
+# Settings of a fitted scorer ------------------------------------------------------------------------------------------
+
+
+def test_set_params_moves_the_threshold() -> None:
+    """Also one that was tuned: a rate that is asked for wins."""
+    rows = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 2)), columns=["a", "b"])
+    scorer = AnomalyScorer(**QUICK).fit(rows)
+    for rate in (0.2, 0.02):
+        assert scorer.set_params(false_alarms=rate).threshold_ == scorer.calibration_.threshold(rate)
+    scorer.threshold_ = 5.0
+    assert scorer.set_params(tail=False).threshold_ == 5.0
+    assert scorer.set_params(false_alarms=0.1).threshold_ == scorer.calibration_.threshold(0.1)
+
+
+def test_reasons_know_that_a_column_lacks_cells() -> None:
+    """Even where no remembered row does."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"a": rng.normal(size=400), "k": rng.choice(["x", "y"], 400)}).astype({"k": object})
+    scorer = AnomalyScorer(**{**QUICK, "memory": 20}).fit(rows.assign(a=rows["a"].mask(rows.index == 7)))
+    assert not np.isnan(scorer.remembered_.numbers).any()
+    reasons = scorer.assess(rows.head(2).assign(a=np.nan), explain=True)["reason"]
+    assert reasons.str.contains("missing where").any()
+    assert not reasons.str.contains("never").any()

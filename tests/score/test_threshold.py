@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import f1_score
 
 from gantools.errors import ConfigError, DataError, TrainingError
-from gantools.score.threshold import Calibration, best_f1
+from gantools.score.threshold import Calibration, best_f1, tail_end
 
 RATES = (0.001, 0.01, 0.05, 0.07, 0.1, 0.29, 0.5, 0.57, 0.58, 0.99)
 TAILS = {
@@ -191,3 +191,14 @@ def test_best_f1_at_the_edges() -> None:
         best_f1([1.0], [])
     with pytest.raises(DataError, match="1 labelled rows have no score"):
         best_f1([1.0, math.nan], [2.0])
+
+
+def test_the_tail_of_normal_samples_ends_before_anomalies() -> None:
+    """Nothing of normal or heavy-tailed data is beyond it; most of far samples are, up to one in twenty."""
+    rng = np.random.default_rng(0)
+    normal, skewed = np.log(rng.chisquare(6, 2000)), np.log(rng.chisquare(1, 2000))
+    assert not (normal > tail_end(normal)).any()
+    assert not (skewed > tail_end(skewed)).any()
+    mixed = np.concatenate([normal, rng.uniform(7, 8, 100)])
+    assert (mixed > tail_end(mixed)).sum() == 100
+    assert tail_end(np.zeros(50)) == np.inf

@@ -16,6 +16,7 @@ import pytest
 from gantools.data.tables import read_table
 from gantools.data.tables.raw import to_raw
 from gantools.errors import ConfigError, DataError
+from gantools.evaluate.scores import top_rows
 from gantools.score.calibrated import Calibrated
 from gantools.score.drift import Reference
 from gantools.score.threshold import Calibration
@@ -37,6 +38,7 @@ class Distance(Calibrated):
         self.options = options
         self.false_alarms = options["false_alarms"]
         self.contamination = options["contamination"]
+        self.contamination_ = 0.05 if self.contamination == "auto" else self.contamination
         self.tuned: tuple[np.ndarray, np.ndarray] | None = None
 
     def fit(self, rows: pd.DataFrame, *, schema: Any, progress: Any) -> Self:
@@ -45,6 +47,7 @@ class Distance(Calibrated):
         self.mean, self.sd = np.nanmean(raw.numbers, axis=0), np.nanstd(raw.numbers, axis=0) + 1e-9
         self.drift_ = Reference.fit(raw, schema)
         self.calibration_ = Calibration.fit(self.anomaly_score(rows), tail=self.options["tail"])
+        self.train_score_ = self.anomaly_score(rows)
         self.report_ = SimpleNamespace(stopped=self.options.get("model", "finished"))
         Distance.fitted.append(self)
         return self
@@ -119,7 +122,7 @@ def test_a_table_learned_from_itself(data: Path, fits: list[Distance]) -> None:
     """All rows and columns are learned from, some are taken for anomalies, and no drift can be told."""
     result, out = scored(data)
     assert len(fits[0].rows) == result.learned.n_learned == 400
-    assert (fits[0].contamination, fits[0].false_alarms) == (0.05, 0.01)
+    assert (fits[0].contamination, fits[0].false_alarms) == ("auto", 0.01)
     assert result.drift is None
     assert result.detection is None
     assert list(out.columns) == ["a", "b", "city", "bad", "anomaly_score", "p_value", "is_anomaly"]
@@ -166,7 +169,7 @@ def test_drift_is_told(data: Path) -> None:
 def test_known_anomalies_are_not_learned_and_set_the_threshold(
     data: Path, fits: list[Distance], has_train: bool
 ) -> None:
-    """Nor are the normal rows on which the threshold is sought; F1 is sought as if all normal rows were there."""
+    """F1 is sought on them and on all normal rows: some held back, the others by the scores they had held out."""
     train = put(make(400, 40, seed=1), data.with_name("train.csv")) if has_train else None
     result, out = scored(data, normal=train, labels="bad")
     n_marked = 40 if has_train else 20
@@ -177,10 +180,11 @@ def test_known_anomalies_are_not_learned_and_set_the_threshold(
     assert fits[0].contamination == 0
     assert fits[0].tuned is not None
     normal, anomalous = fits[0].tuned
-    assert (len(anomalous), len(normal)) == (n_marked, 5 * round(0.2 * n_normal))
+    assert (len(anomalous), len(normal)) == (n_marked, n_normal)
     assert anomalous.min() > normal.max()
-    learned = fits[0].anomaly_score(fits[0].rows)
-    assert not set(learned) & set(normal) and not set(learned) & set(anomalous)
+    n_held_back = round(0.2 * n_normal)
+    np.testing.assert_array_equal(normal[n_held_back:], fits[0].train_score_)
+    assert not set(fits[0].train_score_) & (set(normal[:n_held_back]) | set(anomalous))
     assert result.threshold.asked is None
     assert result.threshold.f1 == pytest.approx(1.0)
     assert result.detection is not None
@@ -227,7 +231,7 @@ def test_rows_without_a_mark_are_learned_from(data: Path, fits: list[Distance]) 
     frame.loc[:99, "bad"] = None
     result, _ = scored(put(frame, data), labels="bad")
     assert result.learned.n_learned == 100 + 280 - round(0.2 * 280)
-    assert fits[0].contamination == 0.05
+    assert fits[0].contamination == "auto"
     assert result.detection is not None
     assert result.detection.n_normal == 280
 
@@ -441,3 +445,45 @@ def test_marks(cells: list[Any]) -> None:
 def test_what_marks_nothing(cell: Any) -> None:
     with pytest.raises(DataError, match="column 'bad'"):
         read_marks(pd.Series([1, cell], name="bad", dtype=object))
+
+
+# Columns that are not learned from, and what is said of them ----------------------------------------------------------
+
+
+def test_a_column_called_reason_is_a_column(data: Path) -> None:
+    put(make().assign(reason="late"), data)
+    result, out = scored(data)
+    assert out["reason"].eq("late").all()
+    row = top_rows(result.top)[0]
+    assert (row.reason, row.cells["reason"]) == ("far off", "late")
+    refused(data, "column 'reason'", explain=True, n_fits=1)
+
+
+def test_dropped_columns_stay_in_the_output(data: Path, fits: list[Distance], saved: Path) -> None:
+    result, out = scored(data, drop=("b", "bad"))
+    assert fits[0].schema_.names == ("a", "city")
+    pd.testing.assert_frame_equal(out[["a", "b", "city", "bad"]], read_table(data)[0])
+    assert result.scorer is fits[0]
+    refused(data, "drop", kind=ConfigError, drop=("aa",), n_fits=1)
+    refused(data, "drop", kind=ConfigError, drop=("bad",), labels="bad", n_fits=1)
+    refused(data, "drop", kind=ConfigError, drop=("a",), source=saved, n_fits=1)
+
+
+def test_later_dates_and_wild_cells_are_named(data: Path) -> None:
+    days = pd.date_range("2024-01-01", periods=500, freq="D").astype(str)
+    train = make(300, 0).assign(day=days[:300])
+    train.loc[5, "b"] = 1e7
+    normal = put(train, data.with_name("train.csv"))
+    put(make(200, 0).assign(day=days[300:]), data)
+    said = " ".join(scored(data, normal=normal)[0].words())
+    assert "All 'day' lie after the last one learned, 2024-10-26" in said
+    assert "'b' has 10000000" in said
+
+
+def test_hints_can_be_followed(data: Path, fits: list[Distance], saved: Path) -> None:
+    """A tail is named where it resolves the rate, and a saved scorer is trained anew."""
+    put(make(400, 0), data)
+    assert "or with --tail" in " ".join(scored(data, false_alarms=1e-4)[0].words())
+    assert "--tail" not in " ".join(scored(data, false_alarms=1e-7)[0].words())
+    again = " ".join(scored(data, source=saved, false_alarms=1e-3)[0].words())
+    assert "train anew on more rows" in again
