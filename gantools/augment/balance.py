@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from imblearn.utils import check_sampling_strategy
 
 from gantools.augment.small import MIN_ROWS
 from gantools.augment.synthesizer import Synthesizer
+from gantools.data.tables.schema import own_names, text_names
 from gantools.errors import ConfigError, DataError
 
 STRATEGIES = ("auto", "minority", "not minority", "not majority", "all")
@@ -70,6 +72,7 @@ def balance(
     """
     if FLAG in frame.columns:
         raise DataError("exists already", where=f"column '{FLAG}'", remedy="rename or drop it")
+    frame, target = text_names(frame), str(target)
     before = {label: int(n) for label, n in frame[target].value_counts().items()}
     to_make = rows_to_make(frame[target], strategy)
     notes = []
@@ -86,12 +89,26 @@ def balance(
     flagged = [
         part.assign(**{FLAG: flag}) for part, flag in ((frame, False), (rows[list(frame.columns)], True)) if len(part)
     ]
-    whole = pd.concat(flagged, ignore_index=True)
-    for name in frame.columns:  # concat widens some dtypes when one part is empty or all missing
-        if whole[name].dtype != frame[name].dtype:
-            whole[name] = whole[name].astype(frame[name].dtype)
+    whole = own_names(joined(*flagged), synthesizer.schema_)
     after = {label: n + to_make.get(label, 0) for label, n in before.items()}
     return BalanceResult(whole, before, after, redrawn, left, tuple(notes))
+
+
+def joined(real: pd.DataFrame, made: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Real rows and synthetic ones below, in the real ones' dtypes, or in wider ones that hold all cells of both."""
+    if made is None:
+        return real.reset_index(drop=True)
+    whole = pd.concat([real, made], ignore_index=True)
+    for name in real.columns:
+        dtype, wider = real[name].dtype, whole[name]
+        if wider.dtype == dtype:
+            continue
+        if made[name].dtype == dtype or made[name].isna().all():  # concat widens where a part is all missing
+            with contextlib.suppress(ValueError, TypeError):
+                whole[name] = wider.astype(dtype)
+        elif pd.api.types.is_bool_dtype(dtype) != pd.api.types.is_bool_dtype(made[name].dtype):
+            whole[name] = pd.concat([real[name].astype(object), made[name].astype(object)], ignore_index=True)
+    return whole
 
 
 def rows_to_make(labels: pd.Series, strategy: Strategy) -> dict[Any, int]:
@@ -132,7 +149,8 @@ def fresh_rows(
 
     Returns (rows, how many copies were redrawn, how many are left).
     """
-    rows = synthesizer.sample(counts, seed=seed, to_balance=real)
+    real = text_names(real)
+    rows = text_names(synthesizer.sample(counts, seed=seed, to_balance=real))
     target = str(synthesizer.schema_.target)
     kinds = synthesizer.schema_
     compared = [*kinds.numeric, *kinds.categorical]
@@ -144,7 +162,7 @@ def fresh_rows(
             break
         labels = rows[target].iloc[copies]
         wanted = labels.value_counts(sort=False).to_dict()
-        again = synthesizer.sample(wanted, seed=seed + 1_000_003 * (attempt + 1), to_balance=real)
+        again = text_names(synthesizer.sample(wanted, seed=seed + 1_000_003 * (attempt + 1), to_balance=real))
         order = np.argsort(_places(labels, again[target]), kind="stable")  # rows come label by label
         fresh = ~np.isin(_fingerprints(again, compared), known)
         put, take = copies[order][fresh], np.flatnonzero(fresh)

@@ -71,10 +71,11 @@ class GANOverSampler(BaseOverSampler):
         self.precision = precision
 
     def _check_X_y(self, X: Any, y: Any) -> tuple[Any, Any, bool]:  # noqa: N802 - imbalanced-learn's hook
-        if not isinstance(X, pd.DataFrame):
-            checked: tuple[Any, Any, bool] = super()._check_X_y(X, y)
-            return checked
         y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
+        if not isinstance(X, pd.DataFrame):
+            options: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "ensure_all_finite": "allow-nan"}
+            X, y = validate_data(self, X=X, y=y, reset=True, dtype=None, **options)  # text stays text
+            return X, y, binarize_y
         validate_data(self, X=X, y=y, reset=True, skip_check_array=True)
         dense = {name: dtype.subtype for name, dtype in X.dtypes.items() if isinstance(dtype, pd.SparseDtype)}
         return X.astype(dense), y, binarize_y

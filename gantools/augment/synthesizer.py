@@ -20,7 +20,7 @@ from gantools.augment.rows import CHUNK_ROWS, RowGenerator, chunk_seeds
 from gantools.augment.small import SmallClasses
 from gantools.config import TrainConfig, build, check
 from gantools.data.tables.raw import Raw, labelled_rows, labels_to_codes, to_raw
-from gantools.data.tables.schema import Schema, infer_schema
+from gantools.data.tables.schema import Schema, infer_schema, own_names, text_names
 from gantools.encode.table import EncodedTable, TableEncoder
 from gantools.errors import ConfigError, DataError
 from gantools.models.base import GAN, DataSpec, GANOptions
@@ -63,7 +63,7 @@ class Synthesizer(Generator):
     def fit(
         self,
         frame: pd.DataFrame,
-        target: str,
+        target: str | int,
         *,
         schema: Schema | None = None,
         folder: Path | str | None = None,
@@ -72,9 +72,10 @@ class Synthesizer(Generator):
     ) -> Self:
         """Learn what rows of each class look like.
 
-        target: the label's column. schema: what the columns are, inferred when not given. folder: write checkpoints
-        there while training and the finished model at the end. resume: go on from the folder's last checkpoint (the
-        same data and configuration give the same model as an uninterrupted run). progress: called now and then.
+        target: the label's column; a name that is no text, or that name as text. schema: what the columns are, inferred
+        when not given. folder: write checkpoints there while training and the finished model at the end. resume: go on
+        from the folder's last checkpoint (the same data and configuration give the same model as an uninterrupted run).
+        progress: called now and then.
 
         Ctrl-C ends the training, and what has been learned is kept; a folder keeps its last checkpoint. With
         `train.devices` > 1 see `train.loop.train` for what is different. TensorBoard's events go to
@@ -84,13 +85,14 @@ class Synthesizer(Generator):
         TrainingError when nothing usable came out.
         """
         cls = self._generator_class()
+        frame, given, target = text_names(frame), frame, str(target)
         options = cast(GANOptions, build(cls.Options, self.options))
         tensorboard_folder(self.train, folder)
         if schema is not None and schema.target != target:
             raise ConfigError(f"its target is {schema.target!r}, not {target!r}", where="schema")
         if schema is not None and target not in frame.columns:
             raise DataError("lacks the column of the labels", where=f"column '{target}'")
-        self.schema_ = schema or infer_schema(frame, target)
+        self.schema_ = schema or infer_schema(given, target)
         if not self.schema_.numeric and not self.schema_.categorical:
             raise DataError(
                 "no column is left to learn from", remedy="every one is constant or an identifier; see `gantools info`"
@@ -171,7 +173,8 @@ class Synthesizer(Generator):
         # On a CPU, chunks in parallel with one thread each beat threads within a chunk, which wait for one another.
         with one_thread(), ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             numbers, codes = zip(*pool.map(rows, chunk_seeds(len(label), seed)), strict=True)
-        return labelled_rows(Raw(np.concatenate(numbers), np.concatenate(codes)), label, self.schema_, rng)
+        raw = Raw(np.concatenate(numbers), np.concatenate(codes))
+        return own_names(labelled_rows(raw, label, self.schema_, rng), self.schema_)
 
     @torch.no_grad()
     def rows_from(self, noise: torch.Tensor, label: np.ndarray) -> pd.DataFrame:
@@ -180,7 +183,7 @@ class Synthesizer(Generator):
         device = maker.pool_size.device
         numbers, codes = maker(noise.to(device), torch.from_numpy(label).to(device))
         raw = Raw(numbers.cpu().numpy(), codes.cpu().numpy())
-        return labelled_rows(raw, label, self.schema_, np.random.default_rng(0))
+        return own_names(labelled_rows(raw, label, self.schema_, np.random.default_rng(0)), self.schema_)
 
     def row_generator(self) -> RowGenerator:
         """The trained generator with all that turns its output into raw rows."""
@@ -189,6 +192,7 @@ class Synthesizer(Generator):
         return RowGenerator(self.gan_, self.small_, self.encoder_, pools).to(device).eval()
 
     def _anchors(self, to_balance: pd.DataFrame, random: torch.Generator) -> Anchors:
+        to_balance = text_names(to_balance)
         label = torch.from_numpy(labels_to_codes(to_balance[str(self.schema_.target)], self.schema_)).to(random.device)
         return Anchors.of(self.encoder_, self.encoder_.encode(to_raw(to_balance, self.schema_)), label, random)
 

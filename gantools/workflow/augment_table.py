@@ -13,6 +13,7 @@ from gantools.augment.balance import FLAG, BalanceResult, Strategy, balance
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.data.tables import read_table, write_table
+from gantools.data.tables.dialect import Dialect
 from gantools.data.tables.schema import Schema, infer_schema
 from gantools.errors import DataError
 from gantools.evaluate.table_fidelity import TableFidelity, table_fidelity
@@ -69,11 +70,11 @@ def run(request: Request, trained: Synthesizer | None, watch: Watch) -> TableRes
     started = time.monotonic()
     kinds, strategy = kinds_of(request.kinds), strategy_of(request)
     config = request.train_config(TrainConfig())
-    everything, dialect = read_table(request.data)
     target = str(request.target)
+    everything, dialect = read_table(request.data, kinds, None if trained is None else trained.schema_)
     with about(request.data):
         frame = without(everything, request.drop, target)
-        schema = _schema(frame, target, kinds, trained)
+        schema = _schema(frame, target, kinds, trained, dialect)
         strategy = spelled_strategy(frame, schema, strategy)
         trainings = Trainings(request, config, Synthesizer, watch)
         judged, notes = reached(request, trained, lambda: _judged(frame, schema, strategy, kinds, trainings))
@@ -107,7 +108,9 @@ def _synthetic(balanced: BalanceResult) -> pd.DataFrame:
     return frame[frame[FLAG].to_numpy(dtype=bool)].reset_index(drop=True)
 
 
-def _schema(frame: pd.DataFrame, target: str, kinds: Mapping[str, Any] | None, trained: Synthesizer | None) -> Schema:
+def _schema(
+    frame: pd.DataFrame, target: str, kinds: Mapping[str, Any] | None, trained: Synthesizer | None, dialect: Dialect
+) -> Schema:
     """What the columns are. Raises DataError for a table that cannot be balanced."""
     if FLAG in frame.columns:
         remedy = f"keep the rows where it is false, drop it, and balance those; or rename the column '{FLAG}'"
@@ -115,7 +118,7 @@ def _schema(frame: pd.DataFrame, target: str, kinds: Mapping[str, Any] | None, t
     if trained is not None:
         check_fits(frame, target, trained.schema_)
         return trained.schema_
-    schema = infer_schema(frame, target, kinds)
+    schema = infer_schema(frame, target, kinds, dialect=dialect)
     check_target(schema)
     return schema
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from gantools.data.tables import write_table
+from gantools.data.tables.dialect import Dialect
 from gantools.workflow.augmenting import match_label
 from gantools.workflow.contract import given
 from gantools.workflow.generate import GenerateResult, Request
@@ -18,6 +21,13 @@ def run(request: Request, generator: Any) -> GenerateResult:
     if (label := request.label(target)) is not None:
         counts = {match_label(generator.schema_[target].levels, label, "where"): request.n}
     frame = generator.sample(counts, seed=request.seed, **given(request, "refine"))
-    write_table(frame, request.output)
+    write_table(frame, request.output, _dialect(generator.schema_.dialect, request.output))
     made = frame[target].value_counts().to_dict()
     return GenerateResult(output=request.output, target=target, samples="rows", whole="table", counts=made)
+
+
+def _dialect(learned: Dialect | None, output: Path) -> Dialect | None:
+    """How to write rows: as the training file is written, but tabs in a `.tsv` file."""
+    if learned is not None and learned.kind == "csv" and output.name.lower().endswith(".tsv"):
+        return replace(learned, delimiter="\t", preamble="")
+    return learned

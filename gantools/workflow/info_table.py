@@ -19,9 +19,10 @@ LONGEST_LEVEL = 30  # characters
 def run(request: Request, _: Watch) -> InfoResult:
     """Read a table and say what its columns are taken for."""
     kinds = kinds_of(request.kinds)
-    frame, dialect = read_table(request.data)
+    frame, dialect = read_table(request.data, kinds)
     with about(request.data):
-        schema = infer_schema(without(frame, request.drop, request.target), request.target, kinds)
+        kept = without(frame, request.drop, request.target)
+        schema = infer_schema(kept, request.target, kinds, dialect=dialect)
     counts = {} if request.target is None else frame[request.target].value_counts().to_dict()
     facts = {
         "data": request.data,

@@ -84,13 +84,13 @@ class TableResult(ScoreResult):
 def run(request: Request, saved: Any, watch: Watch) -> TableResult:
     """Score a table. saved: a scorer in place of learning."""
     started = time.monotonic()
-    reader = _open(request.data, request, watch)
+    reader = _open(request.data, request, watch, None if saved is None else saved.schema_)
     head = next(iter(reader))
     if request.labels in head:
         with about(request.data):
             read_marks(head[request.labels])
     if saved is None:
-        fitted = _learned(request, reader, head, watch)
+        fitted, reader = _learned(request, reader, watch)
     else:
         _check_saved(saved, request, reader, head)
         fitted = Fitted.saved(saved, request)
@@ -136,9 +136,11 @@ def _added(request: Request) -> dict[str, Added]:
     return added | {"reason": "text"} if request.explain else added
 
 
-def _open(path: Path, request: Request, watch: Watch) -> TableReader:
-    """Raises DataError when the table holds scores already."""
-    reader = TableReader(path, progress=lambda n: watch.rows(STAGE_READ, n, None))
+def _open(path: Path, request: Request, watch: Watch, like: Schema | None = None) -> TableReader:
+    """like: columns that were learned before. Raises DataError when the table holds scores already."""
+    reader = TableReader(
+        path, progress=lambda n: watch.rows(STAGE_READ, n, None), kinds=kinds_of(request.kinds), like=like
+    )
     there = [name for name in _added(request) if name in reader.columns]
     if there:
         problem = "the table has a column of that name already, which the result would have twice"
@@ -150,8 +152,9 @@ def _open(path: Path, request: Request, watch: Watch) -> TableReader:
 # Learning -------------------------------------------------------------------------------------------------------------
 
 
-def _learned(request: Request, reader: TableReader, head: pd.DataFrame, watch: Watch) -> Fitted:
-    """A scorer that has learned from the table of normal rows, or from the one that is scored."""
+def _learned(request: Request, reader: TableReader, watch: Watch) -> tuple[Fitted, TableReader]:
+    """A scorer that has learned from the table of normal rows, or from the one that is scored, and the latter's reader:
+    its columns are read as they were learned."""
     source = reader if request.normal is None else _open(request.normal, request, watch)
     with about(source.path):
         _check_labels(request.labels, source.columns, reader.columns)
@@ -159,13 +162,15 @@ def _learned(request: Request, reader: TableReader, head: pd.DataFrame, watch: W
         parts = Parts.of(marks, request.seed)
         if len(parts.marked) == len(frame):
             raise DataError("every row is marked as an anomaly", remedy="give normal rows to learn from")
-        schema = infer_schema(frame.iloc[parts.learned].reset_index(drop=True), None, kinds_of(request.kinds))
+        rows = frame.iloc[parts.learned].reset_index(drop=True)
+        schema = infer_schema(rows, None, kinds_of(request.kinds), dialect=source.dialect)
         if not schema.numeric and not schema.categorical:
             remedy = "every one is constant or an identifier; see `gantools info`"
             raise DataError("no column is left to learn from", remedy=remedy)
     if request.normal is not None:
+        reader = _open(request.data, request, watch, schema)
         with about(request.data):
-            _check_alike(head, schema, request.normal)
+            _check_alike(next(iter(reader)), schema, request.normal)
     contamination = contamination_of(request, marks)
     with about(source.path):
         scorer, f1, notes = learn(
@@ -179,7 +184,7 @@ def _learned(request: Request, reader: TableReader, head: pd.DataFrame, watch: W
         notes.append(f"No row of {source.path.name} is marked as an anomaly: no threshold was sought by marks.")
     n, n_source = len(parts.learned), int(source.n_rows or 0)
     learned = Learned(scorer.contamination_, n, n_source, len(parts.marked), is_drawn=len(frame) < n_source)
-    return Fitted(scorer, learned, f1, tuple(notes))
+    return Fitted(scorer, learned, f1, tuple(notes)), reader
 
 
 def _wild_notes(frame: pd.DataFrame, schema: Schema) -> list[str]:

@@ -17,11 +17,11 @@ def run(request: Request, watch: Watch) -> TrainResult:
     """Train on a table and save the generator."""
     kinds, target = kinds_of(request.kinds), str(request.target)
     config = request.train_config(TrainConfig(), tensorboard=request.tensorboard)
-    frame, _ = read_table(request.data)
+    frame, dialect = read_table(request.data, kinds)
     generator = Synthesizer(**given(request, "model", "options"), train=config)
     with about(request.data):
         frame = without(frame, request.drop, target)
-        schema = infer_schema(frame, target, kinds)
+        schema = infer_schema(frame, target, kinds, dialect=dialect)
         check_target(schema)
         with resumable(request.save, generator):
             generator.fit(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gantools.data.tables.spelling import Spelling
+
 Level = str | int | float | bool
 
 
@@ -31,9 +33,12 @@ _NOTES = {
     "many_levels": "has {n_distinct} levels; the {n_kept} most frequent are learned, the other {n_pooled} are pooled "
     "and drawn at random",
     "large_integers": "has whole numbers too large to compute with; treated as {kind}",
+    "nearly_numbers": "holds numbers but for cells such as {misfits}, so it is treated as text; mend or empty those "
+    "cells for numbers",
+    "unreadable": "holds values that cannot be learned from ({misfits}); synthetic rows leave it empty",
     "ambiguous_date": "may be dates, but day first or month first cannot be told; treated as text",
 }
-_NOTED = ("n_distinct", "n_pooled", "kind")
+_NOTED = ("n_distinct", "n_pooled", "kind", "misfits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,9 @@ class Column:
     step: every datetime or length of time is a multiple of so many microseconds; None when it is of none of STEPS_US.
     format: how a datetime that came as text is written.
     rule: the named rule that made the column what it is, "" when none did.
+    spelling: how a CSV file spelled it, None where it came from elsewhere.
+    misfits: some cells of a column of numbers that are none.
+    label: the name of a data frame's column that is no text, None for any other.
     """
 
     name: str
@@ -78,11 +86,16 @@ class Column:
     step: int | None = None
     format: str | None = None
     rule: str = ""
+    spelling: Spelling | None = None
+    misfits: tuple[str, ...] = ()
+    label: Level | None = None
 
     @property
     def note(self) -> str:
-        """One sentence for the user about the rule that was applied; "" when there is nothing to say."""
-        if self.rule not in _NOTES:
-            return ""
-        said = _NOTES[self.rule].format(n_kept=len(self.levels), **{name: getattr(self, name) for name in _NOTED})
-        return f"column '{self.name}' {said}"
+        """One sentence for the user about how it was read and the rule that was applied; "" when there is nothing to
+        say."""
+        said = [self.spelling.note] if self.spelling is not None and self.spelling.note else []
+        if self.rule in _NOTES:
+            values = {name: getattr(self, name) for name in _NOTED} | {"misfits": ", ".join(map(repr, self.misfits))}
+            said.append(_NOTES[self.rule].format(n_kept=len(self.levels), dtype=self.dtype, **values))
+        return f"column '{self.name}' {'; '.join(said)}" if said else ""

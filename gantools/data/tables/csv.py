@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,17 +26,14 @@ from gantools.data.tables.dialect import (
     csv_head,
     csv_layout,
     decompressed,
+    named,
     too_large,
 )
-from gantools.data.tables.spelling import Survey
+from gantools.data.tables.spelling import Known, Survey
 from gantools.errors import DataError
 
 _READ_CHARS = 2**22
 _UNCLOSED = "unexpected end of data"  # what Python's reader says, when strict, of a quote that is never closed
-_MISSING = (
-    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"),
-    *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
-)
 
 
 class CsvFile:
@@ -48,7 +45,7 @@ class CsvFile:
     def __init__(self, path: Path, compression: str, encoding: str) -> None:
         self.path, self.compression, self.encoding = path, compression, encoding
         head = csv_head(path, compression)
-        self.delimiter, self.names, self.newline = csv_layout(head, encoding, str(path))
+        self.preamble, self.delimiter, self.names, self.newline = csv_layout(head, encoding, str(path))
         self.header = ""
 
     def records(self) -> Iterator[list[str]]:
@@ -66,13 +63,15 @@ class CsvFile:
                 if len(rest) > MAX_CELL_BYTES:
                     raise too_large(str(self.path))
                 if records and is_first:
+                    if self.preamble:
+                        records.pop(0)
                     self._check_header(records.pop(0))
                     is_first = False
                 if records:
                     yield records
 
     def cells(self, records: list[str]) -> pa.Table:
-        """The cells of some rows as text, null where missing. Raises DataError for a row that cannot be read."""
+        """The cells of some rows as text, null where empty. Raises DataError for a row that cannot be read."""
         content = ("\n".join(records) + "\n").encode()
         try:
             table = pa.csv.read_csv(
@@ -82,7 +81,7 @@ class CsvFile:
                 pa.csv.ConvertOptions(
                     column_types=dict.fromkeys(self.names, pa.string()),
                     strings_can_be_null=True,
-                    null_values=list(_MISSING),
+                    null_values=[""],
                 ),
             )
         except pa.ArrowInvalid as error:
@@ -136,7 +135,8 @@ class CsvFile:
         return False
 
     def _check_header(self, header: str) -> None:
-        if next(csv.reader([header], delimiter=self.delimiter)) != self.names:
+        names = next(csv.reader([header], delimiter=self.delimiter))
+        if named(names) != self.names:
             problem = "has a header that cannot be read"
             raise DataError(problem, where=str(self.path), remedy="quote its names plainly")
         self.header = header
@@ -147,6 +147,9 @@ class CsvFile:
         with self._text("replace") as text, _long_fields():
             rows = csv.reader(text, delimiter=self.delimiter, strict=True)
             try:
+                if self.preamble:
+                    next(rows)
+                    line = 2
                 for row in rows:
                     if row and len(row) != width:
                         fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
@@ -168,13 +171,15 @@ class CsvTable:
     them.
     """
 
-    def __init__(self, file: CsvFile, keep: bool, progress: Callable[[int], None] | None) -> None:
-        """keep: hold the cells of the first pass for `whole`, and find the dialect's `places`. progress: called with
-        the number of rows seen. Raises as `CsvFile.records` does."""
+    def __init__(
+        self, file: CsvFile, known: Mapping[str, Known], keep: bool, progress: Callable[[int], None] | None
+    ) -> None:
+        """known: what is known of columns before. keep: hold the cells of the first pass for `whole`, and find how many
+        digits numbers have. progress: called with the number of rows seen. Raises as `CsvFile.records` does."""
         self._file = file
         self.names = file.names
         self.n_rows, n_chars = 0, 0
-        survey, kept = Survey(file.names, file.delimiter), []
+        survey, kept = Survey(file.names, file.delimiter, known), []
         for records in file.records():
             cells = file.cells(records)
             survey.look(cells)
@@ -199,7 +204,8 @@ class CsvTable:
             compression=file.compression,
             truths=self._types.truths,
             newline=file.newline,
-            places={} if self._kept is None else self._types.places(self._kept),
+            columns=self._types.columns if self._kept is None else self._types.with_places(self._kept),
+            preamble=file.preamble,
         )
 
     def whole(self) -> pd.DataFrame:
@@ -227,18 +233,20 @@ class CsvTable:
         empty = self._types.convert(pa.table({name: pa.array([], pa.string()) for name in self.names}))
         schema = pa.Schema.from_pandas(empty, preserve_index=False)
         for index, name in enumerate(self.names):
-            if self._types.dtypes[name] == "text":
+            if self._types.columns[name].dtype == "text":
                 schema = schema.set(index, pa.field(name, pa.string()))
         return schema
 
 
-def open_csv(path: Path, compression: str, keep: bool, progress: Callable[[int], None] | None) -> CsvTable:
+def open_csv(
+    path: Path, compression: str, known: Mapping[str, Known], keep: bool, progress: Callable[[int], None] | None
+) -> CsvTable:
     """The table in a CSV file, in the first encoding that holds to its end. Arguments as for `CsvTable`."""
     *likely, last = csv_encodings(csv_head(path, compression), str(path))
     for encoding in likely:
         with contextlib.suppress(UnicodeDecodeError):
-            return CsvTable(CsvFile(path, compression, encoding), keep, progress)
-    return CsvTable(CsvFile(path, compression, last), keep, progress)
+            return CsvTable(CsvFile(path, compression, encoding), known, keep, progress)
+    return CsvTable(CsvFile(path, compression, last), known, keep, progress)
 
 
 @contextlib.contextmanager

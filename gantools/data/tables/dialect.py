@@ -21,15 +21,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from gantools.data.tables.spelling import TRUTHS
+from gantools.data.tables.spelling import TRUTHS, Spelling
 from gantools.errors import DataError
 
 MAX_CELL_BYTES = 16 * 2**20
 
+_WORKBOOK = "is a workbook; tables are read from CSV and Parquet"
 _HEAD_BYTES = 2**18
 _DELIMITERS = (",", ";", "\t", "|")
 _CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
+_NUMBER_NAME = r"-?[0-9]+(\.[0-9]+)?"
 _SUFFIX_COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
 
 
@@ -44,8 +46,9 @@ class Dialect:
     decimal: the sign before the fractional digits of a number.
     truths: how True and False are written.
     newline: at the end of a row.
-    places: by column, the fractional digits that all its numbers have; 0 where each has as many as it needs, so that
-    2.50 is written 2.5, and 2.0 is written 2.
+    columns: how each column spells its cells.
+    preamble: a line before the header that names the delimiter, as Excel writes it; "" for none.
+    arrow: of Parquet, the Arrow schema of the file as base64; "" where it is not known.
     source: the file that was read and its state then, see `write_table`.
     """
 
@@ -56,7 +59,9 @@ class Dialect:
     compression: str = ""
     truths: tuple[str, str] = TRUTHS[0]
     newline: str = "\n"
-    places: Mapping[str, int] = field(default_factory=dict, compare=False)
+    columns: Mapping[str, Spelling] = field(default_factory=dict, compare=False)
+    preamble: str = ""
+    arrow: str = field(default="", compare=False, repr=False)
     source: tuple[Path, int, int] | None = field(default=None, compare=False)
 
 
@@ -147,12 +152,12 @@ def found_compression(path: Path, start: bytes) -> str:
         with zipfile.ZipFile(path) as archive:
             names = _members(archive)
         if "[Content_Types].xml" in names or "mimetype" in names:
-            raise DataError("is a workbook, not CSV or Parquet", where=str(path), remedy="save the sheet as CSV")
+            raise DataError(_WORKBOOK, where=str(path), remedy="save the sheet as CSV")
         if len(names) != 1:
             raise DataError(f"holds {len(names)} files", where=str(path), remedy="put one table in one archive")
         return "zip"
     if start.startswith(b"\xd0\xcf\x11\xe0"):
-        raise DataError("is a workbook, not CSV or Parquet", where=str(path), remedy="save the sheet as CSV")
+        raise DataError(_WORKBOOK, where=str(path), remedy="save the sheet as CSV")
     return ""
 
 
@@ -225,6 +230,9 @@ def _found_encoding(head: bytes, where: str) -> str:
         half = len(head) // 4
         encoding = "utf-16-le" if odd > half and not even else "utf-16-be" if even > half and not odd else "utf-8"
     text = head.decode(encoding, errors="replace")
+    if re.match(r"\ufeff?\s*(\{\s*[\"}]|\[\s*[\[{])", text):
+        remedy = 'convert it, in Python: pandas.read_json("FILE").to_csv("FILE.csv", index=False)'
+        raise DataError("is JSON; tables are read from CSV and Parquet", where=where, remedy=remedy)
     if re.search(r"[\x00-\x08\x0e-\x1b]", text):
         raise DataError("is not a table but a binary file", where=where, remedy="give a CSV or Parquet file")
     if not text.strip():
@@ -232,33 +240,61 @@ def _found_encoding(head: bytes, where: str) -> str:
     return encoding
 
 
-def csv_layout(head: bytes, encoding: str, where: str) -> tuple[str, list[str], str]:
-    """The delimiter, the names of the columns and the line end of the CSV file that begins with `head`.
+def csv_layout(head: bytes, encoding: str, where: str) -> tuple[str, str, list[str], str]:
+    """The preamble, the delimiter, the names of the columns and the line end of the CSV file that begins with `head`.
 
     Raises DataError when it has no header, or names that columns cannot have.
     """
-    delimiter, names = _found_delimiter(_head_rows(head, encoding), where)
+    text = head.decode(encoding, errors="replace")
+    declared = re.match(r"\ufeff?(sep=(.))\r?\n", text, re.IGNORECASE)
+    rest = text[declared.end() :] if declared else text
+    is_cut = len(head) == _HEAD_BYTES
+    delimiter, rows = _found_delimiter(_head_rows(rest, declared[2] if declared else _DELIMITERS, is_cut), where)
+    names = named(rows[0])
     check_names(names, where)
-    text = head.decode(encoding, errors="replace")
-    return delimiter, names, "\r\n" if 2 * text.count("\r\n") > text.count("\n") else "\n"
+    _check_is_header(names, rows[1:], where)
+    newline = "\r\n" if 2 * text.count("\r\n") > text.count("\n") else "\n"
+    return declared[1] if declared else "", delimiter, names, newline
 
 
-def _head_rows(head: bytes, encoding: str) -> dict[str, list[list[str]]]:
+def named(header: Sequence[str]) -> list[str]:
+    """The names of a header, with one for a column that has none at either end: of the numbers of rows, or behind a
+    delimiter at the end of every line."""
+    names = list(header)
+    for place in {0, len(names) - 1} if len(names) > 1 else ():
+        if not names[place].strip():
+            names[place] = f"Unnamed: {place}"
+    return names
+
+
+def _check_is_header(names: Sequence[str], rows: Sequence[Sequence[str]], where: str) -> None:
+    """Refuse a first line that is a row like those below: numbers, in no order, and words that stand below too."""
+    numbers = [float(name) for name in names if re.fullmatch(_NUMBER_NAME, name)]
+    words = [place for place, name in enumerate(names) if not re.fullmatch(_NUMBER_NAME, name)]
+    if not numbers or not rows:
+        return
+    repeat = [any(len(row) == len(names) and row[place] == names[place] for row in rows) for place in words]
+    is_row = all(repeat) if words else numbers != sorted(numbers) and any("." in name for name in names)
+    if is_row:
+        remedy = "put a line with the names of the columns above it"
+        raise DataError("has no header: its first line is a row like the others", where=where, remedy=remedy)
+
+
+def _head_rows(text: str, delimiters: Sequence[str], is_cut: bool) -> dict[str, list[list[str]]]:
     """The first rows of the file as each delimiter would split them; a last one that may be cut off is left out."""
-    text = head.decode(encoding, errors="replace")
     rows = {}
-    for delimiter in _DELIMITERS:
+    for delimiter in delimiters:
         found: list[list[str]] = []
         with contextlib.suppress(csv.Error):  # a cell longer than the reader takes; the rows before it will do
             found.extend(row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row)
-        rows[delimiter] = found[:-1] if len(head) == _HEAD_BYTES and len(found) > 1 else found
+        rows[delimiter] = found[:-1] if is_cut and len(found) > 1 else found
     return rows
 
 
-def _found_delimiter(rows: dict[str, list[list[str]]], where: str) -> tuple[str, list[str]]:
-    """The delimiter under which most rows have as many fields as the header, and the header; the more fields the
-    better, and a comma when there is but one."""
-    best, best_score = ",", (0.0, 0)
+def _found_delimiter(rows: dict[str, list[list[str]]], where: str) -> tuple[str, list[list[str]]]:
+    """The delimiter under which most rows have as many fields as the header, and the rows; the more fields the
+    better, and the first of them when there is but one."""
+    best, best_score = next(iter(rows)), (0.0, 0)
     for delimiter, found in rows.items():
         if not found or len(found[0]) < 2:
             continue
@@ -268,4 +304,4 @@ def _found_delimiter(rows: dict[str, list[list[str]]], where: str) -> tuple[str,
             best, best_score = delimiter, score
     if not rows[best]:
         raise DataError("has no header that can be read", where=where, remedy="give a table with a header and rows")
-    return best, rows[best][0]
+    return best, rows[best]

@@ -7,6 +7,7 @@ Three names stand beside pandas' own: "date" (an object column of `datetime.date
 from __future__ import annotations
 
 import re
+from datetime import timedelta, timezone
 from enum import StrEnum
 from typing import Any
 
@@ -54,7 +55,8 @@ _OBJECT_FAMILIES = {
 def family(series: pd.Series, name: str) -> Family:
     """The family of `series`; `name` is the column's name for the error.
 
-    Raises DataError for values that no column may hold: lists, complex numbers, periods, intervals, bytes, sparse.
+    Raises UnreadableError for values that no rule can read: lists, complex numbers, periods, intervals, bytes, times of
+    day.
     """
     dtype = series.dtype
     if isinstance(dtype, pd.ArrowDtype):
@@ -63,7 +65,9 @@ def family(series: pd.Series, name: str) -> Family:
         found = Family.CATEGORY
     elif isinstance(dtype, pd.StringDtype):
         found = Family.TEXT
-    elif isinstance(dtype, pd.SparseDtype | pd.PeriodDtype | pd.IntervalDtype):
+    elif isinstance(dtype, pd.SparseDtype):
+        raise DataError("is sparse", where=f"column '{name}'", remedy="make it dense: `.sparse.to_dense()`")
+    elif isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
         found = None
     elif pd.api.types.is_object_dtype(dtype):
         found = _OBJECT_FAMILIES.get(pd.api.types.infer_dtype(series, skipna=True))
@@ -94,9 +98,13 @@ def _are_naive(moments: pd.Series) -> bool:
         return False
 
 
-def unsupported(name: str, held: str) -> DataError:
+class UnreadableError(DataError):
+    """A column holds values that no rule can read."""
+
+
+def unsupported(name: str, held: str) -> UnreadableError:
     """The error for a column of values that cannot be modelled; held: what the column holds."""
-    return DataError(
+    return UnreadableError(
         f"holds {held} values, which are not supported",
         where=f"column '{name}'",
         remedy="convert the column to numbers, text, booleans or dates, or drop it",
@@ -140,8 +148,12 @@ def dtype_of(name: str) -> Any:
     try:
         if name.endswith("[pyarrow]"):
             return pd.ArrowDtype(_arrow_type(name.removesuffix("[pyarrow]")))
+        if match := re.fullmatch(r"datetime64\[(\w+), (?:UTC)?([+-])(\d\d):(\d\d)(?::00)?\]", name):
+            offset = timedelta(hours=int(match[3]), minutes=int(match[4]))
+            unit: Any = match[1]
+            return pd.DatetimeTZDtype(unit, timezone(-offset if match[2] == "-" else offset))
         base, _, storage = name.partition(":")
-        if storage:
+        if storage in ("python", "pyarrow"):
             return pd.StringDtype(storage) if base == "string" else pd.StringDtype(storage, na_value=np.nan)
         return pd.api.types.pandas_dtype(name)
     except (TypeError, ValueError) as error:

@@ -14,12 +14,16 @@ The rules that turn a column into something other than its plain reading have na
                          else categories
     ambiguous_date       text that reads as a date day first and month first alike: stays text
     target               the label: a category whatever its dtype, every level kept, in ascending order
+    nearly_numbers       text that would be numbers but for some cells, and is no category of few levels: stays text
+    unreadable           values that no rule can read (times of day, bytes, lists, periods, intervals, complex numbers):
+                         not modelled, given back empty
     chosen               the kind was given by the caller
 
 Whole numbers in a floating column are integers. Datetimes are microseconds since the epoch in UTC and lengths of time
 (timedelta) integers in microseconds; both remember the step (days, hours, ...) that all of them are multiples of.
-Text is a datetime when each of its values is written in one known format. Lists, complex numbers, periods, intervals,
-bytes and infinite numbers are refused.
+Text is a datetime when each of its values is written in one known format, words for missing cells apart; whole numbers
+are when each is a day written as year, month and day. Decimals without fractional digits are whole numbers. Infinite
+numbers are refused.
 """
 
 from __future__ import annotations
@@ -34,13 +38,29 @@ import pandas as pd
 
 from gantools.data.tables.column import Column, Kind
 from gantools.data.tables.dates import find_formats, parse
-from gantools.data.tables.dtypes import Family, Floats, dtype_name, family, to_floats, unsupported, utc_to_wall, zone_of
+from gantools.data.tables.dtypes import (
+    Family,
+    Floats,
+    UnreadableError,
+    dtype_name,
+    dtype_of,
+    family,
+    to_floats,
+    unsupported,
+    utc_to_wall,
+    zone_of,
+)
+from gantools.data.tables.spelling import MISSING_WORDS, is_number
 from gantools.errors import DataError
+from gantools.words import listed
 
 MAX_POOLED = 1000
 MAX_EXACT = 2**53  # the last whole number that float64 holds together with all before it
 MIN_IDENTIFIER_ROWS = 50
 MAX_DECIMALS = 6
+MIN_DAYS = 3  # distinct values of whole numbers that are taken for days
+NEARLY = 0.8  # share of distinct texts that are numbers where the others are worth a word
+WHOLE_DAY = "%Y%m%d"
 STEPS_US = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000)  # a day, hour, minute, second, millisecond
 
 _TIMES = (Family.DATETIME, Family.DATE, Family.TIMEDELTA)
@@ -54,26 +74,48 @@ def feature_column(series: pd.Series, name: str, max_levels: int, kind: Kind | N
     max_levels: it keeps so many levels. Raises DataError when it holds cells that no column may, or cannot be of that
     kind.
     """
-    feature = _Feature(series, name, max_levels)
-    return feature.inferred() if kind is None else _chosen(feature, kind)
+    try:
+        feature = _Feature(series, name, max_levels)
+        return feature.inferred() if kind is None else _chosen(feature, kind)
+    except UnreadableError as error:
+        if kind is not None:
+            raise
+        return _unreadable(series, name, error)
+
+
+def _unreadable(series: pd.Series, name: str, error: UnreadableError) -> Column:
+    """A column whose values no rule can read."""
+    try:
+        dtype = str(dtype_of(str(series.dtype)))
+    except DataError:
+        dtype = "object"
+    held = error.problem.removeprefix("holds ").partition(" values")[0]
+    missing = float(series.isna().mean())
+    return Column(name=name, kind=Kind.CONSTANT, dtype=dtype, missing=missing, rule="unreadable", misfits=(held,))
 
 
 def target_column(series: pd.Series, name: str) -> Column:
     """What the label's column is. Raises DataError when it cannot be one, or lacks a label."""
     where = f"column '{name}'"
     held = family(series, name)
+    dtype = dtype_name(series, held)
+    if held is Family.DECIMAL and _are_whole(series):
+        series, held = _whole(series), Family.INTEGER
     if held in (Family.DATETIME, Family.DATE, Family.TIMEDELTA, Family.DECIMAL):
         raise DataError(f"the target holds {held} values", where=where, remedy="give each class a name or a number")
     tally = _Tally.of(series, name)
     if tally.n_missing:
         label = "label is" if tally.n_missing == 1 else "labels are"
-        raise DataError(f"{tally.n_missing} {label} missing", where=where, remedy="fill them or drop those rows")
+        remedy = "fill them or drop those rows"
+        if held in _NUMBERS:
+            remedy += "; where a word such as NA is a label, read the column as categorical"
+        raise DataError(f"{tally.n_missing} {label} missing", where=where, remedy=remedy)
     if held is Family.FLOAT and not np.isfinite(tally.levels).all():
         raise infinite(name)
     column = Column(
         name=name,
         kind=Kind.CATEGORICAL,
-        dtype=dtype_name(series, held),
+        dtype=dtype,
         n_distinct=len(tally.levels),
         rule="target",
         **_declared(series),
@@ -115,6 +157,8 @@ class _Feature:
             and any(cell is None for cell in series[series.isna()][:1]),
             **_declared(series),
         )
+        if self.family is Family.DECIMAL and _are_whole(series):
+            self.series, self.family = _whole(series), Family.INTEGER
 
     def inferred(self) -> Column:
         """What the rules make of the column."""
@@ -137,6 +181,8 @@ class _Feature:
         if not len(distinct):
             return replace(column, kind=Kind.CONSTANT, rule="missing_everywhere")
         column = replace(column, low=float(distinct[0]), high=float(distinct[-1]))
+        if by_rules and len(distinct) >= MIN_DAYS and (days := self.days(column, distinct)):
+            return days
         column = self._with_grid(column, distinct)
         if not by_rules:
             return column
@@ -151,6 +197,19 @@ class _Feature:
         if column.kind is Kind.INTEGER and not is_time and self._is_identifier(column, present):
             return replace(column, kind=Kind.IDENTIFIER, rule="identifier")
         return column
+
+    def days(self, column: Column, distinct: Floats) -> Column | None:
+        """`column` as days that are written as whole numbers, None where some number is no day."""
+        if self.family not in (Family.INTEGER, Family.FLOAT) or not len(distinct):
+            return None
+        if distinct[0] < 1900_01_01 or distinct[-1] > 2100_12_31 or (distinct % 1).any():
+            return None
+        moments = parse(pd.Series(distinct.astype(np.int64).astype(str)), WHOLE_DAY)
+        if np.isnat(moments).any():
+            return None
+        low, high = moments.min(), moments.max()
+        column = replace(column, low=float(low.view(np.int64)), high=float(high.view(np.int64)), step=STEPS_US[0])
+        return replace(column, kind=Kind.DATETIME, format=WHOLE_DAY)
 
     def _with_grid(self, column: Column, distinct: Floats) -> Column:
         """`column` with its kind and the grid (decimals or step) that all its values lie on."""
@@ -212,43 +271,61 @@ class _Feature:
         if not rest:
             return replace(column, levels=tuple(kept))
         pooled = tuple(rest[:MAX_POOLED])
-        return replace(column, levels=tuple(kept), n_pooled=len(rest), pooled=pooled, rule="many_levels")
+        column = replace(column, levels=tuple(kept), n_pooled=len(rest), pooled=pooled, rule="many_levels")
+        if by_rules and self.family is Family.TEXT and (misfits := _misfits(tally.levels)):
+            return replace(column, misfits=misfits[:3], rule="nearly_numbers")
+        return column
 
     def _special_text(self, column: Column, tally: _Tally) -> Column:
         """`column` as a datetime or an identifier if its text is one."""
-        formats = find_formats(tally.levels)
+        present = tally.without_words(self.series)
+        formats = find_formats(present.levels) if present.levels else []
         if len(formats) == 1:
-            return _datetime_text(column, tally, formats[0])
+            column = replace(column, missing=present.n_missing / len(self.series), n_distinct=len(present.levels))
+            return _datetime_text(column, present, formats[0])
         if formats:
             return replace(column, rule="ambiguous_date")
-        n_present = len(self.series) - tally.n_missing
-        if len(tally.levels) == n_present and n_present >= MIN_IDENTIFIER_ROWS:
-            return _text_identifier(column, tally, "identifier")
+        n_present = len(self.series) - present.n_missing
+        if len(present.levels) == n_present and n_present >= MIN_IDENTIFIER_ROWS and not _misfits(present.levels):
+            column = replace(column, missing=present.n_missing / len(self.series), n_distinct=n_present)
+            return _text_identifier(column, present, "identifier")
         return column
 
 
 def _chosen(feature: _Feature, kind: Kind) -> Column:
     """The feature as a column of the kind that the caller chose. Raises DataError when it cannot be of that kind."""
-    is_number = feature.family in _NUMBERS
+    is_numeric = feature.family in _NUMBERS
     is_moment = feature.family in (Family.DATETIME, Family.DATE)
     if kind in (Kind.CATEGORICAL, Kind.BOOLEAN) and not is_moment:
         column = feature.levels(by_rules=False)
         if kind is Kind.BOOLEAN and column.n_distinct > 2:
             raise _cannot_be(feature, kind, f"it has {column.n_distinct} values")
         return replace(column, kind=kind, rule=column.rule or "chosen")
-    if kind in (Kind.CONTINUOUS, Kind.INTEGER) and is_number and not is_moment:
+    if kind in (Kind.CONTINUOUS, Kind.INTEGER) and is_numeric and not is_moment:
         column = feature.numbers(by_rules=False)
         if kind is Kind.INTEGER and column.kind is not Kind.INTEGER:
             raise _cannot_be(feature, kind, "some of its numbers are not whole")
         return replace(column, kind=kind, rule="chosen")
     if kind is Kind.DATETIME and is_moment:
         return replace(feature.numbers(by_rules=False), rule="chosen")
+    if kind is Kind.DATETIME and feature.family in (Family.INTEGER, Family.FLOAT):
+        column = feature.numbers(by_rules=False)
+        values = to_floats(feature.series, feature.family)
+        days = feature.days(column, np.unique(values[~np.isnan(values)]))
+        if days is not None:
+            return replace(days, decimals=None, rule="chosen")
+        raise _cannot_be(feature, kind, "some of its numbers are no day written as year, month, day (20240131)")
     if kind is Kind.DATETIME and feature.family is Family.TEXT:
         return _chosen_datetime(feature)
     if kind is Kind.IDENTIFIER and feature.family in (Family.TEXT, Family.INTEGER, Family.FLOAT):
         return _chosen_identifier(feature)
     if kind is Kind.CONSTANT:
         return _chosen_constant(feature)
+    if kind in (Kind.CONTINUOUS, Kind.INTEGER) and feature.family is Family.TEXT:
+        levels = feature.counted()[1].levels
+        others = [text for text in levels if not is_number(text)]
+        shown = listed((others or levels)[:3])
+        raise _cannot_be(feature, kind, f"{len(others or levels)} of its values cannot be read together: {shown}")
     raise _cannot_be(feature, kind, f"it holds {feature.family} values")
 
 
@@ -258,6 +335,8 @@ def _cannot_be(feature: _Feature, kind: Kind, why: str) -> DataError:
 
 def _chosen_datetime(feature: _Feature) -> Column:
     column, tally = feature.counted()
+    tally = tally.without_words(feature.series)
+    column = replace(column, missing=tally.n_missing / len(feature.series), n_distinct=len(tally.levels))
     formats = find_formats(tally.levels) if tally.levels else []
     if not formats:
         raise _cannot_be(feature, Kind.DATETIME, "its values are not all written as one known date format")
@@ -317,6 +396,37 @@ class _Tally:
             if not issubclass(kind, str | int | float):
                 raise unsupported(name, f"{kind.__name__}")
         return cls(values, int((codes < 0).sum()))
+
+    def without_words(self, series: pd.Series) -> _Tally:
+        """The same of a column of text in which words for missing cells are no values."""
+        words = [level for level in self.levels if level in MISSING_WORDS]
+        if not words:
+            return self
+        n_words = int(series.isin(words).sum())
+        return _Tally([level for level in self.levels if level not in MISSING_WORDS], self.n_missing + n_words)
+
+
+def _are_whole(decimals: pd.Series) -> bool:
+    """Whether the decimals of a column have no fractional digits."""
+    dtype = decimals.dtype
+    if isinstance(dtype, pd.ArrowDtype):
+        return bool(dtype.pyarrow_dtype.scale <= 0)
+    exponents = (value.as_tuple().exponent for value in decimals.dropna())
+    return all(isinstance(exponent, int) and exponent >= 0 for exponent in exponents)
+
+
+def _whole(decimals: pd.Series) -> pd.Series:
+    """Decimals without fractional digits as Python's whole numbers."""
+    cells = [None if pd.isna(value) else int(value) for value in decimals.astype(object)]
+    return pd.Series(cells, index=decimals.index, dtype=object)
+
+
+def _misfits(texts: list[str]) -> tuple[str, ...]:
+    """The texts that are no numbers, where most are; none where they are codes of digits alone."""
+    others = [text for text in texts if text not in MISSING_WORDS and not is_number(text)]
+    if not others or len(others) > (1 - NEARLY) * len(texts) or any(text.isdigit() for text in others):
+        return ()
+    return tuple(others)
 
 
 def _datetime_text(column: Column, tally: _Tally, known: str) -> Column:

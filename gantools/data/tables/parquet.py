@@ -6,16 +6,21 @@ categories of its batch; of the whole table when that is read.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from gantools.data.tables.dialect import MAX_CELL_BYTES, Dialect, check_names, too_large
@@ -45,6 +50,7 @@ class ParquetTable:
             if not self.n_rows:
                 raise DataError("has no rows", where=str(path), remedy="give a table with rows")
             self.dialect = Dialect(kind="parquet", compression=_codec(metadata))
+            self.dialect = replace(self.dialect, arrow=arrow_text(self.arrow_schema()))
             self._with_missing = [name for name in self.names if self._has_missing(file, name)]
         groups = range(metadata.num_row_groups)
         self.row_bytes = max(1.0, sum(metadata.row_group(group).total_byte_size for group in groups) / self.n_rows)
@@ -53,6 +59,11 @@ class ParquetTable:
         """All rows."""
         with self._opened() as file:
             return self._frame(file.read())
+
+    def table(self) -> pa.Table:
+        """All rows, as the file has them."""
+        with self._opened() as file:
+            return file.read(columns=self.names).select(self.names)
 
     def parts(self, rows: int) -> Iterator[pa.Table]:
         """At most so many rows at a time, as the file has them."""
@@ -112,9 +123,28 @@ class ParquetTable:
         frame = frame[self.names]
         for name in self._with_missing:
             dtype = frame[name].dtype
-            if isinstance(dtype, np.dtype) and dtype.kind in "iub":
-                frame[name] = frame[name].astype(object if dtype.kind == "b" else np.float64)
+            kind = self._schema.field(name).type
+            if pa.types.is_boolean(kind) and isinstance(dtype, np.dtype):
+                frame[name] = frame[name].astype(object)
+            elif pa.types.is_integer(kind) and isinstance(dtype, np.dtype):  # floating point would not hold all of them
+                whole = pd.arrays.IntegerArray(*_values_and_mask(table.column(name)))
+                frame[name] = pd.Series(whole, index=frame.index)
         return frame
+
+
+def arrow_text(schema: pa.Schema) -> str:
+    """An Arrow schema as text; `arrow_of` gives it back."""
+    return base64.b64encode(schema.serialize().to_pybytes()).decode()
+
+
+def arrow_of(text: str) -> pa.Schema:
+    """The schema that `arrow_text` wrote."""
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(text)))
+
+
+def _values_and_mask(cells: pa.ChunkedArray) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    mask = pc.is_null(cells).to_numpy()
+    return pc.fill_null(cells, pa.scalar(0, cells.type)).to_numpy().copy(), mask.copy()
 
 
 def _refuse_large_cells(metadata: pq.FileMetaData, where: str) -> None:

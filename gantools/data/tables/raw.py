@@ -6,7 +6,8 @@ Whole columns at a time throughout; nothing here loops over rows in Python.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,8 +20,9 @@ import pyarrow.compute as pc
 from gantools.data.tables import dates
 from gantools.data.tables.column import Column, Kind, Level
 from gantools.data.tables.dtypes import Family, Floats, dtype_of, family, to_floats, utc_to_wall, wall_to_utc, zone_of
-from gantools.data.tables.inference import STEPS_US, infinite
+from gantools.data.tables.inference import STEPS_US, WHOLE_DAY, infinite
 from gantools.data.tables.schema import Schema
+from gantools.data.tables.spelling import MISSING_WORDS, NUMBER_WORDS, Spelling
 from gantools.errors import DataError
 
 MISSING = -1
@@ -154,25 +156,55 @@ def _target(schema: Schema) -> Column:
 def _read_numbers(series: pd.Series, column: Column) -> Floats:
     where = f"column '{column.name}'"
     held = family(series, column.name)
-    if column.format is not None and held in (Family.TEXT, Family.CATEGORY):
+    is_text = held in (Family.TEXT, Family.MIXED, Family.CATEGORY)
+    if column.kind is Kind.DATETIME and (is_text or (column.format == WHOLE_DAY and held in _WHOLE_FAMILIES)):
         return _read_dates(series, column)
-    try:
-        if held in (Family.TEXT, Family.MIXED, Family.CATEGORY):
-            values = pd.to_numeric(series.astype(object)).to_numpy(dtype=np.float64, na_value=np.nan)
-            held = Family.FLOAT
-        else:
+    if is_text and not _is_time(column):
+        values, held = _read_spelled(series, column), Family.FLOAT
+    else:
+        try:
             values = to_floats(series, held)
-    except (ValueError, TypeError) as error:
-        raise DataError(f"has a cell that is no {_WORDS[column.kind]}: {error}", where=where) from error
+        except (ValueError, TypeError) as error:
+            raise DataError(f"has a cell that cannot be read ({error})", where=where, remedy=_MEND) from error
     is_time = held in (Family.DATETIME, Family.DATE, Family.TIMEDELTA)
     if is_time != _is_time(column) and not np.isnan(values).all():
-        raise DataError(f"holds {held} values where the schema says {column.dtype}", where=where)
+        remedy = "convert the column"
+        raise DataError(f"holds {held} values where {column.dtype} was learned", where=where, remedy=remedy)
     if np.isinf(values).any():
         raise infinite(column.name)
     return values
 
 
-_WORDS = {Kind.CONTINUOUS: "number", Kind.INTEGER: "number", Kind.DATETIME: "date"}
+_MEND = "mend or empty the cell"
+_WHOLE_FAMILIES = (Family.INTEGER, Family.FLOAT, Family.DECIMAL)
+
+
+def _read_spelled(series: pd.Series, column: Column) -> Floats:
+    """Numbers that came as text, as the column was spelled when it was learned."""
+    codes, found = pd.factorize(series.astype(object))
+    cells = ["" if isinstance(cell, str) and cell in MISSING_WORDS else cell for cell in found.tolist()]
+    texts = [cell.strip() if isinstance(cell, str) else str(cell) for cell in cells]
+    spelling = column.spelling
+    if spelling is not None and spelling.is_number and (spelling.decimal != "." or not spelling.is_plain):
+        values = np.array([_spelled(text, spelling) for text in texts])
+    else:
+        values = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
+    bad = [cell for cell, text, value in zip(cells, texts, values.tolist(), strict=True) if text and value != value]
+    bad = [cell for cell in bad if str(cell).strip() not in _NO_NUMBERS]
+    if bad:
+        problem = f"has {bad[0]!r}, which is no number as the column was learned"
+        raise DataError(problem, where=f"column '{column.name}'", remedy=f"{_MEND}, or convert the column to numbers")
+    return np.append(values, np.nan)[codes]
+
+
+_NO_NUMBERS = frozenset(NUMBER_WORDS)
+
+
+def _spelled(text: str, spelling: Spelling) -> float:
+    try:
+        return float(replace(spelling, dtype="float64").read(pa.chunked_array([[text]], pa.string()))[0])
+    except pa.ArrowInvalid:
+        return float("nan")
 
 
 def _is_time(column: Column) -> bool:
@@ -181,14 +213,29 @@ def _is_time(column: Column) -> bool:
 
 
 def _read_dates(series: pd.Series, column: Column) -> Floats:
-    codes, texts = pd.factorize(series)
-    written = pd.Series(texts.astype(object) if isinstance(texts, pd.Index) else np.asarray(texts, dtype=object))
-    moments = dates.parse(written, str(column.format))
-    bad = np.isnat(moments)
+    codes, found = pd.factorize(series.astype(object))
+    written = pd.Series([_date_text(cell) for cell in found.tolist()], dtype=object)
+    is_word = written.isin(["", *MISSING_WORDS]).to_numpy()
+    if column.format is None:
+        moments: dates.Moments = np.full(len(written), np.datetime64("NaT", "us"))
+    else:
+        moments = dates.parse(written, column.format)
+    others = np.flatnonzero(np.isnat(moments) & ~is_word)
+    if len(others):
+        moments[others] = dates.parse_any(written.iloc[others], column.format, zone_of(column.dtype))
+    bad = np.isnat(moments) & ~is_word
     if bad.any():
-        problem = f"has {written[bad].iloc[0]!r}, which is no date written as {column.format}"
-        raise DataError(problem, where=f"column '{column.name}'")
-    return np.append(moments.view(np.int64).astype(np.float64), np.nan)[codes]
+        wanted = "in one known format" if column.format is None else f"as {column.format} or ISO 8601"
+        problem = f"has {written[bad].iloc[0]!r}, which is no date written {wanted}"
+        raise DataError(problem, where=f"column '{column.name}'", remedy=_MEND)
+    moments[is_word] = np.datetime64("NaT")
+    found_us = np.where(np.isnat(moments), np.nan, moments.view(np.int64))
+    return np.append(found_us, np.nan)[codes]
+
+
+def _date_text(cell: Any) -> str:
+    """A cell of dates as text: whole numbers without a fraction."""
+    return cell.strip() if isinstance(cell, str) else f"{cell:.0f}" if isinstance(cell, float) else str(cell)
 
 
 def _read_codes(series: pd.Series, column: Column) -> Codes:
@@ -200,22 +247,48 @@ def _read_codes(series: pd.Series, column: Column) -> Codes:
     # few: the distinct values of the column
     known = {level: code for code, level in enumerate(column.levels)}
     unseen = len(column.levels) if column.n_pooled else UNSEEN
-    alike = _spelling(column)
-    table = [known.get(value, unseen) for value in map(alike, uniques.tolist())]
-    return np.array([*table, MISSING], dtype=np.int64)[positions]
+    alike = _as_level(column)
+    table = [MISSING if _is_absent(value, column) else known.get(alike(value), unseen) for value in uniques.tolist()]
+    return np.array([*table, _missing_code(column)], dtype=np.int64)[positions]
 
 
-def _spelling(column: Column) -> Any:
-    """A function that turns a cell into the type of the column's levels where a file was read differently: the text
-    '1' and the number 1.0 are the level 1 of a column of whole numbers."""
+def _is_absent(value: Any, column: Column) -> bool:
+    """Whether a cell is a word for a missing one, in a column that has missing cells and no such level."""
+    return isinstance(value, str) and value in MISSING_WORDS and bool(column.missing) and value not in column.levels
+
+
+def _missing_code(column: Column) -> int:
+    """The code of a missing cell: pandas reads the word NA as missing where the column learned it as a level."""
+    words = [code for code, level in enumerate(column.levels) if level in MISSING_WORDS]
+    return words[0] if len(words) == 1 and not column.missing else MISSING
+
+
+def _as_level(column: Column) -> Any:
+    """A function that turns a cell into the type of the column's levels where a table was read differently: the text
+    '1' and the number 1.0 are the level 1 of a column of whole numbers, and the number 1.1 the level '1.1' of text.
+    It raises DataError where a number may be several levels."""
     kinds = {type(level) for level in column.levels}
+    spelled: dict[float, list[str]] = {}
+    if kinds == {str}:
+        for level in (*column.levels, *column.pooled):
+            with suppress(ValueError):
+                spelled.setdefault(float(str(level)), []).append(str(level))
 
     def same(value: Any) -> Any:
         return value
 
     def text(value: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        if isinstance(value, bool):
+            return next((level for level in column.levels if str(level).lower() == str(value).lower()), str(value))
+        levels = spelled.get(float(value), []) if isinstance(value, int | float | Decimal) else []
+        if len(levels) > 1:
+            problem = f"holds the number {value}, which may be {' or '.join(map(repr, levels[:3]))}"
+            remedy = "read the column as text"
+            raise DataError(problem, where=f"column '{column.name}'", remedy=remedy)
         is_whole = isinstance(value, float) and value.is_integer()
-        return value if isinstance(value, str) else str(int(value) if is_whole else value)
+        return levels[0] if levels else str(int(value) if is_whole else value)
 
     def number(value: Any) -> Any:
         try:
@@ -257,6 +330,10 @@ def _write_levels(codes: Codes, levels: Sequence[Level], column: Column) -> Any:
         places = {category: place for place, category in enumerate(column.categories)}
         table = np.array([*(places[level] for level in levels), -1], dtype=np.int64)
         return pd.Categorical.from_codes(table[codes], dtype=pd.CategoricalDtype(index, column.ordered))
+    if "decimal" in column.dtype and all(isinstance(level, int) for level in levels):
+        table = np.array([*map(Decimal, levels), None], dtype=object)
+        cells = table[codes]
+        return cells if column.dtype == "decimal" else pd.array(cells, dtype=dtype_of(column.dtype))
     if "decimal" in column.dtype:
         return _write_numbers(np.array([*levels, np.nan], dtype=np.float64)[codes], column)
     dtype = dtype_of(column.dtype)
@@ -357,6 +434,8 @@ def _write_times(values: Floats, missing: Mask, column: Column) -> Any:
         values = _on_grid(values, column.step)
     ticks = np.where(missing, np.iinfo(np.int64).min, _whole(values, np.dtype(np.int64)))
     moments = ticks.view("datetime64[us]")
+    if column.format == WHOLE_DAY:
+        return _write_days(moments, missing, column)
     if column.format is not None:
         return _from_text(dates.write(moments, column.format), column)
     if column.dtype == "date":
@@ -372,6 +451,13 @@ def _write_times(values: Floats, missing: Mask, column: Column) -> Any:
     if zone is not None:
         return pd.DatetimeIndex(ticks.view("datetime64[us]"), tz="UTC").tz_convert(zone).as_unit(dtype.unit).array
     return ticks.view(f"{dtype.kind}8[us]").astype(dtype)
+
+
+def _write_days(moments: npt.NDArray[np.datetime64], missing: Mask, column: Column) -> Any:
+    """Days as whole numbers, such as 20240131."""
+    texts = dates.write(np.where(missing, np.datetime64(0, "us"), moments), WHOLE_DAY)
+    values = np.where(missing, np.nan, np.asarray(texts.cast(pa.int64()), dtype=np.float64))
+    return _write_numbers(values, replace(column, kind=Kind.INTEGER, format=None, low=None, high=None, step=None))
 
 
 def _on_grid(values: Floats, step: int) -> Floats:
@@ -401,7 +487,7 @@ def _fresh_identifiers(n: int, column: Column, first_id: int) -> Any:
         return _from_text(pc.binary_join_element_wise("synthetic", numbers, "-"), column)
     dtype = dtype_of(column.dtype)
     low, high = int(column.low or 0), int(column.high or 0)
-    first, last = _limits(dtype)
+    first, last = (-_HUGE, _HUGE) if "decimal" in column.dtype else _limits(dtype)
     if high + first_id + n <= last:
         numbers = range(high + first_id + 1, high + first_id + n + 1)
     elif low - first_id - n >= first:
@@ -409,11 +495,19 @@ def _fresh_identifiers(n: int, column: Column, first_id: int) -> Any:
     else:
         problem = f"{column.dtype} has no room for {n} new identifiers"
         raise DataError(problem, where=f"column '{column.name}'", remedy="widen its dtype or drop it")
+    if "decimal" in column.dtype:
+        decimals = [Decimal(number) for number in numbers]
+        return np.array(decimals, dtype=object) if column.dtype == "decimal" else pd.array(decimals, dtype=dtype)
+    if max(abs(numbers.start), abs(numbers.stop)) > np.iinfo(np.uint64).max:
+        return np.array(list(numbers), dtype=object)
     unsigned = numbers.stop > np.iinfo(np.int64).max
     cells = np.arange(numbers.start, numbers.stop, dtype=np.uint64 if unsigned else np.int64)
     if dtype.kind == "O":
         return cells.astype(object)
     return pd.array(cells, dtype=dtype) if not isinstance(dtype, np.dtype) else cells.astype(dtype)
+
+
+_HUGE = 10**400  # Python's whole numbers end nowhere
 
 
 def _limits(dtype: Any) -> tuple[int, int]:
@@ -426,4 +520,4 @@ def _limits(dtype: Any) -> tuple[int, int]:
     if plain.kind == "f":
         whole = 2 ** (np.finfo(plain).nmant + 1)
         return -whole, whole
-    return int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
+    return -_HUGE, _HUGE

@@ -1,14 +1,16 @@
 """Tables in files, read in one piece or, where they are larger than memory, in chunks whose dtypes are the same.
 
-CSV, as read here: compression, encoding, delimiter and decimal sign are found from the content. A missing cell is empty
-or one of pandas' usual marks (NA, NaN, null, None, ...), quoted or not; `?` and blanks too in a column of numbers. A
-number with a leading zero or more digits than 64 bits hold is text. True and False are booleans where a file spells
-them one way. Dates stay text (the schema recognises them). A row with more or fewer fields than the header is refused.
+CSV, as read here: compression, encoding and delimiter are found from the content, and how each column spells its cells
+(`gantools.data.tables.spelling`): decimal sign, thousands, currency, words for missing cells (NA, NaN, ?, ...). In a
+column of text such words are values, and only an empty cell is missing. A number with a leading zero or more digits
+than 64 bits hold is text. True and False are booleans where a column spells them one way. A column that a caller or a
+schema knows is read as they say. Dates stay text (the schema recognises them). A row with more or fewer fields than the
+header is refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -18,9 +20,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from gantools.data.tables.column import NUMERIC_KINDS, Column, Kind
 from gantools.data.tables.csv import CsvTable, open_csv
 from gantools.data.tables.dialect import Dialect, file_state, found_compression, is_parquet, read_errors
 from gantools.data.tables.parquet import ParquetTable
+from gantools.data.tables.schema import Schema
+from gantools.data.tables.spelling import Known
 from gantools.errors import DataError
 
 MAX_CHUNK_ROWS = 2**16
@@ -29,8 +34,13 @@ CHUNK_CELLS = 2**21
 CHUNK_BYTES = 2**25
 
 
-def read_table(path: str | Path) -> tuple[pd.DataFrame, Dialect]:
+def read_table(
+    path: str | Path, kinds: Mapping[str, Kind | str] | None = None, like: Schema | None = None
+) -> tuple[pd.DataFrame, Dialect]:
     """The table in the file at `path` and how it is spelled.
+
+    kinds, like: what is known of columns of a CSV file, see `TableReader`. Give the dialect to `infer_schema`, which
+    keeps how columns are spelled.
 
     Columns keep their names and order. Whole numbers are int64, or Int64 where cells are missing; other numbers
     float64; booleans bool or boolean; everything else pandas' text dtype. Parquet keeps its own dtypes.
@@ -39,7 +49,7 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, Dialect]:
     header alone, binary, rows of different lengths, columns without a name or with the same one, a cell larger than
     MAX_CELL_BYTES.
     """
-    reader = TableReader(path, keep=True)
+    reader = TableReader(path, keep=True, kinds=kinds, like=like)
     return reader.whole(), reader.dialect
 
 
@@ -69,10 +79,13 @@ class TableReader:
         progress: Callable[[int], None] | None = None,
         *,
         keep: bool = False,
+        kinds: Mapping[str, Kind | str] | None = None,
+        like: Schema | None = None,
     ) -> None:
         """rows: at most so many in a chunk; None fits them to the width of the table. progress: called with the number
         of rows seen in the pass that opening a CSV file takes. keep: that pass holds the whole table for `whole`, and
-        finds the dialect's `places`.
+        finds how many digits its numbers have. kinds: of columns that the caller knows: categories are read as they are
+        written, and numbers as numbers. like: columns that were learned before; they are read as they were then.
         """
         self.path = Path(path)
         self._table: CsvTable | ParquetTable
@@ -81,7 +94,8 @@ class TableReader:
             if is_parquet(self.path, start):
                 self._table = ParquetTable(self.path)
             else:
-                self._table = open_csv(self.path, found_compression(self.path, start), keep, progress)
+                compression = found_compression(self.path, start)
+                self._table = open_csv(self.path, compression, _known(kinds or {}, like), keep, progress)
         self.columns: tuple[str, ...] = tuple(self._table.names)
         self.n_rows = self._table.n_rows
         self.header = self._table.header
@@ -152,3 +166,29 @@ class TableReader:
         if file_state(self.path) != self._state:
             remedy = "start again when nothing writes to it any more"
             raise DataError("was changed while it was being read", where=str(self.path), remedy=remedy)
+
+
+def _known(kinds: Mapping[str, Kind | str], like: Schema | None) -> dict[str, Known]:
+    """How columns must be read, by name."""
+    found = {column.name: _as_learned(column) for column in (like.columns if like is not None else ())}
+    for name, kind in kinds.items():
+        if kind in (Kind.CATEGORICAL, Kind.BOOLEAN):
+            found[name] = Known("codes")
+        elif kind in (Kind.CONTINUOUS, Kind.INTEGER):
+            found[name] = Known("number")
+    return found
+
+
+def _as_learned(column: Column) -> Known:
+    """How a column must be read that was learned before."""
+    is_number = "int" in column.dtype.lower() or "float" in column.dtype or "decimal" in column.dtype
+    is_float = "float" in column.dtype
+    levels = column.levels or column.categories or ()
+    if levels and all(isinstance(level, str) for level in levels):
+        return Known("text", column.spelling)
+    if levels and all(isinstance(level, bool) for level in levels):
+        return Known("truth", column.spelling)
+    if is_number and (levels or column.kind in (*NUMERIC_KINDS, Kind.IDENTIFIER)):
+        return Known("number", column.spelling, is_float)
+    is_text = column.format is not None or column.kind in (Kind.DATETIME, Kind.IDENTIFIER)
+    return Known("text" if is_text else "", column.spelling)

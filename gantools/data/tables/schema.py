@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import pandas as pd
@@ -13,7 +13,9 @@ from gantools.data.tables.column import CATEGORICAL_KINDS as CATEGORICAL_KINDS
 from gantools.data.tables.column import NUMERIC_KINDS as NUMERIC_KINDS
 from gantools.data.tables.column import Column as Column
 from gantools.data.tables.column import Kind as Kind
+from gantools.data.tables.dialect import Dialect
 from gantools.data.tables.inference import feature_column, target_column
+from gantools.data.tables.spelling import Spelling
 from gantools.errors import ConfigError, DataError
 from gantools.words import listed
 
@@ -22,11 +24,16 @@ _MOST_LISTED = 8
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """The columns of a table, in order; target: the name of the label's column; n_rows: rows it was inferred from."""
+    """The columns of a table, in order.
+
+    target: the name of the label's column. n_rows: rows it was inferred from. dialect: how the file spelled them, None
+    where they came from elsewhere.
+    """
 
     columns: tuple[Column, ...]
     target: str | None
     n_rows: int
+    dialect: Dialect | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,7 +73,11 @@ class Schema:
             {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(column).items()}
             for column in self.columns
         ]
-        return {"version": 1, "target": self.target, "n_rows": self.n_rows, "columns": columns}
+        found: dict[str, Any] = {"version": 1, "target": self.target, "n_rows": self.n_rows, "columns": columns}
+        if self.dialect is not None:
+            kept = asdict(replace(self.dialect, columns={}, source=None))
+            found["dialect"] = {name: kept[name] for name in kept if name not in ("columns", "source")}
+        return found
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Schema:
@@ -77,7 +88,8 @@ class Schema:
                 Column(**{name: _from_json(name, value) for name, value in entry.items() if name in known})
                 for entry in document["columns"]
             )
-            return cls(columns=columns, target=document["target"], n_rows=int(document["n_rows"]))
+            dialect = _dialect_from_json(document.get("dialect"), columns)
+            return cls(columns=columns, target=document["target"], n_rows=int(document["n_rows"]), dialect=dialect)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError("is not a schema", where="schema", remedy="infer it again from the table") from error
 
@@ -85,19 +97,33 @@ class Schema:
 def _from_json(name: str, value: Any) -> Any:
     if name == "kind":
         return Kind(value)
+    if name == "spelling" and value is not None:
+        known = {field.name for field in fields(Spelling)}
+        return Spelling(**{key: _from_json(key, item) for key, item in value.items() if key in known})
     return tuple(value) if isinstance(value, list) else value
+
+
+def _dialect_from_json(document: Mapping[str, Any] | None, columns: Sequence[Column]) -> Dialect | None:
+    if document is None:
+        return None
+    known = {field.name for field in fields(Dialect)}
+    spellings = {column.name: column.spelling for column in columns if column.spelling is not None}
+    kept = {name: _from_json(name, value) for name, value in document.items() if name in known}
+    return Dialect(**kept | {"columns": spellings, "source": None})
 
 
 def infer_schema(
     frame: pd.DataFrame,
-    target: str | None = None,
+    target: str | int | None = None,
     kinds: Mapping[str, Kind | str] | None = None,
     max_levels: int = 100,
+    dialect: Dialect | None = None,
 ) -> Schema:
     """What each column of `frame` is, by the rules of `gantools.data.tables.inference`.
 
     target: the label's column. kinds: kinds that the caller knows better, by column. max_levels: a feature keeps so
-    many levels, the rest are pooled (at least 1).
+    many levels, the rest are pooled (at least 1). dialect: how the file that the frame came from is spelled, see
+    `read_table`. A column whose name is no text is named by what it is as text.
 
     Raises DataError naming the column when the frame is empty, names a column twice, lacks the target, misses a label,
     or holds cells that no kind can; ConfigError when `max_levels` is below 1.
@@ -109,6 +135,7 @@ def infer_schema(
     if max_levels < 1:
         raise ConfigError(f"must be at least 1, not {max_levels}", where="max_levels")
     names = _checked_names(frame)
+    target = None if target is None else str(target)
     wanted = {name: _kind(name, kind) for name, kind in (kinds or {}).items()}
     for name in (*wanted, *([] if target is None else [target])):
         if name not in names:
@@ -120,10 +147,34 @@ def infer_schema(
         if name == target:
             if wanted.get(name, Kind.CATEGORICAL) not in CATEGORICAL_KINDS:
                 raise DataError(f"the target is a category, it cannot be {wanted[name]}", where=f"column '{name}'")
-            columns.append(target_column(series, name))
+            column = target_column(series, name)
         else:
-            columns.append(feature_column(series, name, max_levels, wanted.get(name)))
-    return Schema(columns=tuple(columns), target=target, n_rows=len(frame))
+            column = feature_column(series, name, max_levels, wanted.get(name))
+        label = frame.columns[position]
+        columns.append(
+            replace(
+                column,
+                spelling=None if dialect is None else dialect.columns.get(name),
+                label=None if isinstance(label, str) else getattr(label, "item", lambda label=label: label)(),
+            )
+        )
+    kept = None if dialect is None else replace(dialect, source=None)
+    return Schema(columns=tuple(columns), target=target, n_rows=len(frame), dialect=kept)
+
+
+def text_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with the names of its columns as text, as a schema has them."""
+    if all(isinstance(name, str) for name in frame.columns):
+        return frame
+    return frame.set_axis([str(name) for name in frame.columns], axis=1)
+
+
+def own_names(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
+    """`frame` with the names that the columns had before a schema named them."""
+    labels = {column.name: column.label for column in schema.columns if column.label is not None}
+    if not labels:
+        return frame
+    return frame.set_axis(pd.Index([labels.get(name, name) for name in frame.columns]), axis=1)
 
 
 def _checked_names(frame: pd.DataFrame) -> list[str]:

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import IO, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,6 +26,7 @@ from gantools.data.tables.dialect import (
     found_compression,
     read_errors,
 )
+from gantools.data.tables.parquet import ParquetTable, arrow_of
 from gantools.data.tables.reader import Chunk, TableReader
 from gantools.data.tables.spelling import TRUTHS
 from gantools.errors import DataError
@@ -43,16 +43,17 @@ def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None =
     """Write `frame`, without its index, to the file at `path`, whole or not at all.
 
     The suffix of `path` says whether it is CSV or Parquet and compressed or not; `dialect` says the rest, and
-    everything where the suffix is unknown. n_copied: so many rows at the start of `frame` are those of the CSV file
-    that `dialect` was read from, with at most columns of booleans added behind; they are copied from it as they are
-    spelled there, unless the file has changed since. Raises DataError when the file cannot be written: no such folder,
-    no permission, no space left, a value that the file's format or encoding does not have.
+    everything where the suffix is unknown. What is written like a Parquet file has that file's Arrow types. n_copied:
+    so many rows at the start of `frame` are those of the file that `dialect` was read from, with at most columns of
+    booleans added behind; they are copied from it as they are there, unless the file has changed since. Raises
+    DataError when the file cannot be written: no such folder, no permission, no space left, a value that the file's
+    format or encoding does not have.
     """
     path = Path(path)
     dialect = dialect_for(path, dialect)
     with _write_errors(path, dialect):
         if dialect.kind == "parquet":
-            table = pa.Table.from_pandas(frame, preserve_index=False)
+            table = _arrow_table(frame, dialect, n_copied)
             with _parquet_file(path, dialect, table.schema) as file:
                 file.write_table(table)
             return
@@ -63,7 +64,8 @@ def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None =
                 added = frame.iloc[:n_copied, len(file.names) :]
                 rows.copy(file.header, records, added, dict.fromkeys(added.columns, "truth"))
                 frame = frame.iloc[n_copied:]
-            rows.write(frame)
+            if len(frame) or source is None:
+                rows.write(frame)
 
 
 class TableWriter:
@@ -129,6 +131,7 @@ class _CsvRows:
 
     def copy(self, header: str, records: Sequence[str], added: pd.DataFrame, kinds: Mapping[str, Added]) -> None:
         """Rows as another file spells them, with the cells of added columns behind. header: the names there."""
+        self._open()
         lines: Iterable[str] = records if self._has_header else [header, *records]
         if kinds:
             rows = zip(*_cells(added, kinds, self._dialect), strict=True)
@@ -139,6 +142,7 @@ class _CsvRows:
 
     def write(self, frame: pd.DataFrame) -> None:
         """Rows of a frame, spelled as the dialect says."""
+        self._open()
         _in_dialect(frame, self._dialect).to_csv(
             self._text,
             index=False,
@@ -148,6 +152,10 @@ class _CsvRows:
             lineterminator=self._dialect.newline,
         )
         self._has_header = True
+
+    def _open(self) -> None:
+        if self._dialect.preamble and not self._has_header:
+            self._text.write(self._dialect.preamble + self._dialect.newline)
 
     def _spelled(self, rows: Iterable[Sequence[str]]) -> list[str]:
         """Each row of cells as one line without its end."""
@@ -196,6 +204,60 @@ def _write_errors(path: Path, dialect: Dialect) -> Iterator[None]:
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         problem = f"cannot be written as {dialect.kind} ({error})"
         raise DataError(problem, where=where, remedy="try another format") from error
+
+
+def _arrow_table(frame: pd.DataFrame, dialect: Dialect, n_copied: int) -> pa.Table:
+    """`frame` in the Arrow types of the file that `dialect` was read from, its first rows copied from there."""
+    if not dialect.arrow:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    schema = arrow_of(dialect.arrow)
+    known = [name for name in frame.columns if name in schema.names]
+    added = [str(name) for name in frame.columns if name not in schema.names]
+    if set(known) != set(schema.names) or list(frame.columns) != [*schema.names, *added]:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    whole = _with_added(schema, {name: _added_kind(frame[name]) for name in added})
+    original = _parquet_source(dialect, n_copied) if n_copied else None
+    made = frame if original is None else frame.iloc[n_copied:]
+    made_columns = [_arrow_cells(made[field.name], field) for field in whole]
+    if original is None:
+        return pa.table(made_columns, schema=whole)
+    flags = [_arrow_cells(frame[name].iloc[:n_copied], whole.field(name)) for name in added]
+    first = pa.table([*original.columns, *flags], schema=whole)
+    return pa.concat_tables([first, pa.table(made_columns, schema=whole)]).unify_dictionaries()
+
+
+def _added_kind(cells: pd.Series) -> Added:
+    if pd.api.types.is_bool_dtype(cells.dtype):
+        return "truth"
+    return "number" if pd.api.types.is_numeric_dtype(cells.dtype) else "text"
+
+
+def _parquet_source(dialect: Dialect, n_rows: int) -> pa.Table | None:
+    """The rows of the file that was read, None where it has changed."""
+    if dialect.source is None or file_state(dialect.source[0]) != dialect.source:
+        return None
+    table = ParquetTable(dialect.source[0]).table()
+    return table if len(table) == n_rows else None
+
+
+def _arrow_cells(cells: pd.Series, field: pa.Field) -> pa.Array:
+    """A column of a frame in an Arrow type. Raises DataError with its name where the type does not have a cell."""
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        codes = pd.Categorical(cells) if not isinstance(cells.dtype, pd.CategoricalDtype) else cells.array
+        levels = pa.array(codes.categories, type=kind.value_type, from_pandas=True)
+        places = pa.array(codes.codes, mask=codes.codes < 0).cast(kind.index_type)
+        return pa.DictionaryArray.from_arrays(places, levels, ordered=kind.ordered)
+    with suppress(pa.ArrowException, TypeError, ValueError, OverflowError):
+        found = pa.array(cells, type=kind, from_pandas=True)
+        return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    try:
+        found = pa.array(cells, from_pandas=True)
+        return found.cast(kind, safe=not pa.types.is_decimal(kind))
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        problem = f"the generator makes cells that {kind} does not hold ({error})"
+        remedy = "convert the column to the type that the generator has learned, or write CSV"
+        raise DataError(problem, where=f"column '{field.name}'", remedy=remedy) from error
 
 
 def _source_of(frame: pd.DataFrame, dialect: Dialect, n_rows: int) -> tuple[CsvFile, list[str]] | None:
@@ -252,28 +314,27 @@ def _cells(added: pd.DataFrame, kinds: Mapping[str, Added], dialect: Dialect) ->
 def _in_dialect(frame: pd.DataFrame, dialect: Dialect) -> pd.DataFrame:
     """`frame` with booleans and decimals as text where pandas would not spell them as the dialect does."""
     frame = frame.copy(deep=False)
-    true, false = dialect.truths
     for name in frame.columns:
         cells = frame[name]
-        if dialect.truths != TRUTHS[0] and pd.api.types.is_bool_dtype(cells.dtype):
-            frame[name] = cells.astype(object).map({True: true, False: false})
-        elif name in dialect.places and pd.api.types.is_float_dtype(cells.dtype):
-            values = cells.to_numpy(dtype=np.float64, na_value=np.nan)
-            texts = _with_places(values, dialect.places[name], dialect.decimal)
+        spelling = dialect.columns.get(str(name))
+        kind = cells.dtype
+        if pd.api.types.is_bool_dtype(kind):
+            pair = dialect.truths if spelling is None or not spelling.dtype.startswith("bool") else spelling.truths
+            if pair != TRUTHS[0] or (spelling is not None and spelling.missing):
+                frame[name] = cells.astype(object).map({True: pair[0], False: pair[1]})
+        elif spelling is not None and spelling.is_number and pd.api.types.is_numeric_dtype(kind):
+            texts = spelling.write(_plain_numbers(cells))
             if texts is not None:
                 frame[name] = pd.Series(texts, index=frame.index, dtype=object)
+            elif spelling.decimal != dialect.decimal and pd.api.types.is_float_dtype(kind):
+                shown = [None if value is None else str(value) for value in _plain_numbers(cells)]
+                shown = [text if text is None else text.replace(".", spelling.decimal) for text in shown]
+                frame[name] = pd.Series(shown, index=frame.index, dtype=object)
+        if spelling is not None and spelling.missing and frame[name].isna().any():
+            frame[name] = frame[name].astype(object).where(frame[name].notna(), spelling.missing)
     return frame
 
 
-def _with_places(values: npt.NDArray[np.float64], places: int, decimal: str) -> list[str | None] | None:
-    """The numbers with so many places, the fewest they need where 0; None where a digit would be lost."""
-    known = values[~np.isnan(values)]
-    if not np.isfinite(known).all() or (places and (np.round(known, places) != known).any()):
-        return None
-
-    def text(value: float) -> str:
-        if places:
-            return f"{value:.{places}f}"
-        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
-
-    return [None if value != value else text(value).replace(".", decimal) for value in values.tolist()]
+def _plain_numbers(cells: pd.Series) -> list[float | int | None]:
+    """The numbers of a column, None where missing."""
+    return [None if pd.isna(value) else value for value in cells.astype(object).tolist()]

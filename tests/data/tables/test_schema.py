@@ -287,12 +287,20 @@ def test_a_kind_for_a_column_that_is_not_there_and_a_bad_limit():
         pd.Series(pd.period_range("2020-01", periods=2, freq="M")),
         pd.Series(pd.IntervalIndex.from_breaks([0, 1, 2])),
         pd.cut(pd.Series([1, 2, 3]), 2),
-        pd.Series(pd.arrays.SparseArray([0, 0, 1])),
     ],
 )
-def test_cells_that_no_kind_can_hold(values):
+def test_cells_that_no_rule_can_read_are_left_out_by_name(values):
+    schema = infer_schema(pd.DataFrame({"x": values, "y": range(len(values))}))
+    assert schema["x"].kind == "constant"
+    assert "cannot be learned from" in schema["x"].note
+    assert schema.numeric == ("y",)
     with pytest.raises(DataError, match=r"column 'x'.*not supported"):
-        one(values)
+        one(values, kinds={"x": "categorical"})
+
+
+def test_a_sparse_column_is_refused():
+    with pytest.raises(DataError, match=r"column 'x'.*sparse"):
+        one(pd.Series(pd.arrays.SparseArray([0, 0, 1])))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "Float64", "object", "double[pyarrow]"])
