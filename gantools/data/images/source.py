@@ -39,6 +39,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from gantools.data.images.schema import ImageSchema as ImageSchema
 from gantools.errors import DataError
+from gantools.files import whole_folder
 
 Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.int64]
@@ -156,8 +157,9 @@ class _ArraySource(ImageSource):
 
 def is_images(path: Path) -> bool:
     """Whether `path` is a folder that is no checkpoint, or names an .npz file."""
-    if path.is_dir():
-        return not all((path / name).is_file() for name in ("config.json", "weights.safetensors"))
+    folder = whole_folder(path)
+    if folder.is_dir():
+        return not all((folder / name).is_file() for name in ("config.json", "weights.safetensors"))
     return path.suffix.lower() == ".npz"
 
 
