@@ -43,7 +43,7 @@ def write_file(
 
     Raises `error` where `path` is a folder, in no folder, or cannot be written.
     """
-    place = Path(path).resolve()
+    place = Path(os.path.realpath(path))
     if place.is_dir():
         raise error("is a folder", where=str(path), remedy="give the name of a file")
     if place.exists() and not place.is_file():
@@ -65,7 +65,7 @@ def write_folder(path: str | Path, error: type[GantoolsError] = DataError, *, pa
 
     Raises `error` where `path` is a file, in no folder, or cannot be written.
     """
-    place = Path(path).resolve()
+    place = Path(os.path.realpath(path))
     if place.exists() and not place.is_dir():
         raise error("is a file", where=str(path), remedy="give the name of a folder")
     old = _old(place)
@@ -82,7 +82,7 @@ def write_folder(path: str | Path, error: type[GantoolsError] = DataError, *, pa
 
 def whole_folder(path: str | Path) -> Path:
     """Where the folder written to `path` is: there, or aside where a process was killed while it replaced it."""
-    place = Path(path).resolve()
+    place = Path(os.path.realpath(path))
     old = _old(place)
     return old if old.exists() and not place.exists() else place
 
@@ -112,7 +112,7 @@ def claim(path: Path | None, where: str) -> Iterator[None]:
 
     where: the parameter that named it. Raises ConfigError that names the process that has claimed it.
     """
-    lock = None if path is None else path.resolve().with_name(f".{path.resolve().name}.lock")
+    lock = None if path is None else _lock_of(path)
     descriptor = None if lock is None or fcntl is None else _claimed(lock, path, where)
     try:
         yield
@@ -228,6 +228,11 @@ def _lock(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     return False
+
+
+def _lock_of(path: Path) -> Path:
+    place = Path(os.path.realpath(path))
+    return place.with_name(f".{place.name}.lock")
 
 
 def _claimed(lock: Path, path: Path | None, where: str) -> int | None:

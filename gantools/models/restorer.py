@@ -52,7 +52,7 @@ class RestorerOptions(ModelOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(self.n_folds >= 1, "set n_folds", "must be at least 1")
+        check(1 <= self.n_folds <= 100, "set n_folds", "must be from 1 to 100")
         check(self.lr > 0, "set lr", "must be above 0")
         check(self.crop >= 16, "set crop", "must be at least 16")
         check(1 <= self.depth <= 6, "set depth", "must be from 1 to 6")

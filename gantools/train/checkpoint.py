@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,7 +46,7 @@ def save_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
 
     Raises CheckpointError when it cannot be written; an older one then still stands.
     """
-    folder = Path(folder).resolve()
+    folder = Path(os.path.realpath(folder))
     if folder.exists() and not is_checkpoint(folder) and (folder.is_file() or any(folder.iterdir())):
         raise CheckpointError("exists and is no checkpoint", where=str(folder), remedy="choose another folder")
     with write_folder(folder, CheckpointError, parents=True) as part:
@@ -76,8 +77,8 @@ def _read(folder: Path) -> Checkpoint:
         config,
         schema,
         load_tensors(folder / "weights.safetensors"),
-        _read_text(metrics_file) if metrics_file.exists() else "",
-        load_tensors(state_file) if state_file.exists() else {},
+        _read_text(metrics_file) if metrics_file.is_file() else "",
+        load_tensors(state_file) if state_file.is_file() else {},
         counters,
     )
 
@@ -165,6 +166,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _read_text(path: Path) -> str:
     try:
+        if not path.is_file():
+            raise CheckpointError("is lacking", where=str(path), remedy="train again")
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise CheckpointError("cannot be read", where=str(path), remedy="train again") from error

@@ -32,9 +32,10 @@ from gantools.nn.efficientnet import load_efficientnet
 from gantools.report.overlay import map_folder, overlay, write_maps
 from gantools.report.scored_images import scored_images
 from gantools.score.image_scorer import ImageScorer
-from gantools.words import count, listed
+from gantools.words import count, legible, listed
 from gantools.workflow.contract import Item, Watch
 from gantools.workflow.opening import about
+from gantools.workflow.places import named
 from gantools.workflow.score import Request
 from gantools.workflow.scoring import (
     N_TOP,
@@ -159,13 +160,13 @@ def run(request: Request, saved: Any, watch: Watch) -> ImageResult:
     result = ImageResult(
         request=request, scorer=scorer, schema=source.schema, tally=tally, top=top, pictures=pictures,
         threshold=threshold, learned=fitted.learned, detection=tally.detection(), n_maps=scoring.n_maps,
-        notes=fitted.notes, unread=tuple((_shown(name), why) for name, why in source.schema.skipped),
+        notes=fitted.notes, unread=tuple((legible(name), why) for name, why in source.schema.skipped),
         data_notes=tuple(_data_notes(source, good, scorer.encoder_)), started=started,
     )  # fmt: skip
 
     def page() -> str:
         training = None if saved is not None else scorer.report_
-        title = f"{request.data.resolve().name}, scored"
+        title = f"{named(request.data).name}, scored"
         return scored_images(title, result.words(), tally, top, pictures, threshold=threshold.value, training=training)
 
     result.write(page)
@@ -214,11 +215,6 @@ def _marks(source: ImageSource) -> Floats:
     if not is_normal.any():
         return np.full(len(source), np.nan)
     return np.where(is_normal, 0.0, 1.0)[source.label]
-
-
-def _shown(name: str) -> str:
-    """A file's name as text that can be written, whatever its bytes are."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 # Learning -------------------------------------------------------------------------------------------------------------
@@ -304,7 +300,7 @@ class _Scoring:
         skipped = self.source.schema.skipped
         scores = np.append(self.scores, np.full(len(skipped), np.nan))[self._order]
         found = {
-            "file": [_shown(self._names[place]) for place in self._order],
+            "file": [legible(self._names[place]) for place in self._order],
             "anomaly_score": scores,
             "p_value": self.scorer.calibration_.p_value(scores),
             "is_anomaly": scores > self.scorer.threshold_,

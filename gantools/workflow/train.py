@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gantools.files import claim
 from gantools.workflow.contract import IMAGES, Item, Watch, noted, plain
 from gantools.workflow.opening import Modality, check_meaning, modality_of
-from gantools.workflow.places import check_apart, check_grids, check_save
+from gantools.workflow.places import check_apart, check_grids, check_save, named
 from gantools.workflow.training import TrainingRequest, training_shown
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _run(request: Request, modality: Modality, watch: Watch) -> TrainResult:
     check_save(request.save, force=request.force, resume=request.resume)
     grids = request.grids
     if grids is None and modality.has_pictures:
-        grids = request.save.with_name(f"{request.save.resolve().name}.grids")
+        grids = request.save.with_name(f"{named(request.save).name}.grids")
     check_grids(grids)
     check_apart(request.save, "save", request.data)
     check_apart(grids, "grids", request.data, request.save)

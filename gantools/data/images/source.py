@@ -24,11 +24,11 @@ import os
 import stat
 import struct
 import warnings
-import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Self
@@ -187,6 +187,8 @@ def open_images(
         channels = channels or known.channels
     if path.is_dir():
         return _open_folder(path, labelled, channels, known, on_read)
+    if not path.is_file():
+        raise DataError("is not a regular file", where=str(path), remedy="save the images to a file first")
     if path.suffix.lower() == ".npz":
         return _open_npz(path, labelled, channels, known)
     remedy = "give a folder of images, or an .npz file"
@@ -509,21 +511,18 @@ def _counts(label: Codes, classes: Sequence[str]) -> tuple[int, ...]:
 def _open_npz(path: Path, labelled: bool | None, channels: int | None, known: ImageSchema | None) -> ImageSource:
     where = str(path)
     wanted = f"images belong in an array called {_either(_IMAGE_ARRAYS)}, labels in {_either(_LABEL_ARRAYS)}"
-    try:
+    with _npz_errors(path):
         with path.open("rb") as file:
             digest = _ends(file).hex()  # the end of a zip file holds a check sum of every array
         with np.load(path, allow_pickle=False) as arrays:
             present = list(arrays.files)
             key = next((name for name in _IMAGE_ARRAYS if name in present), None)
-            if key is None:
-                problem = f"has no images among its arrays ({', '.join(present) or 'none'})"
-                raise DataError(problem, where=where, remedy=wanted)
             label_key = next((name for name in _LABEL_ARRAYS if name in present), None)
-            images = arrays[key]
+            images = None if key is None else arrays[key]
             labels = arrays[label_key] if label_key and labelled is not False else None
-    except (OSError, ValueError, EOFError, LookupError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        remedy = "save plain arrays with numpy.savez"
-        raise DataError(f"cannot be read as an .npz file ({error})", where=where, remedy=remedy) from error
+    if images is None:
+        problem = f"has no images among its arrays ({', '.join(present) or 'none'})"
+        raise DataError(problem, where=where, remedy=wanted)
     if labelled and labels is None:
         raise DataError(f"has no labels among its arrays ({', '.join(present)})", where=where, remedy=wanted)
 
@@ -554,6 +553,16 @@ def _open_npz(path: Path, labelled: bool | None, channels: int | None, known: Im
     )
     names = [f"{path.name}[{index}]" for index in range(n)]
     return _ArraySource(path, schema, names, label, digest, images)
+
+
+@contextmanager
+def _npz_errors(path: Path) -> Iterator[None]:
+    """Whatever zipfile and numpy raise for the file within the block, as a DataError."""
+    try:
+        yield
+    except Exception as error:  # damaged, encrypted, compressed in another way, of no size that there is
+        remedy = "save plain arrays with numpy.savez"
+        raise DataError(f"cannot be read as an .npz file ({error})", where=str(path), remedy=remedy) from error
 
 
 def _check_array(images: npt.NDArray[Any], where: str) -> None:
