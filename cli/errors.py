@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from gantools.errors import GantoolsError
+from gantools.words import legible
 
 # What a shell reports for a process ended by Ctrl-C.
 EXIT_INTERRUPTED = 130
@@ -21,7 +22,7 @@ class Failure(click.ClickException):
     """The one line on stderr that a command ends with when it cannot go on."""
 
     def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(legible(" ".join(message.split())))
         self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance as well
 
     def show(self, file: Any = None) -> None:

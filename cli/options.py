@@ -24,6 +24,7 @@ class Duration(click.ParamType[float]):
 
     name = "duration"
     _units: Mapping[str, float] = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    _longest_s = 366 * 86400.0
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Seconds (> 0)."""
@@ -32,6 +33,8 @@ class Duration(click.ParamType[float]):
         seconds = sum(float(number) * self._units[unit or "s"] for number, unit in parts)
         if "".join(number + unit for number, unit in parts) != text or not 0 < seconds < math.inf:
             self.fail(f"{value!r} is not a length of time; write 90s, 5m or 1h.", param, ctx)
+        if seconds > self._longest_s:
+            self.fail(f"{value!r} is longer than a year.", param, ctx)
         return seconds
 
 
@@ -68,7 +71,7 @@ class Setting(click.ParamType[tuple[str, Any]]):
             self.fail(f"{value!r} is not of the form key=value; write --set key=value.", param, ctx)
         try:
             return key.strip(), json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return key.strip(), text
 
 
@@ -114,7 +117,11 @@ debug_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 seed_option = click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="One seed, one result, on one machine."
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="One seed, one result, on one machine.",
 )
 device_option = click.option(
     "--device", default="auto", show_default=True, metavar="DEVICE", help="auto, cpu, cuda or cuda:1."
@@ -164,12 +171,12 @@ def training_options(of_tables: str, of_images: str, size: str = "up to 64") -> 
             "--set", "options", type=Setting(), multiple=True, callback=_as_dict, metavar="KEY=VALUE",
             help="An option of the model (repeatable).",
         ),
-        click.option("--steps", type=click.IntRange(min=1), help="Training steps.  [default: the model's choice]"),
+        click.option("--steps", type=click.IntRange(1, 10**9), help="Training steps.  [default: the model's choice]"),
         click.option(
             "--budget", "budget_s", type=Duration(), metavar="TIME", help="Stop training after about 90s, 5m, 1h."
         ),
         click.option(
-            "--devices", type=click.IntRange(min=1), metavar="N", help="Train on so many GPUs.  [default: 1]"
+            "--devices", type=click.IntRange(1, 64), metavar="N", help="Train on so many GPUs.  [default: 1]"
         ),
         click.option(
             "--precision", type=click.Choice(["auto", "32", "bf16"]),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gantools.words import duration
+from gantools.words import duration, legible
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,12 +38,12 @@ def run_and_show(run: Callable[..., Result], request: Any, as_json: bool) -> Non
         if isinstance(item, Table):
             print_table(item.head, item.rows, title=item.title, right=item.right)
         else:
-            click.echo(item.text if isinstance(item, Alert) else item, err=isinstance(item, Alert))
+            click.echo(legible(item.text if isinstance(item, Alert) else item), err=isinstance(item, Alert))
 
 
 def print_json(payload: Mapping[str, Any]) -> None:
     """One JSON object on stdout."""
-    click.echo(json.dumps(payload, ensure_ascii=False, allow_nan=False))
+    click.echo(legible(json.dumps(payload, ensure_ascii=False, allow_nan=False)))
 
 
 def print_table(
@@ -61,10 +61,10 @@ def print_table(
     numbers = set(right)
     table = Table(box=SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
     for index, header in enumerate(headers):
-        table.add_column(Text(header), justify="right" if index in numbers else "left", overflow="fold")
+        table.add_column(Text(legible(header)), justify="right" if index in numbers else "left", overflow="fold")
     for row in rows:
         # Text, not str: names of columns and labels may hold what rich reads as markup.
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(legible(str(cell))) for cell in row))
     console.print(table)
 
 

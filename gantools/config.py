@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
+import os
 import re
 import types
 from collections.abc import Mapping
@@ -44,22 +46,28 @@ class TrainConfig:
     tensorboard: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("devices", "eval_every", "log_every"):
+        check(1 <= self.devices <= MOST_DEVICES, "devices", f"must be from 1 to {MOST_DEVICES}")
+        for name in ("eval_every", "log_every"):
             check(getattr(self, name) >= 1, name, "must be at least 1")
         check(self.batch_size >= 2, "batch_size", "must be at least 2")
         check(0 <= self.seed < 2**63, "seed", "must be at least 0 and below 2**63")
-        check(self.steps is None or self.steps >= 1, "steps", "must be at least 1")
+        check(self.steps is None or 1 <= self.steps <= MOST_STEPS, "steps", f"must be from 1 to {MOST_STEPS:,}")
         check(self.budget_s is None or self.budget_s > 0, "budget_s", "must be longer than no time at all")
+        check(self.budget_s is None or self.budget_s <= LONGEST_S, "budget_s", "must not be longer than a year")
         check(0 <= self.ema_decay < 1, "ema_decay", "must be at least 0 and below 1")
         check(self.patience >= 0 and self.checkpoint_every_s >= 0, "patience", "must not be negative")
         check(self.precision in PRECISIONS, "precision", "must be one of " + ", ".join(PRECISIONS))
         check(
-            bool(re.fullmatch(r"auto|cpu|mps|(cuda|gpu)(:\d+)?", self.device)),
+            bool(re.fullmatch(r"auto|cpu|mps|(cuda|gpu)(:\d{1,3})?", self.device)),
             "device",
             "must be auto, cpu, cuda or cuda:N",
         )
 
 
+MOST_DEVICES = 64
+MOST_STEPS = 10**9
+LONGEST_S = 366 * 86400.0
+LARGEST = 10**6  # that a whole number among the options of a model may be
 PRECISIONS = ("auto", "32", "bf16")
 
 
@@ -67,6 +75,17 @@ def check(good: bool, option: str, rule: str) -> None:
     """Raise ConfigError naming the option unless `good`."""
     if not good:
         raise ConfigError(rule, where=option)
+
+
+def check_memory(n_bytes: float, option: str, what: str) -> None:
+    """Raise ConfigError naming the option where `what` takes more bytes than this machine has memory."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # no system that says it
+        return
+    if n_bytes > memory:
+        problem = f"{what} would take {n_bytes / 1e9:,.0f} GB of memory, and this machine has {memory / 1e9:,.0f}"
+        raise ConfigError(problem, where=option, remedy="ask for less")
 
 
 def build(cls: type[Config], values: Mapping[str, Any] | None = None) -> Config:
@@ -100,8 +119,8 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
         raise ConfigError("needs a value", where=name)
     kind = next(option for option in options if option is not type(None))
     try:
-        return _read(value, kind)
-    except (KeyError, ValueError, TypeError):
+        return _check_range(_read(value, kind), name)
+    except (KeyError, ValueError, TypeError, OverflowError):
         raise ConfigError(f"{value!r} is not {_article(kind)}", where=name) from None
 
 
@@ -115,6 +134,15 @@ def _read(value: Any, kind: Any) -> Any:
     if kind is int and isinstance(value, float) and not value.is_integer():
         raise ValueError
     return kind(value)
+
+
+def _check_range(value: Any, name: str) -> Any:
+    """The value of an option. Raises ConfigError for a number that no option means."""
+    if isinstance(value, int) and abs(value) > LARGEST:
+        raise ConfigError(f"must not be larger than {LARGEST:,}", where=name)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"must be a number, not {value}", where=name)
+    return value
 
 
 def _article(kind: Any) -> str:

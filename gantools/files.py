@@ -3,6 +3,9 @@
 While NAME is written it is called `.NAME.PID.part` and locked. A part that nobody locks was left by a process that was
 killed; whoever writes NAME next removes it. A folder that is being replaced is called `.NAME.old` between two renames.
 Where a process was killed between them, `whole_folder` finds it there, and the next writer puts it back first.
+
+Who writes NAME more than once, as training does, claims it: `.NAME.lock` holds the number of the process that does, and
+is locked. Readers of a folder that may be replaced while they read use `read_folder`.
 """
 
 from __future__ import annotations
@@ -11,17 +14,23 @@ import errno
 import glob
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
-from gantools.errors import DataError, GantoolsError
+from gantools.errors import ConfigError, DataError, GantoolsError
 
 try:
     import fcntl
 except ImportError:  # no such locks on Windows: what was left there stays
     fcntl = None  # type: ignore[assignment]
+
+Value = TypeVar("Value")
+
+TRIES = 100  # of writing or reading a folder that others replace all the time
+PAUSE_S = 0.002  # before the next
 
 
 @contextmanager
@@ -34,7 +43,7 @@ def write_file(
 
     Raises `error` where `path` is a folder, in no folder, or cannot be written.
     """
-    place = Path(path).resolve()
+    place = Path(os.path.realpath(path))
     if place.is_dir():
         raise error("is a folder", where=str(path), remedy="give the name of a file")
     if place.exists() and not place.is_file():
@@ -56,7 +65,7 @@ def write_folder(path: str | Path, error: type[GantoolsError] = DataError, *, pa
 
     Raises `error` where `path` is a file, in no folder, or cannot be written.
     """
-    place = Path(path).resolve()
+    place = Path(os.path.realpath(path))
     if place.exists() and not place.is_dir():
         raise error("is a file", where=str(path), remedy="give the name of a folder")
     old = _old(place)
@@ -73,9 +82,44 @@ def write_folder(path: str | Path, error: type[GantoolsError] = DataError, *, pa
 
 def whole_folder(path: str | Path) -> Path:
     """Where the folder written to `path` is: there, or aside where a process was killed while it replaced it."""
-    place = Path(path).resolve()
+    place = Path(os.path.realpath(path))
     old = _old(place)
     return old if old.exists() and not place.exists() else place
+
+
+def read_folder(path: str | Path, read: Callable[[Path], Value]) -> Value:
+    """What `read` makes of the folder written to `path`: of one writing of it, read again where it was replaced.
+
+    read: gets the place of the folder, see `whole_folder`. What it raises is raised where the folder stayed as it is.
+    """
+    for left in reversed(range(TRIES)):
+        place = whole_folder(path)
+        before = _state(place)
+        try:
+            found = read(place)
+        except (OSError, GantoolsError):
+            if left == 0 or (before is not None and _state(place) == before) or not _appears(path):
+                raise
+        else:
+            if left == 0 or _state(place) == before:
+                return found
+    raise AssertionError
+
+
+@contextmanager
+def claim(path: Path | None, where: str) -> Iterator[None]:
+    """Keep other processes from claiming `path` until the block ends. None claims nothing.
+
+    where: the parameter that named it. Raises ConfigError that names the process that has claimed it.
+    """
+    lock = None if path is None else _lock_of(path)
+    descriptor = None if lock is None or fcntl is None else _claimed(lock, path, where)
+    try:
+        yield
+    finally:
+        if lock is not None and descriptor is not None:
+            lock.unlink(missing_ok=True)
+            os.close(descriptor)
 
 
 def unwritable(problem: OSError, where: str, error: type[GantoolsError] = DataError) -> GantoolsError:
@@ -114,17 +158,42 @@ def _part_of(place: Path, where: str, error: type[GantoolsError], parents: bool)
 
 
 def _exchange(part: Path, place: Path, old: Path) -> None:
-    """Put the folder `part` in the place of another, which is called `old` meanwhile."""
-    if place.exists():
-        _remove(old)
-        place.replace(old)
-    try:
-        part.replace(place)
-    except BaseException:
-        with suppress(OSError):
-            old.replace(place)
-        raise
+    """Put the folder `part` in the place of another, which is called `old` meanwhile.
+
+    Of several processes that do so at once the last one's folder stays.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            if place.exists():
+                _remove(old)
+                place.replace(old)
+            part.replace(place)
+            break
+        except BaseException as error:
+            was_other = isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
+            if left and was_other and part.exists():
+                continue
+            with suppress(OSError):
+                old.replace(place)
+            raise
     _remove(old)
+
+
+def _state(folder: Path) -> tuple[int, int] | None:
+    """What differs between two writings of a folder; None where there is none."""
+    try:
+        state = folder.stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_mtime_ns
+
+
+def _appears(path: str | Path) -> bool:
+    """Whether there is a folder now or in a moment, as there is while one is being replaced."""
+    if whole_folder(path).exists():
+        return True
+    time.sleep(PAUSE_S)
+    return whole_folder(path).exists()
 
 
 def _old(place: Path) -> Path:
@@ -159,6 +228,34 @@ def _lock(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
     return False
+
+
+def _lock_of(path: Path) -> Path:
+    place = Path(os.path.realpath(path))
+    return place.with_name(f".{place.name}.lock")
+
+
+def _claimed(lock: Path, path: Path | None, where: str) -> int | None:
+    """The lock file, locked, with this process's number in it. None where there can be none: who writes there says why.
+
+    Raises ConfigError where another process holds it.
+    """
+    while True:
+        try:
+            descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError:
+            return None
+        if not _lock(descriptor):
+            holder = os.read(descriptor, 32).decode(errors="replace").strip() or "of another command"
+            os.close(descriptor)
+            remedy = "wait until it is done, or give another name"
+            raise ConfigError(f"process {holder} is writing to {path}", where=where, remedy=remedy)
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), lock.stat()):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"{os.getpid()}\n".encode())
+                return descriptor
+        os.close(descriptor)  # who held it removed it before it was locked here
 
 
 def _sync_folder(folder: Path) -> None:

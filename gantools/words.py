@@ -27,6 +27,11 @@ def count(n: int, what: str) -> str:
     return f"{n:,} {what}" if n == 1 else f"{n:,} {what}s"
 
 
+def legible(text: str) -> str:
+    """Text with names of files in it as text that can be written, whatever the bytes of the names are."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def listed(names: Iterable[object], most: int = 5, quote: str = "'") -> str:
     """Names in quotes, with a comma between them; of many only the first, and how many more there are."""
     shown = [f"{quote}{name}{quote}" for name in names]

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from gantools.errors import CheckpointError, DataError, ExportError
-from gantools.files import whole_folder, write_file, write_folder
+from gantools.errors import CheckpointError, ConfigError, DataError, ExportError
+from gantools.files import claim, read_folder, whole_folder, write_file, write_folder
 
 
 def names_in(folder: Path) -> list[str]:
@@ -168,3 +168,74 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_what_another_writ
     with write(tmp_path / "x"):
         pass
     assert names_in(tmp_path) == ["x"]
+
+
+REWRITE = """if True:
+    import sys
+    from gantools.files import write_folder
+    name, n = sys.argv[2], int(sys.argv[3])
+    for _ in range(n):
+        with write_folder(sys.argv[1]) as part:
+            for file in "abc":
+                (part / file).write_text(name)
+"""
+
+
+def test_a_folder_that_several_replace_at_once_is_always_one_of_theirs(tmp_path: Path) -> None:
+    """Whoever reads it meanwhile gets all of its files from one writing, too."""
+    path = tmp_path / "run"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", REWRITE, str(path), name, "60"], stderr=subprocess.PIPE)
+        for name in ("first", "second")
+    ]
+    seen = set()
+    while any(writer.poll() is None for writer in writers):
+        if whole_folder(path).exists():
+            seen.add(tuple(read_folder(path, lambda place: [(place / file).read_text() for file in "abc"])))
+    assert [(writer.communicate()[1], writer.returncode) for writer in writers] == [(b"", 0)] * 2
+    assert seen <= {("first",) * 3, ("second",) * 3} and seen
+    assert names_in(tmp_path) == ["run"]
+
+
+def test_what_is_wrong_with_a_folder_that_stays_is_raised_at_once(tmp_path: Path) -> None:
+    fill(tmp_path / "run", "text")
+    tries = []
+
+    def read(place: Path) -> None:
+        tries.append(place)
+        raise CheckpointError("is broken")
+
+    with pytest.raises(CheckpointError, match="is broken"):
+        read_folder(tmp_path / "run", read)
+    assert len(tries) == 1
+    with pytest.raises(FileNotFoundError):
+        read_folder(tmp_path / "none", held)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_a_place_is_claimed_by_one_process(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    code = """if True:
+        import sys
+        from pathlib import Path
+        from gantools.files import claim
+        with claim(Path(sys.argv[1]), "save"):
+            print("claims", flush=True)
+            sys.stdin.read()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline()
+        said = f"save: process {other.pid} is writing to {path}; wait until it is done, or give another name"
+        with pytest.raises(ConfigError) as caught, claim(path, "save"):
+            pass
+        assert str(caught.value) == said
+        with claim(tmp_path / "other", "save"), claim(None, "save"):
+            pass
+        other.kill()
+        other.wait(60)
+    assert names_in(tmp_path) == [".run.lock"]
+    with claim(path, "save"):
+        fill(path, "text")
+    assert names_in(tmp_path) == ["run"]

@@ -196,13 +196,14 @@ def parse_strategy(text: str) -> Strategy:
         return name
     try:
         value = json.loads(name)
-    except ValueError:
+        value = float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    except (ValueError, OverflowError, RecursionError):
         value = None
     if isinstance(value, bool) or not isinstance(value, (int, float, dict)):
         remedy = "use " + ", ".join(STRATEGIES) + """, a ratio such as 0.5, or '{"label": rows}'"""
         raise ConfigError(f"{text!r} is no strategy", where="strategy", remedy=remedy)
     if isinstance(value, dict):
-        if not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in value.values()):
-            raise ConfigError("every label needs a whole number of rows", where="strategy")
+        if not all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2**63 for n in value.values()):
+            raise ConfigError("every label needs a whole number of rows, below 2**63", where="strategy")
         return value
     return float(value)

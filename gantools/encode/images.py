@@ -25,6 +25,7 @@ Fit = Literal["resize", "crop", "pad"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 SMALLEST, LARGEST = 16, 256
 LARGEST_UNASKED = 64  # pixels of each side, where no size is asked for
+MUCH_HIDDEN = 0.3  # share of an image that is cut off with a note
 TIES_UP = 1e-3  # added before rounding to bytes: a half goes up whatever the last bit of the arithmetic is
 BASES = (4, 5, 6, 7)  # side of the smallest feature map: every size is one of these times a power of two
 
@@ -73,6 +74,13 @@ class ImageEncoder(nn.Module):
         check(framing in FITS, "fit", "must be one of " + ", ".join(FITS))
         self.layout = layout
         self.framing = framing
+
+    def notes(self, schema: ImageSchema) -> list[str]:
+        """What the user should know of what these images lose, as sentences."""
+        hidden = 1 - 1 / schema.longest
+        if self.fit != "crop" or hidden < MUCH_HIDDEN:
+            return []
+        return [f"crop keeps the middle alone: of the longest image {hidden:.0%} is not seen; pad and resize keep all"]
 
     def resized(self, images: Tensor) -> Tensor:
         """images: [N, H, W, C] uint8. Returns [N, C, size, size] uint8."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 QUIET = 3  # onnxruntime's severity of errors: its warnings are about inputs with a default, which are meant
 DEVICES = ("auto", "cpu", "cuda", "tensorrt")
+LONGEST_NUMBER = 3  # digits of a GPU's
 PREFIX = "gantools."
 INNER = "gantools/"  # begins the names of values inside a graph, so that no column has the name of one of them
 TEXTS = ("kind", "version", "precision", "exported", "model", "data", "features")  # entries that are no JSON
@@ -57,7 +58,7 @@ def open_session(
     """
     check_one_onnxruntime()
     name, _, number = device.partition(":")
-    if name not in DEVICES or not (number.isdigit() or not number):
+    if name not in DEVICES or not (number.isdigit() or not number) or len(number) > LONGEST_NUMBER:
         raise ExportError(f"there is no device {device!r}", where="device", remedy=f"use {', '.join(DEVICES)}")
     wanted = ("cuda" if n_gpus() else "cpu") if name == "auto" else name
     options = ort.SessionOptions()
@@ -76,6 +77,8 @@ def open_session(
         if wanted == "tensorrt":
             providers.insert(0, ("TensorrtExecutionProvider", place))
     source = model if isinstance(model, bytes) else str(model)
+    if not isinstance(model, bytes) and Path(model).exists() and not Path(model).is_file():
+        raise ExportError("is not a regular file", where=str(model), remedy="name an exported model")
     try:
         session = ort.InferenceSession(source, options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no base class

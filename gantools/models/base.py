@@ -233,7 +233,7 @@ class DetectorOptions(ModelOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(self.n_folds >= 1, "set n_folds", "must be at least 1")
+        check(1 <= self.n_folds <= 100, "set n_folds", "must be from 1 to 100")
         check(self.lr > 0, "set lr", "must be above 0")
         for name in ("weight_decay", "pressure"):
             check(getattr(self, name) >= 0, f"set {name}", "must not be negative")

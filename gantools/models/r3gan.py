@@ -32,7 +32,7 @@ class R3GANOptions(PenalisedOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(self.n_blocks >= 1, "set n_blocks", "must be at least 1")
+        check(1 <= self.n_blocks <= 100, "set n_blocks", "must be from 1 to 100")
 
 
 @register

@@ -53,7 +53,7 @@ class TabularOptions(GANOptions):
             check(getattr(self, name) > 0, f"set {name}", "must be above 0")
         for name in ("n_blocks", "gamma", "weight_decay"):
             check(getattr(self, name) >= 0, f"set {name}", "must not be negative")
-        check(self.n_folds >= 2, "set n_folds", "must be at least 2")
+        check(2 <= self.n_folds <= 100, "set n_folds", "must be from 2 to 100")
         check(self.classifier_width >= 1, "set classifier_width", "must be at least 1")
         check(0 <= self.dropout < 1, "set dropout", "must be at least 0 and below 1")
 

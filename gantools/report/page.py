@@ -17,7 +17,7 @@ from gantools.data.tables.formatting import format_number, format_value
 from gantools.data.tables.schema import Column, Kind
 from gantools.evaluate.verdict import METHODS
 from gantools.files import write_file
-from gantools.words import duration, percent
+from gantools.words import duration, legible, percent
 
 DAY_US = 86_400_000_000
 
@@ -30,7 +30,7 @@ def render(template: str, **values: Any) -> str:
 def write_html(page: str, path: Path) -> None:
     """Write a page whole or not at all. Raises DataError where it cannot be written."""
     with write_file(path) as file:
-        file.write(page.encode())
+        file.write(legible(page).encode())
 
 
 def png(picture: npt.NDArray[np.uint8]) -> str:

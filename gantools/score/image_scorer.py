@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self, cast
 
@@ -62,6 +61,8 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, index: int) -> Bytes: ...
+
+    def with_white(self, white: int | None) -> Self: ...
 
     def fingerprint(self) -> str: ...
 
@@ -318,13 +319,13 @@ class ImageScorer(Scorer):
         return self.encoder_.scaled(images.to(self.device_))
 
     def _fitting(self, X: Any) -> Source:
-        """X as images with the channels that the scorer knows. Raises DataError."""
+        """X as images with the channels that the scorer knows, read by the white that it learned. Raises DataError."""
         check_is_fitted(self, "head_")
         source = _source(X)
         if len(source) and source.schema.channels != self.schema_.channels:
             problem = f"has images of {source.schema.channels} channels, the scorer knows {self.schema_.channels}"
             raise DataError(problem, where="X", remedy="read them with channels=" + str(self.schema_.channels))
-        return source
+        return source.with_white(self.schema_.white)
 
     def _scored(
         self, source: Source, chosen: npt.NDArray[np.int64], shapes: bool = False
@@ -394,7 +395,7 @@ class _Arrays:
         heights, widths = (sorted(image.shape[k] for image in images) for k in (0, 1))
         spread = [(s[0], s[len(s) // 2], s[-1]) if s else (1, 1, 1) for s in (widths, heights)]
         n_channels = channels.pop() if channels else 1
-        self.schema = ImageSchema(n_channels, 255, (), (), len(images), spread[0], spread[1], formats={})
+        self.schema = ImageSchema(n_channels, None, (), (), len(images), spread[0], spread[1], formats={})
 
     def __len__(self) -> int:
         return len(self._images)
@@ -402,6 +403,9 @@ class _Arrays:
     def read(self, index: int) -> Bytes:
         image = self._images[index]
         return image[:, :, None] if image.ndim == 2 else image
+
+    def with_white(self, white: int | None) -> Self:  # these are bytes
+        return self
 
     def fingerprint(self) -> str:
         return digest(*self._images)
@@ -436,10 +440,13 @@ def _read(
 
 
 def _decoded(source: Source, part: Iterable[int], encoder: ImageEncoder) -> tuple[list[tuple[int, int]], Tensor]:
-    images = [source.read(int(index)) for index in part]
-    alike = [list(group) for _, group in groupby(images, key=lambda image: image.shape)]
-    resized = [encoder.resized(torch.from_numpy(np.stack(group))) for group in alike]
-    return [(image.shape[0], image.shape[1]) for image in images], torch.cat(resized)
+    """Each image is brought to the encoder's size as it is read: no more than one is kept as it was."""
+    sizes, resized = [], []
+    for index in part:
+        image = source.read(int(index))
+        sizes.append((image.shape[0], image.shape[1]))
+        resized.append(encoder.resized(torch.from_numpy(image).unsqueeze(0)))
+    return sizes, torch.cat(resized)
 
 
 def _explained_by_place(patches: Tensor) -> float:

@@ -10,6 +10,8 @@ state.safetensors  only while a run can be resumed: weights, optimisers, random 
 from __future__ import annotations
 
 import json
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +24,7 @@ from torch import Tensor
 
 from gantools import registry
 from gantools.errors import CheckpointError
-from gantools.files import whole_folder, write_folder
+from gantools.files import read_folder, write_folder
 
 FORMAT = 1
 
@@ -44,13 +46,13 @@ def save_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
 
     Raises CheckpointError when it cannot be written; an older one then still stands.
     """
-    folder = Path(folder).resolve()
+    folder = Path(os.path.realpath(folder))
     if folder.exists() and not is_checkpoint(folder) and (folder.is_file() or any(folder.iterdir())):
         raise CheckpointError("exists and is no checkpoint", where=str(folder), remedy="choose another folder")
     with write_folder(folder, CheckpointError, parents=True) as part:
         config = {"format": FORMAT, **checkpoint.config, "counters": checkpoint.counters}
-        (part / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
-        (part / "schema.json").write_text(json.dumps(checkpoint.schema, indent=1), encoding="utf-8")
+        _write_json(config, part / "config.json")
+        _write_json(checkpoint.schema, part / "schema.json")
         (part / "metrics.jsonl").write_text(checkpoint.metrics, encoding="utf-8")
         save_tensors(checkpoint.weights, part / "weights.safetensors")
         if checkpoint.state:
@@ -58,36 +60,40 @@ def save_checkpoint(folder: Path | str, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path | str) -> Checkpoint:
-    """Read a folder, onto the CPU. Raises CheckpointError naming the file that is lacking or broken."""
-    folder = _found(folder)
+    """Read a folder, onto the CPU; one that is replaced meanwhile is read again. Raises CheckpointError naming the file
+    that is lacking or broken."""
+    return read_folder(folder, lambda place: _read(_checked(place, folder)))
+
+
+def _read(folder: Path) -> Checkpoint:
     config, schema = _read_json(folder / "config.json"), _read_json(folder / "schema.json")
     if config.get("format") != FORMAT:
         raise CheckpointError(
             f"has format {config.get('format')!r}, this version reads {FORMAT}", where=str(folder), remedy="train again"
         )
     counters = config.pop("counters", {})
-    state_file = folder / "state.safetensors"
+    metrics_file, state_file = folder / "metrics.jsonl", folder / "state.safetensors"
     return Checkpoint(
         config,
         schema,
         load_tensors(folder / "weights.safetensors"),
-        (folder / "metrics.jsonl").read_text(encoding="utf-8") if (folder / "metrics.jsonl").exists() else "",
-        load_tensors(state_file) if state_file.exists() else {},
+        _read_text(metrics_file) if metrics_file.is_file() else "",
+        load_tensors(state_file) if state_file.is_file() else {},
         counters,
     )
 
 
-def _found(folder: Path | str) -> Path:
-    """The folder to read. Raises CheckpointError where it holds no saved model."""
-    found = whole_folder(folder)
-    if not is_checkpoint(found):
+def _checked(place: Path, folder: Path | str) -> Path:
+    """The place to read. Raises CheckpointError where it holds no saved model. folder: as it was called."""
+    if not is_checkpoint(place):
         raise CheckpointError("is not a saved model", where=str(folder), remedy="name a folder that gantools saved")
-    return found
+    return place
 
 
 def kind_of(folder: Path | str) -> str:
     """Which kind of model a folder holds; "" where it says none. Raises CheckpointError where it is not one."""
-    return str(_read_json(_found(folder) / "config.json").get("kind", ""))
+    config = read_folder(folder, lambda place: _read_json(_checked(place, folder) / "config.json"))
+    return str(config.get("kind", ""))
 
 
 def wrong_kind(folder: Path | str, found: str, wanted: str) -> CheckpointError:
@@ -130,11 +136,38 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError("cannot be read", where=str(path), remedy="train again") from error
 
 
+def _write_json(document: Any, path: Path) -> None:
+    text = json.dumps(_plain(document), indent=1, allow_nan=False)
+    path.write_text(text, encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """The value with {"float": "inf"} for an infinite number: JSON has no such numbers."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return {"float": str(value)} if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(document: dict[str, Any]) -> Any:
+    return float(document["float"]) if document.keys() == {"float"} else document
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        document = json.loads(_read_text(path), object_hook=_number)
+    except (ValueError, TypeError, RecursionError) as error:
         raise CheckpointError("cannot be read", where=str(path), remedy="train again") from error
     if not isinstance(document, dict):
         raise CheckpointError("is not what gantools writes", where=str(path), remedy="train again")
     return document
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise CheckpointError("is lacking", where=str(path), remedy="train again")
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise CheckpointError("cannot be read", where=str(path), remedy="train again") from error

@@ -69,7 +69,10 @@ def resolve_device(name: str) -> torch.device:
     """The device that "auto", "cpu", "cuda" or "cuda:1" means here. Raises ConfigError when it is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name.replace("gpu", "cuda"))
+    try:
+        device = torch.device(name.replace("gpu", "cuda"))
+    except RuntimeError as error:
+        raise ConfigError(f"there is no device {name!r}", where="device", remedy="use auto, cpu or cuda:0") from error
     if device.type == "mps":
         problem = "Apple's GPUs have no float64 numbers, which tables are encoded with"
         raise ConfigError(problem, where="device", remedy="use the CPU")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -15,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
 from gantools import registry
-from gantools.config import TrainConfig, build, to_json
+from gantools.config import TrainConfig, build, check_memory, to_json
 from gantools.errors import CheckpointError, ConfigError
 from gantools.models.base import DataSpec, Model, ModelOptions
 from gantools.train.checkpoint import Checkpoint, kind_of, load_checkpoint, load_weights, save_checkpoint, wrong_kind
@@ -29,6 +31,8 @@ from gantools.train.samplers import Examples
 if TYPE_CHECKING:
     from gantools.data.images.schema import ImageSchema
     from gantools.data.tables.schema import Schema
+
+TRAINED_WEIGHTS = 4  # sizes of a model that its training takes: weights, gradients and two moments of them
 
 
 @dataclass(frozen=True)
@@ -117,10 +121,15 @@ class Trained(ABC):
         return registry.get(self.model, self.purpose, self.modality)
 
     def _new_model(self, spec: DataSpec[Any], options: ModelOptions, seed: int) -> Model:
-        """A model with the weights that the seed stands for."""
+        """A model with the weights that the seed stands for. Raises ConfigError where it does not fit into memory."""
+        cls, n_bytes = self._model_class(), 0
+        with suppress(RuntimeError), torch.device("meta"):  # some models cannot be tried
+            tried = cls(spec, options)
+            n_bytes = sum(one.numel() * one.element_size() for one in (*tried.parameters(), *tried.buffers()))
+        check_memory(TRAINED_WEIGHTS * n_bytes, "options", "a model of this size")
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self._model_class()(spec, options)
+            return cls(spec, options)
 
     def _run(
         self,
@@ -249,7 +258,7 @@ def tensorboard_folder(config: TrainConfig, folder: Path | str | None) -> str | 
         return None
     if folder is None:
         raise ConfigError("needs a folder to write to", where="tensorboard", remedy="give `fit` a folder")
-    return f"{Path(folder).resolve()}.tensorboard"
+    return f"{os.path.realpath(folder)}.tensorboard"
 
 
 def _prefixed(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:

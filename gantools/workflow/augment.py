@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gantools.files import claim
 from gantools.workflow.contract import IMAGES, TRAINING, Watch, refuse_fields, refuse_together
-from gantools.workflow.opening import check_meaning, modality_of, saved_model
+from gantools.workflow.opening import Modality, check_meaning, modality_of, saved_model
 from gantools.workflow.places import check_apart, check_file, check_grids, check_save
 from gantools.workflow.training import TrainingRequest
 
@@ -57,6 +58,11 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     modality = modality_of(request.data)
     check_meaning(request, modality)
     modality.check_target(request.data, request.target)
+    with claim(request.save, "save"):
+        return _run(request, modality, watch or Watch())
+
+
+def _run(request: Request, modality: Modality, watch: Watch) -> AugmentResult:
     output = request.output or modality.balanced(request.data)
     _check_places(request, output)
     modality.check_output(output, force=request.force, apart=request.data)
@@ -64,7 +70,7 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     trained = None
     if request.source is not None:
         trained = saved_model(request.source, "sample", request.device, modality)
-    result: AugmentResult = job.run(replace(request, output=output), trained, watch or Watch())
+    result: AugmentResult = job.run(replace(request, output=output), trained, watch)
     return result
 
 

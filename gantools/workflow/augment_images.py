@@ -134,7 +134,7 @@ def run(request: Request, trained: ImageSynthesizer | None, watch: Watch) -> Ima
     result = ImageResult(
         request=request, balance=balance, schema=source.schema, generator=generator, verdict=judged, quality=quality,
         copies=copies, n_written=len(files) + (0 if request.synthetic_only else len(source)), repeats=repeats,
-        notes=(*notes, *remark), started=started,
+        notes=(*real.encoder.notes(source.schema), *notes, *remark), started=started,
     )  # fmt: skip
 
     def page() -> str:

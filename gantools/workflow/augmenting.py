@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from gantools.augment.balance import BalanceResult, Strategy, parse_strategy, rows_to_make
 from gantools.augment.balance_images import ImageBalance
-from gantools.config import TrainConfig
+from gantools.config import TrainConfig, check_memory
 from gantools.errors import ConfigError, DataError, TrainingError
 from gantools.evaluate.verdict import FIGURES, Verdict
 from gantools.report.page import write_html
+from gantools.words import count
 from gantools.workflow.augment import Request
 from gantools.workflow.contract import Item, Table, Watch, given, noted, plain
 from gantools.workflow.training import check_finished, training_shown
@@ -28,6 +29,8 @@ VERDICT_SHARE = 0.45
 FINAL_SHARE = 0.45
 # Without a verdict the final generator gets this much.
 ALONE_SHARE = 0.95
+
+SAMPLE_BYTES = 64  # of memory that a row or image takes, at least
 
 STAGE_VERDICT = "Training for the verdict"
 
@@ -181,12 +184,16 @@ def strategy_of(request: Request) -> Strategy:
 
 
 def check_strategy(labels: pd.Series[Any], n_labels: int, strategy: Strategy, samples: str) -> None:
-    """Refuse a strategy that does not fit the labels or asks for nothing. Raises ConfigError."""
+    """Refuse a strategy that does not fit the labels, asks for nothing or for too much. Raises ConfigError."""
     remedy = """, such as '{"label": 500}'"""
     if isinstance(strategy, float) and n_labels != 2:
         problem = f"a ratio needs two classes, and there are {n_labels}"
         raise ConfigError(problem, where="strategy", remedy=f"give counts{remedy}")
-    if not rows_to_make(labels, strategy):
+    wanted = rows_to_make(labels, strategy)
+    check_memory(
+        SAMPLE_BYTES * sum(wanted.values()), "strategy", count(sum(wanted.values()), samples.removesuffix("s"))
+    )
+    if not wanted:
         problem = f"every class has as many {samples} as asked for already"
         raise ConfigError(problem, where="strategy", remedy=f"ask for more{remedy}")
 

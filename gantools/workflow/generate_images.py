@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from gantools.config import check_memory
 from gantools.data.images.folder import check_class_names, new_image_folder
+from gantools.words import count
 from gantools.workflow.augmenting import match_label
 from gantools.workflow.generate import GenerateResult, Request
 
@@ -15,6 +17,8 @@ def run(request: Request, generator: Any) -> GenerateResult:
     assert request.output is not None
     schema = generator.schema_
     check_class_names(schema.classes, "generator")
+    layout = generator.encoder_.layout
+    check_memory(request.n * layout.channels * layout.size**2, "n", f"{count(request.n, 'image')}")
     counts: int | dict[str, int] = request.n
     if (label := request.label("folder")) is not None:
         counts = {match_label(schema.classes, label, "where"): request.n}

@@ -6,17 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gantools.config import check_memory
 from gantools.data.tables import write_table
 from gantools.data.tables.dialect import Dialect
+from gantools.words import count
 from gantools.workflow.augmenting import match_label
 from gantools.workflow.contract import given
 from gantools.workflow.generate import GenerateResult, Request
+
+CELL_BYTES = 8  # of memory for each cell, at least
 
 
 def run(request: Request, generator: Any) -> GenerateResult:
     """Make rows and write them as a table."""
     assert request.output is not None
     target = str(generator.schema_.target)
+    check_memory(CELL_BYTES * request.n * len(generator.schema_.columns), "n", count(request.n, "row"))
     counts: int | dict[Any, int] = request.n
     if (label := request.label(target)) is not None:
         counts = {match_label(generator.schema_[target].levels, label, "where"): request.n}

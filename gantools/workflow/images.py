@@ -43,8 +43,7 @@ def open_labelled(data: Path, watch: Watch, known: ImageSchema | None = None) ->
     if data.is_dir() and has_manifest(data):
         remedy = "use the folder of the originals"
         raise DataError("gantools wrote this folder, and synthetic images are in it", where=str(data), remedy=remedy)
-    shape = {} if known is None else {"channels": known.channels, "white": known.white}
-    source = open_images(data, labelled=True, on_read=lambda done: watch.images(STAGE_CHECK, done, None), **shape)
+    source = open_images(data, labelled=True, known=known, on_read=lambda done: watch.images(STAGE_CHECK, done, None))
     check_class_names(source.schema.classes, str(data))
     if known is not None and known.classes != source.schema.classes:
         problem = f"its classes are {first_of(source.schema.classes)}, the generator's {first_of(known.classes)}"

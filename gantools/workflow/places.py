@@ -15,7 +15,7 @@ COMPRESSED_SUFFIXES = {".gz", ".zip", ".bz2", ".xz"}
 
 def named(path: Path) -> Path:
     """The path with a name of its own: "." and ".." have none."""
-    return path if path.name not in ("", "..") else path.resolve()
+    return path if path.name not in ("", "..") else Path(os.path.realpath(path))
 
 
 def beside(data: Path, word: str) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gantools.errors import ConfigError, DataError
+from gantools.files import claim
 from gantools.workflow.contract import IMAGES, TRAINING, Watch, refuse_fields, refuse_together
 from gantools.workflow.opening import Modality, check_meaning, modality_of, saved_model
 from gantools.workflow.places import check_apart, check_file, check_folder, check_save, check_table
@@ -68,12 +69,17 @@ def run(request: Request, watch: Watch | None = None) -> ScoreResult:
     check_rate("contamination", request.contamination or None, MOST_CONTAMINATION)
     modality = modality_of(request.data)
     check_meaning(request, modality)
-    request = _placed(request, modality)
+    with claim(request.save, "save"):
+        return _run(_placed(request, modality), modality, watch or Watch())
+
+
+def _run(request: Request, modality: Modality, watch: Watch) -> ScoreResult:
+    place = request.source or request.onnx
     scorer = None
     if place is not None:
         exported = request.onnx is not None
         scorer = saved_model(place, "assess", request.device, modality, exported=exported)
-    result: ScoreResult = modality.job("score").run(request, scorer, watch or Watch())
+    result: ScoreResult = modality.job("score").run(request, scorer, watch)
     return result
 
 

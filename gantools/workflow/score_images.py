@@ -24,7 +24,7 @@ from gantools.config import build, check
 from gantools.data.images.schema import ImageSchema
 from gantools.data.images.source import ImageSource, open_images
 from gantools.data.tables import write_table
-from gantools.encode.images import check_size
+from gantools.encode.images import ImageEncoder, check_size
 from gantools.errors import DataError
 from gantools.evaluate.heat_map import oddest_place
 from gantools.evaluate.scores import ScoreTally, TopRow
@@ -32,9 +32,10 @@ from gantools.nn.efficientnet import load_efficientnet
 from gantools.report.overlay import map_folder, overlay, write_maps
 from gantools.report.scored_images import scored_images
 from gantools.score.image_scorer import ImageScorer
-from gantools.words import count, listed
+from gantools.words import count, legible, listed
 from gantools.workflow.contract import Item, Watch
 from gantools.workflow.opening import about
+from gantools.workflow.places import named
 from gantools.workflow.score import Request
 from gantools.workflow.scoring import (
     N_TOP,
@@ -75,6 +76,9 @@ class Selection:
     def read(self, index: int) -> Bytes:
         """One image: [H, W, channels]."""
         return self._source.read(int(self._chosen[index]))
+
+    def with_white(self, white: int | None) -> Selection:
+        return Selection(self._source.with_white(white), self._chosen)
 
     def fingerprint(self) -> str:
         """A digest of the source's and of which images are chosen."""
@@ -137,17 +141,18 @@ def run(request: Request, saved: Any, watch: Watch) -> ImageResult:
     good = None
     if request.normal is not None:
         good = _open(request.normal, None if request.labels else False, None, watch)
-    known = saved.schema_ if saved is not None else good.schema if good is not None else None
-    source = _open(request.data, request.labels is not None, known, watch)
+    like = saved.schema_ if saved is not None else good.schema if good is not None else None
+    source = _open(request.data, request.labels is not None, like, watch)
     marks = _checked_marks(source, request)
-    own: dict[str, float] = {}
+    own: dict[bytes, float] = {}
     if saved is None:
         fitted, own = _learned(request, good or source, watch)
     else:
         fitted = Fitted.saved(saved, request)
     scorer, threshold = fitted.scorer, Threshold.of(fitted, request)
 
-    scoring = _Scoring(scorer, source, request, np.array([own.get(key, np.nan) for key in _keys(source)]))
+    known = [own.get(source.content(index), np.nan) if own else np.nan for index in range(len(source))]
+    scoring = _Scoring(scorer, source, request, np.array(known))
     frame = scoring.write(watch)
     tally = ScoreTally(N_TOP)
     tally.update(frame[["file"]], frame, None if marks is None else np.append(marks, np.nan)[scoring.places])
@@ -155,13 +160,13 @@ def run(request: Request, saved: Any, watch: Watch) -> ImageResult:
     result = ImageResult(
         request=request, scorer=scorer, schema=source.schema, tally=tally, top=top, pictures=pictures,
         threshold=threshold, learned=fitted.learned, detection=tally.detection(), n_maps=scoring.n_maps,
-        notes=fitted.notes, unread=tuple((_shown(name), why) for name, why in source.schema.skipped),
-        data_notes=tuple(_data_notes(source, good)), started=started,
+        notes=fitted.notes, unread=tuple((legible(name), why) for name, why in source.schema.skipped),
+        data_notes=tuple(_data_notes(source, good, scorer.encoder_)), started=started,
     )  # fmt: skip
 
     def page() -> str:
         training = None if saved is not None else scorer.report_
-        title = f"{request.data.resolve().name}, scored"
+        title = f"{named(request.data).name}, scored"
         return scored_images(title, result.words(), tally, top, pictures, threshold=threshold.value, training=training)
 
     result.write(page)
@@ -179,23 +184,17 @@ def _check(request: Request) -> None:
     check(request.maps_of in (None, *get_args(MapsOf)), "maps_of", "must be one of " + ", ".join(get_args(MapsOf)))
 
 
-def _data_notes(source: ImageSource, good: ImageSource | None) -> list[str]:
+def _data_notes(source: ImageSource, good: ImageSource | None, encoder: ImageEncoder) -> list[str]:
     """What was done with images that are not simply read."""
-    notes = replace(source.schema, skipped=()).notes()
-    return notes if good is None else notes + [f"{good.path.name}: {note}" for note in good.schema.notes()]
+    notes = replace(source.schema, skipped=()).notes() + encoder.notes(source.schema)
+    if good is None:
+        return notes
+    return notes + [f"{good.path.name}: {note}" for note in (*good.schema.notes(), *encoder.notes(good.schema))]
 
 
 def _open(path: Path, labelled: bool | None, known: ImageSchema | None, watch: Watch) -> ImageSource:
-    """known: the images that are learned from, whose channels these are brought to."""
-    # where there were no images of 16 bits, nothing is known about their white
-    white = None if known is None or known.white == 255 else known.white
-    return open_images(
-        path,
-        labelled=labelled,
-        channels=None if known is None else known.channels,
-        white=white,
-        on_read=lambda n: watch.images(STAGE_READ, n, None),
-    )
+    """known: the images that are learned from, as which these are read."""
+    return open_images(path, labelled=labelled, known=known, on_read=lambda n: watch.images(STAGE_READ, n, None))
 
 
 def _checked_marks(source: ImageSource, request: Request) -> Floats | None:
@@ -218,22 +217,14 @@ def _marks(source: ImageSource) -> Floats:
     return np.where(is_normal, 0.0, 1.0)[source.label]
 
 
-def _keys(source: ImageSource) -> list[str]:
-    """What tells each image from all others, whichever folder around it was opened."""
-    root = source.path.resolve()
-    return [str(root / name) for name in source.names]
-
-
-def _shown(name: str) -> str:
-    """A file's name as text that can be written, whatever its bytes are."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
 # Learning -------------------------------------------------------------------------------------------------------------
 
 
-def _learned(request: Request, source: ImageSource, watch: Watch) -> tuple[Fitted, dict[str, float]]:
-    """A scorer that has learned, and the scores of the images that it learned from, as if they were held out."""
+def _learned(request: Request, source: ImageSource, watch: Watch) -> tuple[Fitted, dict[bytes, float]]:
+    """A scorer that has learned, and the scores of the images that it learned from, as if they were held out.
+
+    They are known by their content, wherever they lie and by whatever name or link they are reached.
+    """
     marks = _marks(source)
     parts = Parts.of(marks, request.seed)
     n = len(parts.learned)
@@ -246,8 +237,10 @@ def _learned(request: Request, source: ImageSource, watch: Watch) -> tuple[Fitte
         scorer, f1, notes = learn(
             ImageScorer, lambda part: Selection(source, part), parts, contamination, request, watch
         )
-    keys = _keys(source)
-    own = {keys[i]: score for i, score in zip(parts.learned, scorer.train_score_.tolist(), strict=True)}
+    own: dict[bytes, float] = {}
+    for index, score in zip(parts.learned.tolist(), scorer.train_score_.tolist(), strict=True):
+        content = source.content(index)  # nets and memories without one of two equal images may know the other
+        own[content] = max(score, own.get(content, -math.inf))
     learned = Learned(scorer.contamination_, scorer.n_learned_, n, len(parts.marked), is_drawn=scorer.n_learned_ != n)
     return Fitted(scorer, learned, f1, tuple(notes)), own
 
@@ -281,7 +274,7 @@ class _Scoring:
         with contextlib.nullcontext() if self.request.maps is None else map_folder(self.request.maps) as folder:
             self._score(folder, watch)
             frame = self._table()
-            write_table(_rounded(frame), self.request.output)
+            write_table(_written(frame), self.request.output)
         return frame
 
     def _score(self, folder: Path | None, watch: Watch) -> None:
@@ -307,7 +300,7 @@ class _Scoring:
         skipped = self.source.schema.skipped
         scores = np.append(self.scores, np.full(len(skipped), np.nan))[self._order]
         found = {
-            "file": [_shown(self._names[place]) for place in self._order],
+            "file": [legible(self._names[place]) for place in self._order],
             "anomaly_score": scores,
             "p_value": self.scorer.calibration_.p_value(scores),
             "is_anomaly": scores > self.scorer.threshold_,
@@ -329,8 +322,12 @@ class _Scoring:
         return top.assign(reason=reasons), tuple(pictures)
 
 
-def _rounded(frame: pd.DataFrame) -> pd.DataFrame:
-    rounded = {
+def _written(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table as it is written: numbers rounded, no flag where there is no score."""
+    found: dict[str, pd.Series[Any]] = {
         name: frame[name].map(lambda value: float(f"{value:.{_DIGITS}g}")) for name in ("anomaly_score", "p_value")
     }
-    return frame.assign(**rounded)
+    unread = frame["anomaly_score"].isna()
+    if unread.any():
+        found["is_anomaly"] = frame["is_anomaly"].astype("boolean").mask(unread)
+    return frame.assign(**found)

@@ -23,5 +23,5 @@ def run(request: Request, watch: Watch) -> TrainResult:
         )  # fmt: skip
     return TrainResult(
         saved=request.save, model=generator.model, target="folder", report=generator.report_,
-        notes=tuple(source.schema.notes()), grids=request.grids,
+        notes=(*source.schema.notes(), *images.encoder.notes(source.schema)), grids=request.grids,
     )  # fmt: skip

@@ -6,13 +6,17 @@ import os
 import resource
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from .conftest import QUICK, Invoke, the_error
 
@@ -502,3 +506,116 @@ def test_ctrl_c_while_training(invoke: Invoke, folder: Path, make_table: Table) 
     if save.exists():
         result = invoke(*arguments, "--resume")
         assert result.exit_code == 0, result.output
+
+
+# What reader libraries throw ------------------------------------------------------------------------------------------
+
+
+def with_metadata(path: Path, metadata: bytes) -> None:
+    table = pa.table({"a": list(range(40)), "churned": ["yes", "no"] * 20})
+    pq.write_table(table.replace_schema_metadata({b"pandas": metadata}), path)
+
+
+@pytest.mark.parametrize(
+    "metadata", [b"{not json", b"\xff\xfe", b'{"columns": 5}', b"[1]", b"[" * 20_000, b'{"columns": [{"a": 1}]}']
+)
+def test_damaged_metadata_of_pandas(invoke: Invoke, folder: Path, metadata: bytes) -> None:
+    with_metadata(folder / "t.parquet", metadata)
+    refused(invoke, folder / "t.parquet", "t.parquet: has metadata or values that cannot be used")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pa.array([10_000_000] * 40, pa.date32()),  # the year 29349
+        pa.array(list(range(40)), pa.timestamp("ns", tz="Mars/Olympus")),
+    ],
+)
+def test_dates_and_zones_that_do_not_exist(invoke: Invoke, folder: Path, cells: pa.Array) -> None:
+    pq.write_table(pa.table({"when": cells, "churned": ["yes", "no"] * 20}), folder / "t.parquet")
+    not_scored(invoke, folder / "t.parquet", "t.parquet")
+
+
+def patched(path: Path, *, encrypted: bool = False) -> None:
+    """Make a zip file one whose members are encrypted, or compressed in a way that nobody knows."""
+    content = bytearray(path.read_bytes())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = content.index(mark) + place + (0 if encrypted else 2)
+        content[start : start + 2] = (1 if encrypted else 99).to_bytes(2, "little")
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_zips_that_cannot_be_unpacked(invoke: Invoke, folder: Path, make_table: Table, encrypted: bool) -> None:
+    with zipfile.ZipFile(folder / "t.csv.zip", "w") as archive:
+        archive.writestr("t.csv", make_table().to_csv(index=False))
+    patched(folder / "t.csv.zip", encrypted=encrypted)
+    refused(invoke, folder / "t.csv.zip", "t.csv.zip", "compress it again, without a password")
+    np.savez(folder / "i.npz", images=np.zeros((20, 16, 16), np.uint8))
+    patched(folder / "i.npz", encrypted=encrypted)
+    not_scored(invoke, folder / "i.npz", "i.npz: cannot be read as an .npz file")
+
+
+@pytest.mark.parametrize("shape", ["(99999999999999999999999, 4, 4)", "(1000000000000, 64, 64)", "(-5, 4, 4)"])
+def test_arrays_of_no_size_that_there_is(invoke: Invoke, folder: Path, shape: str) -> None:
+    header = f"{{'descr':'|u1','fortran_order':False,'shape':{shape}}}".encode()
+    header += b" " * (63 - (10 + len(header)) % 64) + b"\n"
+    with zipfile.ZipFile(folder / "i.npz", "w") as archive:
+        archive.writestr("images.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    not_scored(invoke, folder / "i.npz", "i.npz: cannot be read as an .npz file")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_pipes_and_loops_of_links(invoke: Invoke, folder: Path, customers: Path) -> None:
+    for name in ("p.npz", "p.csv", "p.parquet", "p.onnx"):
+        os.mkfifo(folder / name)
+        (folder / f"loop{name[1:]}").symlink_to(f"loop{name[1:]}")
+    (folder / "loop").symlink_to("loop")
+    for name in ("p.npz", "p.csv", "p.parquet"):
+        not_scored_pipe = the_error(invoke("score", folder / name, *QUICK))
+        assert f"{name}: is not a regular file" in not_scored_pipe
+        assert f"loop{name[1:]}" in the_error(invoke("score", folder / f"loop{name[1:]}", *QUICK))
+    for name, said in (("p.onnx", "is not a regular file"), ("loop.onnx", "there is no such file")):
+        assert said in the_error(invoke("score", customers, "--onnx", folder / name))
+        assert said in the_error(invoke("info", folder / name))
+    assert "is not a saved model" in the_error(invoke("score", customers, "--from", folder / "loop"))
+
+
+def test_names_that_are_no_text(invoke: Invoke, tmp_path: Path) -> None:
+    """They are shown with a mark for what cannot be read of them."""
+    images = tmp_path / os.fsdecode(b"photos\xff")
+    for label in (b"yes\xfe", b"no"):
+        (images / os.fsdecode(label)).mkdir(parents=True)
+        for k in range(4):
+            Image.fromarray(np.full((16, 16), 40 * k, np.uint8)).save(images / os.fsdecode(label) / f"{k}.png")
+    for also in ((), ("--json",)):
+        result = invoke("info", images, *also)
+        assert result.exit_code == 0, result.output
+        assert "yes\ufffd" in result.stdout
+    assert "photos\ufffd" in the_error(invoke("score", images, *QUICK))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--set", f"width={10**20}"), "width: must not be larger than 1,000,000"),
+        (("--set", "width=Infinity"), "width:"),
+        (("--set", "width=500000"), "a model of this size would take"),
+        (("--set", "n_folds=100000"), "n_folds"),
+        (("--device", f"cuda:{10**20}"), "--device"),
+        (("--steps", 10**20), "--steps"),
+        (("--budget", "9" * 30 + "h"), "--budget"),
+        (("--devices", 10**20), "--devices"),
+        (("--seed", 10**20), "--seed"),
+    ],
+)
+def test_numbers_that_nobody_means(invoke: Invoke, customers: Path, options: tuple[object, ...], said: str) -> None:
+    line = not_scored(invoke, customers, also=(*QUICK, *options))
+    assert said in line
+
+
+def test_more_rows_than_memory_holds(invoke: Invoke, customers: Path, generator: Path, tmp_path: Path) -> None:
+    line = the_error(invoke("generate", generator, "-n", 10**15, "-o", tmp_path / "out.csv"))
+    assert "--rows: 1,000,000,000,000,000 rows would take" in line and "ask for less" in line
+    refused(invoke, customers, "--strategy", "would take", also=("--strategy", f'{{"yes": {10**15}}}'))
+    refused(invoke, customers, "--strategy", "below 2**63", also=("--strategy", f'{{"yes": {10**20}}}'))

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
+from gantools.data.images.schema import ImageSchema
+from gantools.data.images.source import open_images
+from gantools.encode.images import ImageEncoder, ImageLayout
 from gantools.errors import CheckpointError, ConfigError, DataError
 from gantools.nn.efficientnet import is_installed
-from gantools.score.image_scorer import ImageScorer
+from gantools.score.image_scorer import READ_AHEAD, ImageScorer
 
 QUICK: dict[str, Any] = {
     "steps": 15,
@@ -154,6 +159,46 @@ def test_what_cannot_be_learned_from() -> None:
 def test_images_of_other_channels_are_refused(scorer: ImageScorer) -> None:
     with pytest.raises(DataError, match="3 channels, the scorer knows 1"):
         scorer.anomaly_score(np.zeros((2, 16, 16, 3), np.uint8))
+
+
+def test_images_are_read_by_the_white_that_was_learned(tmp_path: Path) -> None:
+    """One hot pixel in a folder of images with 16 bits a pixel leaves the scores of the others as they are."""
+    deep = textures(12, 0, 32).astype(np.uint16)
+    for name, images in (("good", deep), ("new", deep[:2])):
+        (tmp_path / name).mkdir()
+        for k, pixels in enumerate(images):
+            Image.fromarray(pixels).save(tmp_path / name / f"{k}.png")
+    scorer = ImageScorer(**QUICK).fit(open_images(tmp_path / "good"))
+    before = scorer.anomaly_score(open_images(tmp_path / "new"))
+    hot = deep[2].copy()
+    hot[5, 5] = 3000
+    Image.fromarray(hot).save(tmp_path / "new" / "hot.png")
+    assert scorer.anomaly_score(open_images(tmp_path / "new"))[:2] == pytest.approx(before, abs=1e-6)
+
+
+def test_large_images_are_not_kept_while_others_are_read() -> None:
+    """Each is brought to the size of the nets as it is read."""
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = 0
+
+    class Large:
+        schema = ImageSchema(1, None, (), (), 40, (400, 400, 400), (400, 400, 400), {})
+
+        def __len__(self) -> int:
+            return 40
+
+        def read(self, index: int) -> np.ndarray:
+            nonlocal most
+            pixels = np.full((400, 400, 1), index, np.uint8)
+            alive.append(weakref.ref(pixels))
+            most = max(most, sum(one() is not None for one in alive))
+            return pixels
+
+    scorer = ImageScorer()
+    scorer.encoder_ = ImageEncoder(ImageLayout(1, 16))
+    images = scorer._resized(Large(), np.arange(40))  # type: ignore[arg-type]
+    assert images[:, 0, 0, 0].tolist() == list(range(40))
+    assert most <= 2 * READ_AHEAD
 
 
 def test_a_scorer_of_tables_is_no_scorer_of_images(tmp_path: Path) -> None:

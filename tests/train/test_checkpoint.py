@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
+import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -87,3 +90,29 @@ def test_a_broken_file_is_named(tmp_path: Path, name: str) -> None:
 def test_no_pickle_is_ever_written(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "run", ONE)
     assert {p.suffix for p in (tmp_path / "run").iterdir()} == {".json", ".jsonl", ".safetensors"}
+
+
+def test_infinite_numbers_are_kept_in_files_that_any_reader_of_json_takes(tmp_path: Path) -> None:
+    values = {"threshold": math.inf, "low": [-math.inf, 1.5], "none": None}
+    save_checkpoint(tmp_path / "run", dataclasses.replace(ONE, config=values))
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is not JSON")
+
+    json.loads((tmp_path / "run" / "config.json").read_text(), parse_constant=refuse)
+    loaded = load_checkpoint(tmp_path / "run").config
+    assert {name: loaded[name] for name in values} == values
+
+
+def test_nested_beyond_reason(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "run", ONE)
+    (tmp_path / "run" / "config.json").write_text('{"a":' * 100_000 + "1" + "}" * 100_000)
+    with pytest.raises(CheckpointError, match=r"config\.json: cannot be read"):
+        load_checkpoint(tmp_path / "run")
+
+
+def test_metrics_that_are_no_text(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "run", ONE)
+    (tmp_path / "run" / "metrics.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CheckpointError, match=r"metrics\.jsonl: cannot be read"):
+        load_checkpoint(tmp_path / "run")

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from gantools.data.images.source import open_images
+from gantools.encode.images import ImageEncoder, ImageLayout
 from gantools.errors import ConfigError, DataError
 from gantools.score.calibrated import Calibrated
 from gantools.score.image_scorer import Assessed
@@ -47,6 +48,7 @@ class Distance(Calibrated):
         self.n_learned_ = len(self.learned)
         self.mean = np.mean([image.mean() for image in self.learned])
         self.train_score_ = self.anomaly_score(X) + OWN
+        self.encoder_ = ImageEncoder(ImageLayout(X.schema.channels, SIDE), self.options.get("shape", "resize"))
         self.calibration_ = Calibration.fit(self.train_score_, tail=self.options["tail"])
         self.pixel_threshold_ = 60.0
         self.report_ = SimpleNamespace(stopped="finished")
@@ -143,6 +145,25 @@ def test_images_that_are_scored_and_given_as_normal(data: Path, fits: list[Dista
     np.testing.assert_allclose(out["anomaly_score"][:n], fits[0].train_score_, rtol=1e-5)
 
 
+def test_links_to_images_that_were_learned_from(data: Path, tmp_path: Path, fits: list[Distance]) -> None:
+    """They are the same images, and so is a copy: each is scored as if it were held out."""
+    links = tmp_path / "links"
+    links.mkdir()
+    (links / "all").symlink_to(data / "Good")
+    (links / "000.png").symlink_to(data / "Good" / "000.png")
+    (links / "001.png").hardlink_to(data / "Good" / "001.png")
+    (links / "002.png").write_bytes((data / "Good" / "002.png").read_bytes())
+    _, out = scored(links, normal=data / "Good")
+    held_out = fits[0].train_score_
+    np.testing.assert_allclose(out["anomaly_score"], [*held_out[:3], *held_out], rtol=1e-5)
+
+
+def test_what_crop_hides_is_said(data: Path, tmp_path: Path) -> None:
+    put(data / "blob", 1, odd=True, size=(64, 16))
+    result, _ = scored(data, normal=put(tmp_path / "good", 30), fit="crop")
+    assert "crop keeps the middle alone: of the longest image 75% is not seen" in result.data_notes[-1]
+
+
 def test_class_folders_mark_what_is_known(data: Path, fits: list[Distance]) -> None:
     """Anomalies are not learned from, nor are the normal images on which the threshold of the best F1 is sought."""
     result, out = scored(data, labels="folder")
@@ -180,7 +201,7 @@ def test_files_that_cannot_be_read_do_not_vanish(data: Path, tmp_path: Path) -> 
     (data / "Good" / "0000.png").write_bytes(b"no image")
     result, out = scored(data, normal=put(tmp_path / "good", 30), explain=True, labels="folder")
     row = out[out["file"] == "Good/0000.png"].iloc[0]
-    assert row.isna()[["anomaly_score", "p_value"]].all() and not row["is_anomaly"]
+    assert row.isna()[["anomaly_score", "p_value", "is_anomaly"]].all()
     assert "is not one of PNG" in row["reason"]
     assert out["file"].tolist() == sorted(out["file"])
     assert len(out) == 67 and result.n_scored == 66
@@ -230,11 +251,11 @@ def test_colour_is_what_was_learned_from(data: Path, tmp_path: Path, fits: list[
 
 
 def test_images_of_16_bits_beside_those_of_8(data: Path, tmp_path: Path) -> None:
-    """Where none of those learned from has 16 bits, it is those scored that say what is white."""
+    """Where none of those learned from has 16 bits, each image says by itself what is white."""
     good = put(tmp_path / "good", 30)
     Image.fromarray(np.full((8, 8), 400 * 100, np.uint16)).save(data / "blob" / "deep.png")
     result, out = scored(data, normal=good)
-    assert result.schema.white == 65535
+    assert result.schema.white is None
     assert out.set_index("file").loc["blob/deep.png", "anomaly_score"] < 100
 
 
@@ -297,7 +318,7 @@ def test_images_are_reported_as_they_pass(data: Path, tmp_path: Path) -> None:
         def images(self, stage: str, done: int, total: int | None) -> None:
             news.append((stage, done, total))
 
-    scored(data, Listen(), normal=put(tmp_path / "good", 30))
+    scored(data, Listen(), normal=put(tmp_path / "good", 30, seed=1))
     assert ("Reading", 30, None) in news and ("Reading", 66, None) in news
     assert news[-1] == ("Scoring", 66, 66)
 

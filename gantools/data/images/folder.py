@@ -99,7 +99,7 @@ def check_class_names(classes: Sequence[str], where: str) -> None:
 
 
 def _link(path: Path, place: Path) -> None:
-    real = path.resolve()
+    real = Path(os.path.realpath(path))
     try:
         os.link(real, place)
     except OSError as error:  # another file system, or one without hard links

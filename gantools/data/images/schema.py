@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from gantools.errors import DataError
 
+VERSION = 2  # of the JSON; in version 1 a white of 255 was that of images without 16 bits a pixel, too
 N_NAMED = 3  # skipped files that a note names
 
 
@@ -15,15 +16,16 @@ N_NAMED = 3  # skipped files that a note names
 class ImageSchema:
     """What a set of images is.
 
-    channels: 1 grey, 3 colour, 4 colour and opacity. white: the stored value that means white, 255 unless there are
-    files with 16 bits a pixel. classes: names of the class folders, or the labels of an .npz as text, sorted; () where
-    there are none. counts: images of each. width, height: smallest, median, largest, in pixels, upright. formats:
-    number of files by format ("PNG"). skipped: (file, why) that could not be used. remarks: sentences for the user
-    about rules that were applied.
+    channels: 1 grey, 3 colour, 4 colour and opacity. white: the value that means white in images with 16 bits a pixel;
+    None where nothing is known of such, and each says it by its own. classes: names of the class folders, or the labels
+    of an .npz as text, sorted; () where there are none. counts: images of each. width, height: smallest, median,
+    largest, in pixels, upright. formats: number of files by format ("PNG"). skipped: (file, why) that could not be
+    used. remarks: sentences for the user about rules that were applied. longest: of an image's longer side to its
+    shorter, the largest ratio.
     """
 
     channels: int
-    white: int
+    white: int | None
     classes: tuple[str, ...]
     counts: tuple[int, ...]
     n_images: int
@@ -32,6 +34,7 @@ class ImageSchema:
     formats: Mapping[str, int]
     skipped: tuple[tuple[str, str], ...] = ()
     remarks: tuple[str, ...] = ()
+    longest: float = 1.0
 
     modality: ClassVar[str] = "image"
 
@@ -40,8 +43,6 @@ class ImageSchema:
         notes = list(self.remarks)
         if self.width[0] != self.width[2] or self.height[0] != self.height[2]:
             notes.append(f"sizes differ: {_spread(self.width)} pixels wide, {_spread(self.height)} high")
-        if self.white > 255:
-            notes.append(f"there are images with 16 bits a pixel; {self.white} is taken for white")
         if self.skipped:
             named = [f"{name} {why}" for name, why in self.skipped[:N_NAMED]]
             if len(self.skipped) > N_NAMED:
@@ -57,7 +58,7 @@ class ImageSchema:
 
     def to_json(self) -> dict[str, Any]:
         """The schema as plain JSON values; `from_json` reads it again."""
-        return {"version": 1, "modality": self.modality, **_listed(asdict(self))}
+        return {"version": VERSION, "modality": self.modality, **_listed(asdict(self))}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> ImageSchema:
@@ -66,6 +67,9 @@ class ImageSchema:
         if document.get("modality") != cls.modality:
             raise mistaken
         try:
+            if document["version"] == 1:
+                white = document["white"]
+                document = {**document, "white": None if white == 255 else white, "longest": 1.0}
             return cls(**{field.name: _frozen(document[field.name]) for field in fields(cls)})
         except KeyError as error:
             raise mistaken from error

@@ -7,8 +7,10 @@ images without classes. The rules that decide what is made of a file:
     channels   4 where most images have an alpha channel, else 3 where any has colour, else 1; the mode that is stored
                decides, so that a grey photo saved as RGB has colour. Where the number of channels is given: grey is
                repeated, alpha is flattened on white, colour turns grey by Pillow's luma
-    white      files with 16 bits a pixel are scaled from 0..white to 0..255; white is the smallest 2**k - 1, k from 8
-               to 16, that none of them exceeds. Files with 8 bits are taken as they are
+    white      images with 16 bits a pixel are scaled from 0..white to 0..255; white is the smallest 2**k - 1, k from 8
+               to 16, that none of those learned from exceeds. What is read for a model is scaled by the white that the
+               model learned, each image by its own where it learned none: never by the images beside it. Images with 8
+               bits are taken as they are
     floats     must lie in 0..1
     skipped    what has an image's suffix and cannot be decoded to its end, has more than MAX_PIXELS, or pixels of a
                kind with no place here (Lab, whole numbers outside 0..65535). Hidden files and all others pass unsaid
@@ -16,19 +18,20 @@ images without classes. The rules that decide what is made of a file:
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 import stat
 import struct
 import warnings
-import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +39,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from gantools.data.images.schema import ImageSchema as ImageSchema
 from gantools.errors import DataError
+from gantools.files import whole_folder
 
 Bytes = npt.NDArray[np.uint8]
 Codes = npt.NDArray[np.int64]
@@ -108,6 +112,17 @@ class ImageSource:
         """The file of one image; None when it is an array's."""
         return self.path / self.names[index]
 
+    def content(self, index: int) -> bytes:
+        """A digest of all that is stored of one image: the same under every name, through every link and in copies."""
+        with (self.path / self.names[index]).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+
+    def with_white(self, white: int | None) -> Self:
+        """The same images, read by the white that a model learned; None where it learned none."""
+        read = copy.copy(self)
+        read.schema = replace(self.schema, white=white)
+        return read
+
     def fingerprint(self) -> str:
         """A digest of names, sizes in bytes and both ends of each file; not of dates and of where the folder is."""
         return self._digest
@@ -127,7 +142,7 @@ class _ArraySource(ImageSource):
         if pixels.dtype.kind == "f":
             pixels = _scaled(pixels, 1)
         elif pixels.dtype != np.uint8:
-            pixels = _scaled(pixels, self.schema.white)
+            pixels = _scaled(pixels, self.schema.white or _white(int(pixels.max())))
         if pixels.ndim == 3 and pixels.shape[2] == 1:
             pixels = pixels[:, :, 0]
         return _pixels(Image.fromarray(pixels), self.schema.channels)
@@ -135,11 +150,16 @@ class _ArraySource(ImageSource):
     def path_of(self, index: int) -> Path | None:
         return None
 
+    def content(self, index: int) -> bytes:
+        pixels = np.ascontiguousarray(self._images[index])
+        return hashlib.sha256(f"{pixels.dtype} {pixels.shape}\0".encode() + pixels.tobytes()).digest()
+
 
 def is_images(path: Path) -> bool:
     """Whether `path` is a folder that is no checkpoint, or names an .npz file."""
-    if path.is_dir():
-        return not all((path / name).is_file() for name in ("config.json", "weights.safetensors"))
+    folder = whole_folder(path)
+    if folder.is_dir():
+        return not all((folder / name).is_file() for name in ("config.json", "weights.safetensors"))
     return path.suffix.lower() == ".npz"
 
 
@@ -148,14 +168,14 @@ def open_images(
     *,
     labelled: bool | None = None,
     channels: int | None = None,
-    white: int | None = None,
+    known: ImageSchema | None = None,
     on_read: Callable[[int], None] | None = None,
 ) -> ImageSource:
     """The images in a folder or an .npz file, each decoded once to see that it can be.
 
     labelled: True wants classes, at least two; False takes none; None takes what is there: class folders unless images
-    lie beside them, labels of an .npz. channels, white: those of a trained model, in place of what the files say.
-    on_read: is told now and then how many files were looked at.
+    lie beside them, labels of an .npz. channels: in place of what the files say. known: the images that a model learned
+    from, whose channels and white these are read by. on_read: is told now and then how many files were looked at.
 
     Raises DataError when `path` is neither, holds no image, has another layout than wanted, or when more than half of
     its files cannot be used.
@@ -163,10 +183,14 @@ def open_images(
     path = Path(path)
     if not path.exists():
         raise DataError("does not exist", where=str(path), remedy="check the path")
+    if known is not None:
+        channels = channels or known.channels
     if path.is_dir():
-        return _open_folder(path, labelled, channels, white, on_read)
+        return _open_folder(path, labelled, channels, known, on_read)
+    if not path.is_file():
+        raise DataError("is not a regular file", where=str(path), remedy="save the images to a file first")
     if path.suffix.lower() == ".npz":
-        return _open_npz(path, labelled, channels, white)
+        return _open_npz(path, labelled, channels, known)
     remedy = "give a folder of images, or an .npz file"
     raise DataError("is neither a folder nor an .npz file", where=str(path), remedy=remedy)
 
@@ -185,15 +209,15 @@ def write_png(image: Bytes, path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Checked:
-    """What one file holds. deepest: its largest value when it has 16 bits a pixel, else 0. narrowed: it has 16 bits a
-    colour, of which Pillow gives the upper eight. digest: of its size and both ends."""
+    """What one file holds. deepest: its largest value when it has 16 bits a pixel, else None. narrowed: it has 16 bits
+    a colour, of which Pillow gives the upper eight. digest: of its size and both ends."""
 
     format: str
     width: int
     height: int
     colour: bool
     alpha: bool
-    deepest: int
+    deepest: int | None
     narrowed: bool
     digest: bytes
 
@@ -202,7 +226,7 @@ def _open_folder(
     path: Path,
     labelled: bool | None,
     channels: int | None,
-    white: int | None,
+    known: ImageSchema | None,
     on_read: Callable[[int], None] | None,
 ) -> ImageSource:
     names = sorted(_walk(path), key=lambda name: name.split("/"))
@@ -226,9 +250,11 @@ def _open_folder(
     channels = channels or (4 if 2 * n_alpha > len(files) else 3 if n_colour else 1)
     if n_narrowed := sum(file.narrowed for file in files):
         remarks.append(f"of the 16 bits a colour of {n_narrowed} images the upper 8 are used")
+    white, said = _learned_white([file.deepest for file in files if file.deepest is not None], known)
+    remarks += said
     schema = ImageSchema(
         channels=channels,
-        white=white or _white(max(file.deepest for file in files)),
+        white=white,
         classes=classes,
         counts=_counts(label, classes),
         n_images=len(files),
@@ -237,6 +263,7 @@ def _open_folder(
         formats=dict(sorted(Counter(file.format for file in files).items())),
         skipped=tuple(skipped),
         remarks=(*remarks, *_channel_remarks(channels, len(files), n_alpha, n_colour)),
+        longest=max(_ratio(file.width, file.height) for file in files),
     )
     digest = hashlib.sha256()
     for name, file in good:
@@ -380,12 +407,12 @@ def _has_alpha(image: Image.Image) -> bool:
     return image.mode in ("LA", "PA", "RGBA") or ("transparency" in image.info and image.mode in ("1", "L", "P", "RGB"))
 
 
-def _deepest(image: Image.Image) -> int:
-    """The largest value of an image with 16 bits a pixel, else 0. Raises _RefusedError for values out of range."""
+def _deepest(image: Image.Image) -> int | None:
+    """The largest value of an image with 16 bits a pixel, else None. Raises _RefusedError for values out of range."""
     if image.mode == "F" and not _is_share(np.asarray(image)):
         raise _RefusedError("has floating-point pixels outside 0 to 1")
     if image.mode not in _DEEP:
-        return 0
+        return None
     pixels = np.asarray(image)
     low, high = int(pixels.min()), int(pixels.max())
     if low < 0 or high > _LARGEST_DEEP:
@@ -403,14 +430,37 @@ def _white(largest: int) -> int:
     return int(2 ** max(8, largest.bit_length()) - 1)
 
 
+def _learned_white(deepest: Sequence[int], known: ImageSchema | None) -> tuple[int | None, list[str]]:
+    """The white of images with 16 bits a pixel, and remarks on it. None where each image's own largest value says it.
+
+    deepest: the largest value of each of them. known: the images that a model learned from, None to learn from these.
+    """
+    white = known.white if known is not None else _white(max(deepest)) if deepest else None
+    if not deepest:
+        return white, []
+    if white is None:
+        how = "for each the smallest of 255, 511, ... 65535 that it does not exceed is taken for white"
+        return None, [f"{_images(len(deepest))} with 16 bits a pixel, as none of those learned from; {how}"]
+    remarks = [f"there are images with 16 bits a pixel; {white} is taken for white"]
+    if n_beyond := sum(value > white for value in deepest):
+        remarks.append(f"{_images(n_beyond)} with values beyond {white}, which are white as well")
+    return white, remarks
+
+
+def _images(n: int) -> str:
+    return "there is 1 image" if n == 1 else f"there are {n} images"
+
+
 def _scaled(values: npt.NDArray[Any], white: int) -> Bytes:
     """0..white to 0..255; what lies beyond white is white."""
     return np.minimum(np.rint(values * (255.0 / white)), 255).astype(np.uint8)
 
 
-def _eight_bit(image: Image.Image, white: int) -> Image.Image:
+def _eight_bit(image: Image.Image, white: int | None) -> Image.Image:
+    """white: of images with 16 bits a pixel; None to take the image's own."""
     if image.mode in _DEEP:
-        return Image.fromarray(_scaled(np.asarray(image), white))
+        pixels = np.asarray(image)
+        return Image.fromarray(_scaled(pixels, white or _white(int(pixels.max()))))
     if image.mode == "F":
         return Image.fromarray(_scaled(np.asarray(image), 1))
     return image
@@ -446,6 +496,11 @@ def _spread(sizes: Sequence[int]) -> tuple[int, int, int]:
     return min(sizes), int(np.median(sizes)), max(sizes)
 
 
+def _ratio(width: int, height: int) -> float:
+    """Of the longer side to the shorter."""
+    return max(width, height) / min(width, height)
+
+
 def _counts(label: Codes, classes: Sequence[str]) -> tuple[int, ...]:
     return tuple(np.bincount(label, minlength=len(classes)).tolist()) if classes else ()
 
@@ -453,24 +508,21 @@ def _counts(label: Codes, classes: Sequence[str]) -> tuple[int, ...]:
 # --- arrays ---
 
 
-def _open_npz(path: Path, labelled: bool | None, channels: int | None, white: int | None) -> ImageSource:
+def _open_npz(path: Path, labelled: bool | None, channels: int | None, known: ImageSchema | None) -> ImageSource:
     where = str(path)
     wanted = f"images belong in an array called {_either(_IMAGE_ARRAYS)}, labels in {_either(_LABEL_ARRAYS)}"
-    try:
+    with _npz_errors(path):
         with path.open("rb") as file:
             digest = _ends(file).hex()  # the end of a zip file holds a check sum of every array
         with np.load(path, allow_pickle=False) as arrays:
             present = list(arrays.files)
             key = next((name for name in _IMAGE_ARRAYS if name in present), None)
-            if key is None:
-                problem = f"has no images among its arrays ({', '.join(present) or 'none'})"
-                raise DataError(problem, where=where, remedy=wanted)
             label_key = next((name for name in _LABEL_ARRAYS if name in present), None)
-            images = arrays[key]
+            images = None if key is None else arrays[key]
             labels = arrays[label_key] if label_key and labelled is not False else None
-    except (OSError, ValueError, EOFError, LookupError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        remedy = "save plain arrays with numpy.savez"
-        raise DataError(f"cannot be read as an .npz file ({error})", where=where, remedy=remedy) from error
+    if images is None:
+        problem = f"has no images among its arrays ({', '.join(present) or 'none'})"
+        raise DataError(problem, where=where, remedy=wanted)
     if labelled and labels is None:
         raise DataError(f"has no labels among its arrays ({', '.join(present)})", where=where, remedy=wanted)
 
@@ -485,19 +537,32 @@ def _open_npz(path: Path, labelled: bool | None, channels: int | None, white: in
     remarks = _channel_remarks(channels, n, n if stored == 4 else 0, n if stored > 1 else 0)
     if ignored := [name for name in present if name not in (key, label_key)]:
         remarks.insert(0, f"of {path.name} the arrays {', '.join(ignored)} are not used")
+    is_deep = images.dtype.kind in "iu" and images.dtype != np.uint8
+    white, said = _learned_white(images.reshape(n, -1).max(1).tolist() if is_deep else [], known)
     schema = ImageSchema(
         channels=channels,
-        white=white or (_white(int(images.max())) if images.dtype.kind in "iu" else 255),
+        white=white,
         classes=classes,
         counts=_counts(label, classes),
         n_images=n,
         width=(width, width, width),
         height=(height, height, height),
         formats={"NPZ": 1},
-        remarks=tuple(remarks),
+        remarks=(*remarks, *said),
+        longest=_ratio(width, height),
     )
     names = [f"{path.name}[{index}]" for index in range(n)]
     return _ArraySource(path, schema, names, label, digest, images)
+
+
+@contextmanager
+def _npz_errors(path: Path) -> Iterator[None]:
+    """Whatever zipfile and numpy raise for the file within the block, as a DataError."""
+    try:
+        yield
+    except Exception as error:  # damaged, encrypted, compressed in another way, of no size that there is
+        remedy = "save plain arrays with numpy.savez"
+        raise DataError(f"cannot be read as an .npz file ({error})", where=str(path), remedy=remedy) from error
 
 
 def _check_array(images: npt.NDArray[Any], where: str) -> None:

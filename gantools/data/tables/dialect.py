@@ -83,6 +83,9 @@ def read_errors(path: Path) -> Iterator[bytes]:
         raise DataError("may not be read", where=where, remedy="ask for permission to read it") from error
     except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, zipfile.BadZipFile) as error:
         raise DataError(f"is damaged ({error})", where=where, remedy="compress it again") from error
+    except (RuntimeError, NotImplementedError) as error:  # of zipfile: a password, or another compression
+        remedy = "compress it again, without a password"
+        raise DataError(f"cannot be unpacked ({error})", where=where, remedy=remedy) from error
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror or error})", where=where) from error
 

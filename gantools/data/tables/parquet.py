@@ -94,12 +94,22 @@ class ParquetTable:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[pq.ParquetFile]:
         """The file, read through small buffers: a column of a row group may be larger than memory."""
+        with self._errors(), pq.ParquetFile(self._path, buffer_size=2**20, pre_buffer=False) as file:
+            yield file
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Whatever Arrow and pandas raise for the file within the block, as a DataError."""
         try:
-            with pq.ParquetFile(self._path, buffer_size=2**20, pre_buffer=False) as file:
-                yield file
+            yield
+        except (DataError, OSError, MemoryError):
+            raise
         except pa.ArrowException as error:
             problem = f"is not a whole Parquet file ({error})"
             raise DataError(problem, where=str(self._path), remedy="write it again") from error
+        except Exception as error:  # damaged metadata of pandas, zones and dates that it does not know
+            problem = f"has metadata or values that cannot be used ({type(error).__name__}: {error})"
+            raise DataError(problem, where=str(self._path), remedy="write it again, with plain values") from error
 
     def _has_missing(self, file: pq.ParquetFile, name: str) -> bool:
         """Whether a column of whole numbers or truths, which pandas has other dtypes for then, lacks a cell."""
@@ -116,7 +126,8 @@ class ParquetTable:
 
     def _frame(self, table: pa.Table) -> pd.DataFrame:
         """Some rows in the dtypes that pandas wrote them with, else in those that it has for the whole column."""
-        frame: pd.DataFrame = table.to_pandas()
+        with self._errors():
+            frame: pd.DataFrame = table.to_pandas()
         if not isinstance(frame.index, pd.RangeIndex):
             is_named = any(name in self.names for name in frame.index.names)
             frame = frame.reset_index(drop=not is_named)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -176,7 +177,10 @@ class _Lines(list[str]):
 
 @contextmanager
 def _csv_file(path: Path, dialect: Dialect) -> Iterator[_CsvRows]:
-    with write_file(path) as file, compressed(file, dialect.compression, path.resolve().name) as raw:
+    with (
+        write_file(path) as file,
+        compressed(file, dialect.compression, Path(os.path.realpath(path)).name) as raw,
+    ):
         text = io.TextIOWrapper(raw, dialect.encoding, newline="")
         try:
             yield _CsvRows(text, dialect)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gantools.score.image_scorer import ImageScorer, Source
 
 OUTPUTS = (*SCORES, "heatmap")
-IMAGES_READ = 64  # before those of one size are run together
+IMAGES_READ = 64  # of one size that are run together, at most
 TRIED = 8  # examples that a proof runs
 
 
@@ -89,12 +89,15 @@ class ExportedImageScorer(OfImages, ExportedCalibrated):
 
     def assess(self, images: Source) -> Iterator[Assessed]:
         """As `ImageScorer.assess`."""
-        for start in range(0, len(images), IMAGES_READ):
-            read = [images.read(index) for index in range(start, min(len(images), start + IMAGES_READ))]
-            for _, group in groupby(enumerate(read, start), key=lambda one: one[1].shape):
-                places, alike = zip(*group, strict=True)
-                found = zip(places, *self.score(np.stack(alike)), strict=True)
-                yield from (Assessed(k, float(s), float(p), bool(odd), heat) for k, s, p, odd, heat in found)
+        images = images.with_white(self.schema_.white)
+        read = (images.read(index) for index in range(len(images)))
+        place = 0
+        for shape, alike in groupby(read, key=lambda image: image.shape):
+            at_once = min(IMAGES_READ, max(1, PIXELS_AT_ONCE // (shape[0] * shape[1])))
+            while group := list(islice(alike, at_once)):
+                for s, p, odd, heat in zip(*self.score(np.stack(group)), strict=True):
+                    yield Assessed(place, float(s), float(p), bool(odd), heat)
+                    place += 1
 
     def score(self, images: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], ...]:
         """Scores, p-values, flags [N] and heat maps [N, H, W] of images [N, H, W, C] of one size."""

@@ -110,9 +110,58 @@ def test_twelve_bits_in_sixteen_are_scaled_by_what_is_white(tmp_path):
 
 def test_a_trained_models_white_is_kept_and_what_lies_beyond_is_white(tmp_path):
     save(tmp_path / "a.png", np.array([[0, 1023, 1500]], np.uint16))
-    source = open_images(tmp_path, white=1023)
+    learned = dataclasses.replace(open_images(tmp_path).schema, white=1023)
+    source = open_images(tmp_path, known=learned)
     assert source.schema.white == 1023
     assert source.read(0)[0, :, 0].tolist() == [0, 255, 255]
+
+
+def test_white_that_was_learned_is_not_changed_by_images_beside(tmp_path):
+    """A hot pixel in one image leaves the others as they are; without any learned, each image has its own white."""
+    save(tmp_path / "a.png", np.array([[0, 100, 250]], np.uint16))
+    learned = open_images(tmp_path).schema
+    assert learned.white == 255
+    save(tmp_path / "b.png", np.array([[0, 100, 300]], np.uint16))
+    source = open_images(tmp_path, known=learned)
+    assert [source.read(i)[0, :, 0].tolist() for i in range(2)] == [[0, 100, 250], [0, 100, 255]]
+    assert "there is 1 image with values beyond 255, which are white as well" in source.schema.notes()
+    of_bytes = dataclasses.replace(learned, white=None)
+    for source in (open_images(tmp_path, known=of_bytes), open_images(tmp_path).with_white(None)):
+        assert [source.read(i)[0, :, 0].tolist() for i in range(2)] == [[0, 100, 250], [0, 50, 150]]
+    assert any("with 16 bits a pixel, as none" in note for note in open_images(tmp_path, known=of_bytes).schema.notes())
+
+
+def test_white_of_arrays_is_learned_too(tmp_path):
+    values = np.array([[[0, 100, 250]], [[0, 100, 300]]], np.uint16)
+    np.savez(tmp_path / "a.npz", images=values[:1])
+    np.savez(tmp_path / "b.npz", images=values)
+    learned = open_images(tmp_path / "a.npz").schema
+    source = open_images(tmp_path / "b.npz", known=learned)
+    assert [source.read(i)[0, :, 0].tolist() for i in range(2)] == [[0, 100, 250], [0, 100, 255]]
+    assert source.with_white(None).read(0)[0, :, 0].tolist() == [0, 100, 250]
+
+
+def test_a_schema_of_the_first_version_can_be_read(tmp_path):
+    save(tmp_path / "a.png", GREY)
+    schema = open_images(tmp_path).schema
+    before = {**schema.to_json(), "version": 1, "white": 255}
+    del before["longest"]
+    assert ImageSchema.from_json(before) == dataclasses.replace(schema, longest=1.0)
+
+
+def test_content_is_the_same_through_links_and_in_copies(tmp_path):
+    path = save(tmp_path / "a" / "1.png", GREY)
+    other = tmp_path / "b"
+    other.mkdir()
+    (other / "2.png").symlink_to(path)
+    (other / "3.png").hardlink_to(path)
+    (other / "4.png").write_bytes(path.read_bytes())
+    save(other / "5.png", GREY + 1)
+    content = open_images(tmp_path / "a").content(0)
+    assert [open_images(other).content(i) == content for i in range(4)] == [True, True, True, False]
+    np.savez(tmp_path / "c.npz", images=np.stack([GREY, GREY + 1, GREY]))
+    arrays = open_images(tmp_path / "c.npz")
+    assert arrays.content(0) == arrays.content(2) != arrays.content(1)
 
 
 def test_whole_numbers_of_32_bits_are_used_within_16(tmp_path):
