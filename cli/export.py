@@ -22,6 +22,11 @@ from .show import run_and_show
     help="Of weights and arithmetic; fp16 and int8 are refused where they change a flag.",
 )
 @click.option("--noise-inside", is_flag=True, help="Generators: draw the noise in the graph, anew in each run.")
+@click.option(
+    "--plain-inputs",
+    is_flag=True,
+    help="Scorers: threshold and explain must be given in each run, for onnxruntime in Node and browsers.",
+)
 @path_option("--triton", metavar="DIR", help="Add an entry to a Triton model repository.")
 @path_option("--mlflow", metavar="DIR", help="Write an MLflow model folder.")
 @path_option("--card", metavar="OUT.md", help="Write a model card.")

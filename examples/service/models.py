@@ -39,7 +39,8 @@ class Column:
         self.levels: tuple[Any, ...] | None = None if port["levels"] is None else tuple(port["levels"])
         self.unit: str = port["unit"]
         self.has_missing: bool = port["has_missing"]
-        self.missing: Any = {"string": "", "int64": MISSING_INT}.get(self.type, math.nan)
+        text = port["missing"] if self.has_missing else ""
+        self.missing: Any = {"string": text, "int64": MISSING_INT}.get(self.type, math.nan)
         self.dtype: Any = object if self.type == "string" else self.type
         self.is_truth = self.type == "int64" and self.levels is not None and set(self.levels) <= {0, 1}
         self._known = frozenset(self.levels) if self.type == "string" and self.levels else frozenset()
@@ -64,7 +65,7 @@ class Column:
                 value.encode()
             except UnicodeEncodeError:
                 raise BadRow(f"column '{self.name}' holds half of a surrogate pair: send valid Unicode") from None
-        return value
+        return f"{value}?" if self.has_missing and value == self.missing else value  # null is missing, and this is not
 
     def _number(self, value: Any) -> int | float:
         """Whatever is no whole number of 64 bits."""
@@ -103,7 +104,7 @@ class Column:
         if self.type == "int64":
             return [None if value == MISSING_INT else value for value in values.tolist()]
         if self.type == "string":
-            return [None if value == "" and self.has_missing else value for value in values.tolist()]
+            return [None if value == self.missing and self.has_missing else value for value in values.tolist()]
         return [None if value != value else value for value in values.tolist()]
 
     def described(self) -> dict[str, Any]:
@@ -158,10 +159,19 @@ class _Model:
         if kind != self.kind:
             what = f"a {kind}" if kind else "no model of gantools"
             raise ModelError(f"{path}: it is {what}, and a {self.kind} is needed here")
-        self.names: dict[str, str] = json.loads(entries["gantools.names"])
-        self.inputs = [Column(port) for port in json.loads(entries["gantools.inputs"])]
-        self.outputs = [Column(port) for port in json.loads(entries["gantools.outputs"])]
         self.entries = entries
+        try:
+            self.read()
+        except ModelError:
+            raise
+        except Exception as error:  # metadata that were changed fail in any way
+            raise ModelError(f"{path}: its metadata cannot be read; export it again") from error
+
+    def read(self) -> None:
+        """Take from the metadata what is needed."""
+        self.names: dict[str, str] = json.loads(self.entries["gantools.names"])
+        self.inputs = [Column(port) for port in json.loads(self.entries["gantools.inputs"])]
+        self.outputs = [Column(port) for port in json.loads(self.entries["gantools.outputs"])]
 
     def loaded(self) -> dict[str, Any]:
         return {
@@ -175,8 +185,8 @@ class Scorer(_Model):
 
     kind = "table-scorer"
 
-    def __init__(self, path: str, threads: int = 1) -> None:
-        super().__init__(path, threads)
+    def read(self) -> None:
+        super().read()
         self.threshold = float(self.entries["gantools.threshold"])
         self.blamed: list[str] = json.loads(self.entries["gantools.contribution_columns"])
         self._columns = tuple((column.name, column.cell) for column in self.inputs)
@@ -186,6 +196,8 @@ class Scorer(_Model):
         self.ignored = frozenset(table - self._names)
         self._asked = [self.names[name] for name in ("anomaly_score", "p_value", "is_anomaly")]
         self._explained = [*self._asked, self.names["contribution"]]
+        settings = {"threshold": np.array([self.threshold]), "explain": np.array(False)}
+        self._settings = {self.names[what]: value for what, value in settings.items()}
 
     def rows(self, objects: Sequence[Any]) -> list[tuple[Any, ...]]:
         """JSON objects as rows. Raises BadRow naming the row and the column."""
@@ -219,16 +231,17 @@ class Scorer(_Model):
         return list(zip(*(part.tolist() for part in parts), strict=True))
 
     def _feed(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, np.ndarray]:
-        return {
+        cells = {
             column.name: np.array(cells, dtype=column.dtype)
             for column, cells in zip(self.inputs, zip(*rows, strict=True), strict=True)
         }
+        return {**self._settings, **cells}
 
     def answer(self, found: Sequence[Any], threshold: float | None) -> dict[str, Any]:
         """What a client is told of a row. threshold: None for the model's own."""
         score, p_value, flagged = found[:3]
         if threshold is not None:
-            flagged = score > threshold  # as the graph compares
+            flagged = not score <= threshold  # as the graph compares: NaN is not normal
         told = {"anomaly_score": _finite(score), "p_value": _finite(p_value), "is_anomaly": flagged}
         if len(found) > 3:
             told["contributions"] = dict(zip(self.blamed, map(_finite, found[3]), strict=True))
@@ -246,10 +259,10 @@ class Generator(_Model):
 
     kind = "table-generator"
 
-    def __init__(self, path: str, threads: int = 1) -> None:
-        super().__init__(path, threads)
+    def read(self) -> None:
+        super().read()
         if self.names["noise"] not in {value.name for value in self.session.get_inputs()}:
-            raise ModelError(f"{path}: it draws its noise itself, so a seed says nothing; export it the usual way")
+            raise ModelError(f"{self.path}: it draws its noise itself, so a seed says nothing; export it the usual way")
         self.noise_width = int(self.entries["gantools.noise_width"])
         (self.label,) = self.inputs
         counts = json.loads(self.entries["gantools.class_counts"])

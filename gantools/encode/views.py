@@ -41,6 +41,8 @@ WILD_DIFFER = 0.9  # a tenth of the cells must differ from the median, or there 
 DAY, WEEK = 86_400e6, 7 * 86_400e6  # in microseconds
 IN_ORDER = 0.9  # rank correlation, or share of neighbours in order, from which dates go with their rows
 AT_THE_END = 0.5  # share of the dates to expect in the last tenth of their range, from which they do not peter out
+FLOAT32_MAX, FLOAT64_MAX = (torch.finfo(dtype).max for dtype in (torch.float32, torch.float64))
+FURTHEST = 1e300  # deviations at most: what is computed with them stays finite
 RAREST = 1e-3  # share below which a level counts as if it had this share
 
 
@@ -120,11 +122,15 @@ class RowViews(nn.Module):
         missing = torch.isnan(numbers)
         low, high = self.encoder.low, self.encoder.high
         value = torch.where(missing, torch.where(self.has_missing, self.mean, low), numbers)
+        # float32 is what an exported file may be given: beyond it all is equally far where nothing learned is
+        limit, no_limit = (torch.full_like(low, most) for most in (FLOAT32_MAX, FLOAT64_MAX))
+        most = torch.where(torch.maximum(low.abs(), high.abs()) > FLOAT32_MAX, no_limit, limit)
+        value = torch.minimum(torch.maximum(value, -most), most)
         unexpected = (missing & ~self.has_missing).double()
         scale = torch.where(self.spread > 0, self.spread, 1.0)
 
         def deviations(x: Tensor) -> Tensor:
-            return torch.where(self.spread > 0, x / scale, UNHEARD * torch.sign(x))
+            return torch.where(self.spread > 0, (x / scale).clamp(-FURTHEST, FURTHEST), UNHEARD * torch.sign(x))
 
         absent = missing[:, self.lacking].float() * ABSENT
         standard = torch.cat([

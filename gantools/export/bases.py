@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from gantools.config import check
 from gantools.data.images.schema import ImageSchema
 from gantools.data.tables.schema import Column, Kind, Schema
+from gantools.errors import ConfigError, ExportError
 from gantools.export.columns import Port
 from gantools.export.runtime import Exported
 from gantools.score.calibrated import Calibrated
@@ -43,6 +45,8 @@ class OfTable(Exported):
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
         super().__init__(session, path)
         self.schema_ = Schema.from_json(self.described["schema"])
+        if not {port.name for port in self.outputs or self.inputs} <= set(self.schema_.names):
+            raise ExportError("its metadata do not fit its columns", remedy="export it again")
 
     @property
     def columns(self) -> Mapping[str, Column]:
@@ -108,9 +112,10 @@ class ExportedCalibrated(Calibrated, Exported):
         }
 
     @property
-    def threshold_feed(self) -> dict[str, npt.NDArray[np.float64]]:
-        """The threshold as an input of the graph."""
-        return {self.names["threshold"]: np.array([self.threshold_])}
+    def settings(self) -> dict[str, npt.NDArray[Any]]:
+        """The inputs that are no data: the threshold, and that nothing is to be explained."""
+        found = {"threshold": np.array([self.threshold_]), "explain": np.array(False)}
+        return {self.names[what]: value for what, value in found.items() if what in self.names}
 
     def training_data(self) -> Iterable[str]:
         if self.contamination_:
@@ -136,6 +141,25 @@ class ExportedMaker(Exported):
         super().__init__(session, path)
         self.class_counts: tuple[int, ...] = tuple(self.described["class_counts"])
         self.noise_width = int(self.described["noise_width"])
+        if len(self.inputs) != 1 or len(self.class_counts) != len(self.inputs[0].levels or ()):
+            raise ExportError("its metadata do not fit its classes", remedy="export it again")
+
+    def run(self, feed: Mapping[str, Any], outputs: Sequence[str]) -> list[npt.NDArray[Any]]:
+        """As `Exported.run`. A label that was not learned is refused by name."""
+        port = self.inputs[0]
+        known = self.levels(port)
+        asked = dict.fromkeys(np.asarray(feed.get(port.name, [])).ravel().tolist())
+        if unknown := [label for label in asked if label not in known]:
+            remedy = f"the classes are {', '.join(map(repr, known))}"
+            raise ExportError(f"there is no class {unknown[0]!r}", where=port.name, remedy=remedy)
+        return super().run(feed, outputs)
+
+    def check_seed(self, seed: int) -> None:
+        """Refuse a seed that is negative or would do nothing. Raises ConfigError."""
+        check(seed >= 0, "seed", "must not be negative")
+        if seed and self.draws_noise:
+            problem = "has no effect on a file that draws its noise itself"
+            raise ConfigError(problem, where="seed", remedy="leave it out, or export without `noise_inside`")
 
     @property
     def draws_noise(self) -> bool:

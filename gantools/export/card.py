@@ -24,8 +24,8 @@ SIZES = {"batch": "N", "height": "H", "width": "W"}
 CHANNELS = {1: "grey", 3: "colour (red, green, blue)", 4: "colour and opacity"}
 PRECISION = {"fp32": "float32", "fp16": "float16", "int8": "8-bit integers"}
 INPUTS = {
-    "threshold": "a score above it is flagged; default {threshold}",
-    "explain": "true to get contributions, which takes longer; default false",
+    "threshold": "a score above it is flagged",
+    "explain": "true to get contributions, which takes longer",
     "noise": "independent draws from a standard normal distribution",
     "image": "bytes, {channels}, of any size, the same for all of a call",
 }
@@ -39,6 +39,11 @@ OUTPUTS = {
     "heatmap": "how abnormal each pixel is; above 1 is rare in normal images",
     "image": "bytes, {channels}",
 }
+DEFAULTS = (
+    "Inputs with a default may be left out, and can be given, with onnxruntime for Python, C, C++, C# and Java. "
+    "onnxruntime-node does not see them, so that what is given has no effect; onnxruntime-web refuses them; so does "
+    "Triton in a model with batches. For these export the model again with `--plain-inputs`."
+)
 MEASURES = {
     "rows": "rows compared",
     "images": "images compared",
@@ -114,11 +119,22 @@ def _inputs(model: Exported) -> list[str]:
     for value in (*model.takes, *model.defaults):
         port = ports.get(value.name)
         if port is None:
-            rows.append((code(value.name), _type(value), "", _said(INPUTS, value, model)))
+            rows.append((code(value.name), _type(value), "", _said(INPUTS, value, model) + _usual(value, model)))
             continue
         missing = "not allowed" if model.refuses_unknown else _missing(port)
         rows.append((code(value.name), _type(value), missing, _values(model, port) + _others(model, port)))
-    return _table(("name", "type", "missing", "values"), rows)
+    lines = _table(("name", "type", "missing", "values"), rows)
+    return [*lines, "", DEFAULTS] if model.defaults else lines
+
+
+def _usual(value: ort.NodeArg, model: Exported) -> str:
+    """What a setting is where nobody wants another."""
+    threshold = f"{model.described.get('threshold', 0.0):.6g}"
+    usual = {model.names.get("threshold"): threshold, model.names.get("explain"): "false"}.get(value.name)
+    if usual is None:
+        return ""
+    is_default = any(value.name == other.name for other in model.defaults)
+    return f"; default {usual}" if is_default else f"; must be given, usually {usual}"
 
 
 def _outputs(model: Exported) -> list[str]:
@@ -180,7 +196,7 @@ def _moments(column: Column) -> str:
 def _said(words: Mapping[str, str], value: ort.NodeArg, model: Exported) -> str:
     what = next((what for what, name in model.names.items() if name == value.name), value.name)
     channels = CHANNELS.get(model.described.get("encoder", {}).get("channels"), "")
-    return words.get(what, "").format(threshold=f"{model.described.get('threshold', 0.0):.6g}", channels=channels)
+    return words.get(what, "").format(channels=channels)
 
 
 # --- how far to trust it ---
@@ -249,6 +265,10 @@ def _example(model: Exported, value: ort.NodeArg, port: Port | None) -> str:
         middle = 0.0 if column is None else ((column.low or 0.0) + (column.high or 0.0)) / 2
         cell = round(middle) if port.type == "int64" else float(f"{middle:.6g}")
         return f"np.array([{cell!r}], dtype=np.{port.type})"
+    if value.name == model.names.get("threshold"):
+        return f"np.array([{model.described['threshold']!r}])"
+    if value.name == model.names.get("explain"):
+        return "np.array(False)"
     sizes = ", ".join(str(size) if isinstance(size, int) else "1" if size == "batch" else "64" for size in value.shape)
     if value.type == "tensor(uint8)":
         return f"np.zeros(({sizes}), dtype=np.uint8)"

@@ -6,7 +6,7 @@
     other numbers   float32, missing is NaN; float64 where float32 would make one of two values that the model tells
                     apart, or move a value noticeably against the column's spread
     truths          int64, 0 or 1
-    text            string, missing is ""; where "" is itself a level of the column there is no missing
+    text            string, missing is ""; where "" is itself a level of the column, another mark
 
 A generator's numbers are float64, for that is what their column holds; otherwise outputs are as inputs.
 """
@@ -24,11 +24,14 @@ import pandas as pd
 from gantools.data.tables.dtypes import dtype_of
 from gantools.data.tables.raw import MISSING, UNSEEN, Raw
 from gantools.data.tables.schema import NUMERIC_KINDS, Column, Kind, Schema
+from gantools.errors import DataError
 from gantools.score.spikes import float32_holds
 
 Type = Literal["float32", "float64", "int64", "string"]
 MISSING_INT = -(2**63)
-MOST_WHOLE = 2**53  # the last whole number that float64 holds together with all before it
+MISSING_TEXT = "<missing>"  # where "" is a level
+WHOLE_LIMIT = 2.0**63  # whole numbers of int64 are below it; its negative stands for a missing cell
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Port:
 
     name: of the column. type: of the tensor. levels: of a category, in the order of its codes, as the tensor holds
     them. unseen: the code of a level that is not among them. has_missing: whether a missing cell can be told.
-    unit: "microseconds since 1970-01-01 UTC", "microseconds" or "".
+    unit: "microseconds since 1970-01-01 UTC", "microseconds" or "". has_missing is False in files of older versions
+    alone, where "" is a level.
     """
 
     name: str
@@ -54,7 +58,9 @@ class Port:
     @property
     def missing(self) -> Any:
         """What a missing cell is in the tensor."""
-        return {"string": "", "int64": MISSING_INT}.get(self.type, float("nan"))
+        if self.type == "string":
+            return _apart("", self.levels or (), MISSING_TEXT)
+        return MISSING_INT if self.type == "int64" else float("nan")
 
     def to_json(self) -> dict[str, Any]:
         missing = None if not self.has_missing else "NaN" if self.type.startswith("float") else self.missing
@@ -101,7 +107,8 @@ def _number(column: Column, values: npt.NDArray[np.float64] | None) -> Port:
         return Port(column.name, "int64", unit="microseconds since 1970-01-01 UTC")
     if "timedelta" in column.dtype or "duration" in column.dtype:
         return Port(column.name, "int64", unit="microseconds")
-    if column.kind is Kind.INTEGER and _is_integer(column.dtype):
+    ends = [abs(end) for end in (column.low, column.high) if end is not None]
+    if column.kind is Kind.INTEGER and _is_integer(column.dtype) and max(ends, default=0.0) < WHOLE_LIMIT:
         return Port(column.name, "int64")
     return Port(column.name, "float32" if values is not None and float32_holds(values) else "float64")
 
@@ -123,15 +130,18 @@ def _category(column: Column, levels: Sequence[Any] | None = None) -> Port:
         exact = tuple(float(level) for level in given)
         held = len({float(np.float32(level)) for level in exact}) == len(exact)
         return Port(column.name, "float32" if held else "float64", exact, unseen)
-    spelt = tuple(str(level) for level in given)
-    return Port(column.name, "string", spelt, unseen, has_missing="" not in spelt)
+    return Port(column.name, "string", tuple(str(level) for level in given), unseen)
 
 
 # --- between raw matrices and the tensors of a graph ---
 
 
 def to_feed(raw: Raw, frame: pd.DataFrame, ports: Sequence[Port]) -> dict[str, npt.NDArray[Any]]:
-    """The tensors that stand for rows, by column. frame: the same rows as they came, for levels never seen."""
+    """The tensors that stand for rows, by column. frame: the same rows as they came, for levels never seen.
+
+    Numbers beyond float32 become its largest one, for which the library takes them, too. Raises DataError for what the
+    tensor of a column cannot hold.
+    """
     numbers = [port for port in ports if port.is_number]
     feed: dict[str, npt.NDArray[Any]] = {}
     for index, port in enumerate(numbers):
@@ -142,15 +152,26 @@ def to_feed(raw: Raw, frame: pd.DataFrame, ports: Sequence[Port]) -> dict[str, n
 
 
 def _number_cells(values: npt.NDArray[np.float64], port: Port) -> npt.NDArray[Any]:
-    if port.type != "int64":
-        return values.astype(port.type)
+    if port.type == "float64":
+        return values
+    if port.type == "float32":
+        return values.clip(-FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
     missing = np.isnan(values)
-    whole = np.rint(np.where(missing, 0, values)).astype(np.int64)
-    return np.where(missing, MISSING_INT, whole)
+    whole = np.rint(np.where(missing, 0, values))
+    fits = np.abs(whole) < WHOLE_LIMIT
+    if not port.unit:
+        fits &= missing | (whole == values)
+    if not fits.all():
+        problem = f"has {values[~fits][0]:.17g}, and the exported file takes whole numbers of 64 bits there"
+        raise DataError(problem, where=f"column '{port.name}'", remedy="score with the saved model, or round it")
+    return np.where(missing, MISSING_INT, whole.astype(np.int64))
 
 
 def _level_cells(codes: npt.NDArray[np.int64], port: Port, cells: pd.Series) -> npt.NDArray[Any]:
     levels = cast("tuple[Any, ...]", port.levels)
+    if not port.has_missing and (codes == MISSING).any():
+        problem = "has a missing cell, which this exported file would take for the empty text"
+        raise DataError(problem, where=f"column '{port.name}'", remedy="export the saved model again")
     dtype: Any = object if port.type == "string" else port.type
     table = np.empty(len(levels) + 1, dtype=dtype)
     table[: len(levels)] = levels
@@ -166,16 +187,24 @@ def _level_cells(codes: npt.NDArray[np.int64], port: Port, cells: pd.Series) -> 
 def _as_given(cell: Any, port: Port) -> Any:
     """A level that the model has not seen, in the tensor's type, told from all levels and from a missing cell."""
     levels = cast("tuple[Any, ...]", port.levels)
-    if port.type == "string":
-        text = str(cell)
-        return text if text and text not in levels else f"{text}?"
-    try:
-        value = float(cell)
-        given = int(value) if port.type == "int64" and value.is_integer() else value
-    except (TypeError, ValueError):
-        given = None
-    fits = given is not None and given not in levels and (port.type != "int64" or isinstance(given, int))
-    return given if fits and abs(cast(float, given)) < MOST_WHOLE else max((*levels, 0)) + 1
+    if port.type != "string":
+        return unlike(levels)
+    return _apart(str(cell), (*levels, port.missing))
+
+
+def unlike(levels: Sequence[float]) -> int:
+    """The first whole number that is none of these levels, in float32 either."""
+    near = {float(np.float32(level)) for level in levels if abs(level) <= len(levels) + 1}
+    return next(number for number in range(len(near) + 1) if number not in near)
+
+
+def _apart(text: str, taken: Sequence[str], instead: str | None = None) -> str:
+    """The text, or `instead`, with as many question marks as tell it from those that are taken."""
+    if text in taken and instead is not None:
+        text = instead
+    while text in taken:
+        text += "?"
+    return text
 
 
 def to_cells(values: npt.NDArray[Any], port: Port, column: Column) -> pd.Series:

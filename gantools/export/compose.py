@@ -24,6 +24,7 @@ from gantools.export.runtime import INNER
 
 OPSET, ML_OPSET = 20, 3
 BATCH = "batch"
+ROWS = f"{INNER}rows"  # how many rows a run is given, a value of a graph
 ROWS_TRACED = 3
 UNKNOWN = 2**31 - 1  # the code of an unknown label: looking it up fails
 
@@ -119,6 +120,104 @@ def traced_name(port: Port) -> str:
     return f"{INNER}code/{port.name}" if port.type == "string" else port.name
 
 
+def joined(front: onnx.ModelProto, rest: onnx.ModelProto) -> onnx.ModelProto:
+    """`rest` behind `front`, whose outputs are inputs of it. The other inputs of `rest` stand first."""
+    graph = rest.graph
+    given = {value.name for value in front.graph.output}
+    inputs = [*(value for value in graph.input if value.name not in given), *front.graph.input]
+    del graph.input[:]
+    graph.input.extend(inputs)
+    graph.initializer.extend(front.graph.initializer)
+    _put_in_front(graph, front.graph.node)
+    return rest
+
+
+def count_rows(proto: onnx.ModelProto, names: Sequence[str]) -> None:
+    """Let the graph count its rows, ROWS, and fail where these inputs are not of one length.
+
+    What uses them would not always fail: rows are spread over columns, and an empty column is passed over.
+    """
+    rows = f"{INNER}lengths"
+    lengths = {name: f"{rows}/{k}" for k, name in enumerate(names)}
+    _hold(proto, one=[1], none=[0])
+    _put_in_front(proto.graph, [
+        *(helper.make_node("Shape", [name], [length], start=0, end=1) for name, length in lengths.items()),
+        helper.make_node("Concat", list(lengths.values()), [rows], axis=0),
+        helper.make_node("ReduceMin", [rows], [f"{rows}/least"], keepdims=1),
+        helper.make_node("ReduceMax", [rows], [f"{rows}/most"], keepdims=1),
+        helper.make_node("Sub", [f"{rows}/most", f"{rows}/least"], [f"{rows}/apart"]),
+        helper.make_node("Add", [f"{rows}/apart", f"{INNER}one"], [f"{rows}/size"]),
+        # a runtime names the node that fails: nothing has another size than one
+        helper.make_node(
+            "Reshape", [f"{INNER}none", f"{rows}/size"], [f"{rows}/zero"], name=f"{INNER}inputs of different lengths"
+        ),
+        helper.make_node("Add", [f"{rows}/least", f"{rows}/zero"], [ROWS]),
+    ])  # fmt: skip
+
+
+def _hold(proto: onnx.ModelProto, **numbers: list[int]) -> None:
+    """Whole numbers as constants of the graph."""
+    held = {tensor.name for tensor in proto.graph.initializer}
+    for name, value in numbers.items():
+        if INNER + name not in held:
+            proto.graph.initializer.append(numpy_helper.from_array(np.array(value, np.int64), INNER + name))
+
+
+def pad_to_one(proto: onnx.ModelProto, names: Sequence[str]) -> dict[str, str]:
+    """Let the graph run on a row of zeros where it is given none: older runtimes are killed by a choice among nothing.
+
+    names: of inputs, which have other sizes than rows, too. Returns what they are called behind this. `cut` takes the
+    row away again, and `count_rows` comes after both.
+    """
+    padded = {name: f"{INNER}padded/{name.removeprefix(INNER)}" for name in names}
+    given = {value.name: value for value in proto.graph.input}
+    for node in proto.graph.node:
+        _rename_uses(node, padded)
+    _hold(proto, one=[1], none=[0])
+    lacking = f"{INNER}lacking_rows"
+    nodes = [
+        helper.make_node("Sub", [f"{INNER}one", ROWS], [f"{lacking}/difference"]),
+        helper.make_node("Max", [f"{lacking}/difference", f"{INNER}none"], [lacking]),
+    ]
+    for name, new in padded.items():
+        n_sizes = len(given[name].type.tensor_type.shape.dim)
+        sizes = [f"{INNER}none"] * n_sizes + [lacking] + [f"{INNER}none"] * (n_sizes - 1)
+        nodes.append(helper.make_node("Concat", sizes, [f"{new}/by"], axis=0))
+        nodes.append(helper.make_node("Pad", [name, f"{new}/by"], [new]))
+    _put_in_front(proto.graph, nodes)
+    return padded
+
+
+def take_rows(proto: onnx.ModelProto, name: str) -> None:
+    """Let the graph take ROWS rows of its input `name`. `count_rows` comes after this."""
+    taken = f"{INNER}taken/{name}"
+    for node in proto.graph.node:
+        _rename_uses(node, {name: taken})
+    _hold(proto, none=[0])
+    _put_in_front(proto.graph, [helper.make_node("Slice", [name, f"{INNER}none", ROWS, f"{INNER}none"], [taken])])
+
+
+def cut(proto: onnx.ModelProto, names: Sequence[str]) -> dict[str, str]:
+    """Give of these outputs no more rows than the graph was given. Returns what they are called before this."""
+    whole = {name: f"{INNER}whole/{name}" for name in names}
+    for node in proto.graph.node:
+        _rename_uses(node, whole)
+        node.output[:] = [whole.get(name, name) for name in node.output]
+    for name, old in whole.items():
+        proto.graph.node.append(
+            helper.make_node("Slice", [old, f"{INNER}none", ROWS, f"{INNER}none"], [name])
+        )  # fmt: skip
+    return whole
+
+
+def _rename_uses(node: onnx.NodeProto, new: Mapping[str, str]) -> None:
+    node.input[:] = [new.get(name, name) for name in node.input]
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            for inner in attribute.g.node:
+                _rename_uses(inner, new)
+
+
 def add_levels(
     proto: onnx.ModelProto, ports: Sequence[Port], unknown: int | None = None, left_out: Sequence[int] = ()
 ) -> None:
@@ -131,7 +230,7 @@ def add_levels(
             continue
         known = [(text, code) for code, text in enumerate(port.levels or ()) if code not in left_out]
         if port.has_missing and unknown is None:
-            known.append(("", MISSING))
+            known.append((port.missing, MISSING))
         nodes.append(
             helper.make_node(
                 "LabelEncoder", [port.name], [traced_name(port)], domain="ai.onnx.ml",
@@ -151,6 +250,9 @@ def add_levels(
 def add_label(proto: onnx.ModelProto, label: Port, class_counts: Sequence[int]) -> None:
     """Put the text in front of the codes of a generator's label. A run fails for a label without training examples."""
     add_levels(proto, [label], unknown=UNKNOWN, left_out=[code for code, n in enumerate(class_counts) if not n])
+    for node in proto.graph.node:  # a runtime names the node that fails
+        if f"{INNER}codes" in node.input:
+            node.name = f"{INNER}unknown label in '{label.name}'"
 
 
 def spell_levels(proto: onnx.ModelProto, ports: Sequence[Port]) -> None:
@@ -176,7 +278,7 @@ def spell_levels(proto: onnx.ModelProto, ports: Sequence[Port]) -> None:
             graph.node.append(
                 helper.make_node(
                     "LabelEncoder", [code], [port.name], domain="ai.onnx.ml",
-                    keys_int64s=list(range(len(levels))), values_strings=list(levels), default_string="",
+                    keys_int64s=list(range(len(levels))), values_strings=list(levels), default_string=port.missing,
                 )
             )  # fmt: skip
             has_text, element = True, TensorProto.STRING
@@ -190,6 +292,14 @@ def spell_levels(proto: onnx.ModelProto, ports: Sequence[Port]) -> None:
 def set_default(proto: onnx.ModelProto, name: str, value: np.ndarray) -> None:
     """Give an input the value that it has where nobody feeds it."""
     proto.graph.initializer.append(numpy_helper.from_array(value, name))
+
+
+def drop_defaults(proto: onnx.ModelProto) -> None:
+    """Make plain inputs of those that have a default."""
+    inputs = {value.name for value in proto.graph.input}
+    rest = [tensor for tensor in proto.graph.initializer if tensor.name not in inputs]
+    del proto.graph.initializer[:]
+    proto.graph.initializer.extend(rest)
 
 
 def add_branch(proto: onnx.ModelProto, branch: onnx.ModelProto, asked: str, rows: str, n_columns: int) -> None:

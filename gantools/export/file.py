@@ -13,7 +13,7 @@ from gantools.errors import ConfigError, ExportError
 from gantools.export.folders import write
 from gantools.export.graph import Graph, build, describe
 from gantools.export.precision import LOOSE, reduced
-from gantools.export.proof import STRICT, Parity
+from gantools.export.proof import STRICT, THREADS, Parity
 from gantools.export.runtime import Exported, kind_class, open_session
 from gantools.words import count
 
@@ -48,13 +48,15 @@ def export_model(
     *,
     precision: Precision = "fp32",
     noise_inside: bool = False,
+    plain_inputs: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> ExportedFile:
     """Write a trained model as one self-contained ONNX file.
 
-    precision: of weights and arithmetic; "fp16" and "int8" (dynamic quantisation) make smaller files, and are refused
-    where they change a flag. noise_inside: a generator draws its noise itself, so that no two runs are alike. progress:
-    called with what is being done.
+    precision: of weights and arithmetic; "fp16" and "int8" (weights alone) make smaller files, and are refused where
+    they change a flag. noise_inside: a generator draws its noise itself, so that no two runs are alike. plain_inputs:
+    the threshold of a scorer, and `explain`, have no default but must be given, for runtimes that know no inputs with a
+    default. progress: called with what is being done.
 
     Raises ExportError, and leaves no file, when the model cannot be exported or the file differs from the library.
     """
@@ -64,12 +66,12 @@ def export_model(
     path, tell = Path(path), progress or (lambda _: None)
     with on_cpu(model):
         tell("Tracing")
-        graph = build(model, noise_inside=noise_inside)
+        graph = build(model, noise_inside=noise_inside, plain_inputs=plain_inputs)
         if precision != "fp32":
             graph = replace(graph, proto=reduced(graph.proto, precision))
         describe(graph, {}, precision)
         tell("Comparing with the library")
-        file = kind_class(graph.kind)(open_session(graph.serialized(), "cpu"))
+        file = kind_class(graph.kind)(open_session(graph.serialized(), "cpu", threads=THREADS))
         parity = file.prove(model, STRICT if precision == "fp32" else LOOSE[precision])
     describe(graph, parity, precision)
     data = graph.serialized()

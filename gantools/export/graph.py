@@ -5,8 +5,9 @@
     generator of rows    noise, label -> one output per column
     generator of images  noise, label -> image
 
-`threshold` and `explain` are inputs with a default. Unless `explain` is true, `contribution` is NaN and costs nothing:
-it stands in a branch of its own. Where a column has the name of one of these, an underscore is put behind the latter.
+`threshold` and `explain` are inputs with a default, or plain ones that must be given. Unless `explain` is true,
+`contribution` is NaN and costs nothing: it stands in a branch of its own. Where a column has the name of one of these,
+an underscore is put behind the latter.
 How a kind becomes a graph is in `kinds`.
 """
 
@@ -25,7 +26,7 @@ from onnx import helper
 
 from gantools.errors import ExportError
 from gantools.export.columns import Port
-from gantools.export.compose import OPSET, draw_noise
+from gantools.export.compose import OPSET, draw_noise, drop_defaults
 from gantools.export.runtime import PREFIX, kind_class
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ class Graph:
         return self.proto.SerializeToString()  # type: ignore[no-any-return]
 
 
-def build(model: Trained, *, noise_inside: bool = False) -> Graph:
-    """The graph of a trained model, not yet proven. noise_inside: a generator draws its noise itself.
+def build(model: Trained, *, noise_inside: bool = False, plain_inputs: bool = False) -> Graph:
+    """The graph of a trained model, not yet proven. noise_inside: a generator draws its noise itself. plain_inputs: no
+    input has a default.
 
     Raises ExportError for a model that cannot be exported.
     """
@@ -68,6 +70,10 @@ def build(model: Trained, *, noise_inside: bool = False) -> Graph:
         if "noise" not in graph.names:
             raise ExportError("only a generator has noise", where="noise_inside", remedy="leave it out")
         draw_noise(graph.proto, graph.names["noise"], graph.facts["noise_width"])
+    if plain_inputs:
+        if "threshold" not in graph.names:
+            raise ExportError("only a scorer has a threshold", where="plain_inputs", remedy="leave it out")
+        drop_defaults(graph.proto)
     return replace(graph, facts={**graph.facts, **origin})
 
 

@@ -112,8 +112,9 @@ def _signature(model: Exported) -> tuple[list[dict[str, Any]], ...]:
     What is given or found as columns is a data frame, and so are outputs of one number each; all else is tensors.
     """
     noise = model.names.get("noise")
+    params_in = {model.names.get(what) for what in ("noise", "threshold", "explain")}
     inputs = [_column(port.name, _type(port, model.columns.get(port.name))) for port in model.inputs]
-    inputs = inputs or [_tensor(None, value) for value in model.takes if value.name != noise]
+    inputs = inputs or [_tensor(None, value) for value in model.takes if value.name not in params_in]
     outputs = [_column(port.name, _made(port, model.columns.get(port.name))) for port in model.outputs]
     if not outputs:
         what = {name: what for what, name in model.names.items()}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gantools.augment.rows import RowGenerator
 from gantools.data.tables.dtypes import zone_of
 from gantools.data.tables.raw import MISSING
-from gantools.data.tables.schema import Schema
+from gantools.data.tables.schema import Kind, Schema
 from gantools.encode.images import ImageEncoder
 from gantools.encode.table import TableEncoder, count
 from gantools.export.columns import MISSING_INT, Port
@@ -45,7 +45,7 @@ class RawRows(nn.Module):
         self.register_buffer("order", torch.tensor(order, dtype=torch.int64).argsort())
         self.register_buffer("knots", encoder.knots[self.by_type.get("float32", [])].clone())
 
-    def forward(self, cells: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    def forward(self, *cells: Tensor) -> tuple[Tensor, Tensor]:
         n = len(self.numbers)
         groups = [self._numbers(type_, [cells[j] for j in places]) for type_, places in self.by_type.items()]
         n_rows = cells[0].shape[0]
@@ -116,23 +116,21 @@ class Flagging(nn.Module):
             growth = (tail.shape * ((score - tail.start) / tail.scale)).clamp(min=-1.0)
             beyond = tail.share * torch.exp(-torch.log(1 + growth) / tail.shape)
             p = torch.where(score > tail.start, beyond.clamp(min=self.calibration.finest), p)
-        return score, torch.where(torch.isnan(score), score, p), score > threshold
+        return score, torch.where(torch.isnan(score), score, p), ~(score <= threshold)  # NaN is not normal
 
 
 class TableScoring(nn.Module):
-    """Cells to score, p-value and flag; and what an explanation starts from: raw rows and both views of them."""
+    """Raw rows to score, p-value and flag; and both views of the rows, which an explanation starts from."""
 
-    def __init__(self, head: TableHead, calibration: Calibration, ports: Sequence[Port]) -> None:
+    def __init__(self, head: TableHead, calibration: Calibration) -> None:
         super().__init__()
-        self.raw = RawRows(ports, head.views.encoder)
         self.head = head
         self.flagging = Flagging(calibration)
 
-    def forward(self, threshold: Tensor, *cells: Tensor) -> tuple[Tensor, ...]:
-        numbers, codes = self.raw(cells)
+    def forward(self, threshold: Tensor, numbers: Tensor, codes: Tensor) -> tuple[Tensor, ...]:
         standard, ranked = self.head.views(numbers, codes)
         found = self.flagging(self.head.abnormality(standard, ranked), threshold)
-        return (*found, numbers, codes, standard, ranked)
+        return (*found, standard, ranked)
 
 
 class TableMaking(nn.Module):
@@ -147,6 +145,7 @@ class TableMaking(nn.Module):
         self.categorical = {name: index for index, name in enumerate(schema.categorical)}
         columns = [schema[port.name] for port in self.made]
         levels = [schema[name] for name in schema.categorical]
+        self.decimals = {column.name: column.decimals for column in columns if column.kind is Kind.CONTINUOUS}
         self.register_buffer("n_levels", torch.tensor([len(column.levels) for column in levels], dtype=torch.int64))
         lowest = [MISSING if column.missing else 0 for column in levels]
         self.register_buffer("lowest", torch.tensor(lowest, dtype=torch.int64))
@@ -169,6 +168,9 @@ class TableMaking(nn.Module):
             step = self.steps.get(port.name)
             if step:
                 values = torch.round(values / step) * step
+            decimals = self.decimals.get(port.name)
+            if decimals is not None:  # 67.96, where a multiple of 0.01 is 67.96000000000001
+                values = torch.round(values * 10.0**decimals) / 10.0**decimals
             if port.type == "int64":
                 return torch.where(torch.isnan(values), MISSING_INT, torch.round(torch.nan_to_num(values)).long())
             return values

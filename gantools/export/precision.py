@@ -2,16 +2,12 @@
 is: there a small error decides flags, and little time is spent.
 
     fp16   weights and products of the nets in half precision; on a CPU that cannot, onnxruntime computes in float32
-    int8   weights of the nets in 8 bits, what they are multiplied with rounded to 8 bits in each run
+    int8   weights of the nets in 8 bits; the arithmetic stays in float32, so that a file is smaller and not faster
 """
 
 from __future__ import annotations
 
-import logging
-import tempfile
-import warnings
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx
@@ -22,7 +18,6 @@ from gantools.export.proof import Tolerance
 
 NETS = ("detector.", "gan.")  # where in a module the learned nets are
 PRODUCTS = ("MatMul", "Gemm", "Conv", "ConvTranspose")
-QUANTIZED = ("MatMul", "Gemm", "Conv")  # that onnxruntime has kernels of 8 bits for
 
 # Flags must be the same in any precision; how far the rest may be off depends on it.
 LOOSE = {
@@ -34,11 +29,9 @@ LOOSE = {
 def reduced(proto: onnx.ModelProto, precision: str) -> onnx.ModelProto:
     """The graph in "fp16" or "int8". Raises ExportError where it has no nets that can be."""
     products = [node for graph in _graphs(proto.graph) for node in graph.node if _is_product(node)]
-    if precision == "int8":
-        products = [node for node in products if node.op_type in QUANTIZED]
     if not products:
         raise ExportError(f"has no layers that {precision} would change", where="precision", remedy="use fp32")
-    return _halved(proto) if precision == "fp16" else _quantized(proto, [node.name for node in products])
+    return _halved(proto) if precision == "fp16" else _quantized(proto, products)
 
 
 def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
@@ -81,20 +74,38 @@ def _halved(proto: onnx.ModelProto) -> onnx.ModelProto:
     return proto
 
 
-def _quantized(proto: onnx.ModelProto, products: list[str]) -> onnx.ModelProto:
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+def _quantized(proto: onnx.ModelProto, products: Sequence[onnx.NodeProto]) -> onnx.ModelProto:
+    """Weights in 8 bits, scaled back for each output of its product. What they are multiplied with stays as it is: a
+    range that is found in each run would let a row's score depend on the rows beside it."""
+    products_of = {node.input[1]: node for node in products}
+    kept, nodes = [], []
+    for tensor in proto.graph.initializer:
+        if tensor.name not in products_of or tensor.data_type != TensorProto.FLOAT:
+            kept.append(tensor)
+            continue
+        weights = numpy_helper.to_array(tensor)
+        axes = _summed(products_of[tensor.name], weights.ndim)
+        scale = np.abs(weights).max(axes, keepdims=True) / 127
+        scale = np.where(scale > 0, scale, 1).astype(np.float32)
+        small, scales, large = (f"{tensor.name}/{part}" for part in ("int8", "scale", "float"))
+        whole = np.rint(weights / scale).astype(np.int8)
+        kept += [numpy_helper.from_array(whole, small), numpy_helper.from_array(scale, scales)]
+        nodes += [
+            helper.make_node("Cast", [small], [large], to=TensorProto.FLOAT),
+            helper.make_node("Mul", [large, scales], [tensor.name]),
+        ]
+    rest = list(proto.graph.node)
+    del proto.graph.initializer[:], proto.graph.node[:]
+    proto.graph.initializer.extend(kept)
+    proto.graph.node.extend([*nodes, *rest])
+    return proto
 
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)  # it recommends steps that are done already
-    try:
-        with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-            warnings.simplefilter("ignore")
-            path = Path(folder) / "model.onnx"
-            quantize_dynamic(
-                proto, path, nodes_to_quantize=products, weight_type=QuantType.QInt8,
-                op_types_to_quantize=list(QUANTIZED), extra_options={"EnableSubgraph": True},
-            )  # fmt: skip
-            made = onnx.load(path)
-    finally:
-        logging.disable(before)
-    return made
+
+def _summed(node: onnx.NodeProto, n_axes: int) -> tuple[int, ...]:
+    """The axes of its weights over which a product sums."""
+    if node.op_type == "MatMul":
+        return (max(0, n_axes - 2),)
+    if node.op_type == "Gemm":
+        return (int(any(attribute.name == "transB" and attribute.i for attribute in node.attribute)),)
+    of_outputs = 0 if node.op_type == "Conv" else 1
+    return tuple(axis for axis in range(n_axes) if axis != of_outputs)

@@ -1,11 +1,12 @@
 """Holding a file against the library: what may differ and by how much. Each kind in `kinds` proves itself with these.
 
-Both sides get the same inputs, in batches of 1, 7 and as many as there are.
+Both sides get the same inputs, in batches of 1, 7 and as many as there are. The file is run by many threads, and more
+than once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,9 @@ from gantools.score.calibrated import Calibrated
 BATCHES = (1, 7)
 MANY = 100  # of fewer rows or images the worst one is no exception
 SEED = 0
+REPEATS = 10  # of a run that must give the same each time
+STEADY = 1e-5  # relative to a value or to one, whichever is more
+THREADS = 8  # of a run: what they do at the same time shows
 LEAST_SCORE = 0.1  # below it a row is far more normal than most: about 0.7 is usual
 
 Parity = dict[str, Any]
@@ -54,6 +58,30 @@ def check(name: str, found: float, most: float) -> None:
     if not found <= most:  # NaN is not
         raise ExportError(
             f"the file's {name} differs from the library's by {found:.3g}, and {most:.3g} is allowed",
+            remedy="nothing was written; export in another precision, or report it with the model's name",
+        )
+
+
+def check_steady(run: Callable[[], Sequence[npt.NDArray[Any]]]) -> None:
+    """Raise ExportError unless the same inputs give the same each time: threads that add to one place lose some."""
+    first = run()
+    for _ in range(REPEATS):
+        for one, other in zip(first, run(), strict=True):
+            if not np.allclose(
+                np.asarray(one, float), np.asarray(other, float), rtol=STEADY, atol=STEADY, equal_nan=True
+            ):
+                raise ExportError(
+                    "the file gives the same inputs another result each time",
+                    remedy="nothing was written; report it with the model's name",
+                )
+
+
+def check_alone(alone: npt.NDArray[np.float64], beside: npt.NDArray[np.float64]) -> None:
+    """Raise ExportError unless samples that were run by themselves have the scores that they have beside others."""
+    moved = float((np.abs(alone - beside) / np.maximum(beside, LEAST_SCORE)).max(initial=0.0))
+    if not moved <= STRICT.tied:
+        raise ExportError(
+            f"a score of the file moves by {moved:.2g} of itself with what is scored beside it",
             remedy="nothing was written; export in another precision, or report it with the model's name",
         )
 

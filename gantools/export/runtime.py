@@ -19,7 +19,7 @@ import onnxruntime as ort
 
 from gantools import registry
 from gantools.data.tables.schema import Column
-from gantools.errors import DataError, ExportError
+from gantools.errors import ExportError
 from gantools.export.columns import Port
 
 if TYPE_CHECKING:
@@ -32,10 +32,12 @@ LONGEST_NUMBER = 3  # digits of a GPU's
 PREFIX = "gantools."
 INNER = "gantools/"  # begins the names of values inside a graph, so that no column has the name of one of them
 TEXTS = ("kind", "version", "precision", "exported", "model", "data", "features")  # entries that are no JSON
-NEEDED = (
-    *("kind", "version", "model", "precision", "inputs", "outputs", "names", "data", "parity"),
-    *("opset", "ir", "exported", "exported_with", "trained_with"),
-)  # entries that every file has
+NEEDED: Mapping[str, type] = {
+    **dict.fromkeys(("kind", "version", "model", "precision", "data", "exported"), str),
+    **dict.fromkeys(("inputs", "outputs"), list),
+    **dict.fromkeys(("names", "parity", "exported_with", "trained_with"), dict),
+    **dict.fromkeys(("opset", "ir"), int),
+}  # entries that every file has, and their types
 UNLIMITED = 2**31 - 1
 
 
@@ -156,6 +158,7 @@ class Exported:
     kind: ClassVar[str]
     modality: ClassVar[str]
     purpose: ClassVar[str] = ""  # what the model does, as a sentence
+    needed: ClassVar[tuple[str, ...]] = ()  # what `names` must have
     usage: ClassVar[str] = ""  # how inputs are given, as a sentence
     refuses_unknown: ClassVar[bool] = False  # whether a level that is not listed stops the run
 
@@ -168,6 +171,10 @@ class Exported:
         )
         self.takes, self.gives = session.get_inputs(), session.get_outputs()
         self.defaults = session.get_overridable_initializers()
+        named = {*self.names.values(), *(port.name for port in (*self.inputs, *self.outputs))}
+        there = {value.name for value in (*self.takes, *self.gives, *self.defaults)}
+        if not there <= named or not set(self.needed) <= set(self.names):
+            raise ExportError("its metadata do not fit its graph", remedy="export it again")
 
     # -- from a trained model --------------------------------------------------------------------------------------
 
@@ -235,9 +242,12 @@ def describe(session: ort.InferenceSession) -> dict[str, Any]:
     if lacking := [name for name in NEEDED if name not in ours]:
         raise ExportError(f"its metadata lack {', '.join(lacking)}", remedy="export it again")
     try:
-        return {name: text if name in TEXTS else json.loads(text) for name, text in ours.items()}
+        found = {name: text if name in TEXTS else json.loads(text) for name, text in ours.items()}
     except ValueError as error:
         raise ExportError("its metadata cannot be read", remedy="export it again") from error
+    if any(not isinstance(found[name], of) for name, of in NEEDED.items()):
+        raise ExportError("its metadata cannot be read", remedy="export it again")
+    return found
 
 
 def load_exported(model: Path | str | bytes, device: str = "auto", *, threads: int | None = None) -> Exported:
@@ -252,7 +262,7 @@ def load_exported(model: Path | str | bytes, device: str = "auto", *, threads: i
         return kind_class(kind)(session, Path(where) if where else None)
     except ExportError as error:
         raise ExportError(error.problem, where=where, remedy=error.remedy) from error
-    except (KeyError, TypeError, ValueError, DataError) as error:
+    except Exception as error:  # metadata that were changed fail in any way
         raise ExportError("its metadata cannot be read", where=where, remedy="export it again") from error
 
 

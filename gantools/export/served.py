@@ -27,12 +27,17 @@ import pandas as pd
 Array = npt.NDArray[Any]
 
 MISSING = -(2**63)  # a missing cell of an int64 column
+LIMIT = 2.0**63  # that whole numbers stay below
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 CHUNK = 1024  # rows run at a time: their distances to the memory stay small
 EXPLAINED = 256
 PIXELS_AT_ONCE = 2**17  # of images that are run at a time, in the size that nets see
 QUIET = 3  # onnxruntime's severity of errors
 EXPLANATION = ("contribution", "suspects", "alike")  # outputs that are there only where `explain` is true
 ARRAYS = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+TENSORS: dict[str, Any] = {
+    **ARRAYS, "tensor(double)": np.float64, "tensor(int64)": np.int64, "tensor(bool)": bool, "tensor(string)": object,
+}  # fmt: skip
 
 
 class Served:
@@ -52,6 +57,9 @@ class Served:
         self.names: dict[str, str] = json.loads(entries["gantools.names"])
         self.inputs: list[dict[str, Any]] = json.loads(entries["gantools.inputs"])
         self.outputs: list[dict[str, Any]] = json.loads(entries["gantools.outputs"])
+        self.threshold = json.loads(entries.get("gantools.threshold", "0"))
+        counts = json.loads(entries.get("gantools.class_counts", "[]"))
+        self.classes = [level for level, n in zip(self.inputs[0]["levels"], counts, strict=True) if n] if counts else []
         self.noise_width = json.loads(entries.get("gantools.noise_width", "0"))
         self.contributing: list[str] = json.loads(entries.get("gantools.contribution_columns", "[]"))
         columns = json.loads(entries["gantools.schema"]).get("columns", [])
@@ -92,20 +100,27 @@ class Served:
     def _feed(self, data: Any) -> tuple[dict[str, Array], Any]:
         """The inputs of the graph that are data, and the index of a data frame."""
         if not self.inputs:
-            [value] = [value for value in self.session.get_inputs() if value.name != self.names.get("noise")]
+            settings = {self.names.get(what) for what in ("noise", "threshold", "explain")}
+            [value] = [value for value in self.session.get_inputs() if value.name not in settings]
             return {value.name: np.asarray(data).astype(ARRAYS[value.type], copy=False)}, None
         frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
         if lacking := [port["name"] for port in self.inputs if port["name"] not in frame.columns]:
             raise ValueError(f"these columns are missing: {', '.join(lacking)}")
-        return {port["name"]: self._cells(frame[port["name"]], port) for port in self.inputs}, frame.index
+        feed = {port["name"]: self._cells(frame[port["name"]], port) for port in self.inputs}
+        if self.classes:
+            [(name, labels)] = feed.items()
+            if unknown := [label for label in labels.tolist() if label not in self.classes]:
+                known = ", ".join(map(repr, self.classes))
+                raise ValueError(f"column '{name}' has {unknown[0]!r}, which is no class: the classes are {known}")
+        return feed, frame.index
 
     def _settings(self, given: Mapping[str, Any], explain: bool) -> dict[str, Array]:
-        """The inputs that have a default."""
+        """The inputs that are no data."""
         found = {}
-        if "threshold" in self.names and "threshold" in given:
-            found[self.names["threshold"]] = np.array([float(given["threshold"])])
-        if explain:
-            found[self.names["explain"]] = np.array(True)
+        if "threshold" in self.names:
+            found[self.names["threshold"]] = np.array([float(given.get("threshold", self.threshold))])
+        if "explain" in self.names:
+            found[self.names["explain"]] = np.array(explain)
         return found
 
     def _noise(self, n: int, given: Mapping[str, Any]) -> dict[str, Array]:
@@ -122,36 +137,60 @@ class Served:
     ) -> list[Array]:
         """The outputs `asked`, `size` rows at a time. always: inputs that are not of rows."""
         n = len(next(iter(feed.values())))
+        if not n:
+            return self._nothing(feed, asked)
         parts = []
-        for start in range(0, max(n, 1), size):
+        for start in range(0, n, size):
             part = {name: cells[start : start + size] for name, cells in feed.items()}
             parts.append(self.session.run(asked, {**part, **always}))
         return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+    def _nothing(self, feed: dict[str, Array], asked: list[str]) -> list[Array]:
+        """The outputs where there is no sample: some runtimes are killed by such a run."""
+        sizes: dict[Any, int] = {}
+        for value in self.session.get_inputs():
+            if value.name in feed:
+                sizes |= dict(zip(value.shape, feed[value.name].shape, strict=True))
+        given = {value.name: value for value in self.session.get_outputs()}
+        shapes = [
+            [size if isinstance(size, int) else sizes.get(size, 0) for size in given[name].shape] for name in asked
+        ]
+        return [np.zeros(shape, TENSORS[given[name].type]) for name, shape in zip(asked, shapes, strict=True)]
 
     # -- cells -----------------------------------------------------------------------------------------------------
 
     def _cells(self, column: pd.Series, port: Mapping[str, Any]) -> Array:
         """A column as the graph takes it."""
         missing = column.isna().to_numpy()
+        if missing.any() and not port["has_missing"]:
+            raise ValueError(f"column '{port['name']}' has a missing cell, which this model cannot tell from a level")
         if port["type"] == "string":
-            return np.array(["" if gone else str(cell) for cell, gone in zip(column, missing, strict=True)], object)
+            mark = port["missing"]
+            return np.array(
+                [mark if gone else _text(cell, mark) for cell, gone in zip(column, missing, strict=True)], object
+            )
         if port["unit"]:
             return self._moments(column, port)
-        if column.dtype.kind in "iub" and port["type"] == "int64":
+        if column.dtype.kind in "ib" and port["type"] == "int64":
             return np.where(missing, MISSING, column.to_numpy(np.int64, na_value=0))
         if column.dtype.kind == "O":
             # True and False beside a missing cell: `to_numeric` takes 1 and 0.
             column = column.map(lambda cell: int(cell) if isinstance(cell, bool) else cell)
         numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        odd = np.isnan(numbers) & ~missing
+        odd = ~np.isfinite(numbers) & ~missing
+        if port["type"] == "int64":
+            odd |= ~missing & ((np.abs(numbers) >= LIMIT) | (numbers != np.rint(numbers)))
         if port["levels"] is not None:  # a level never seen may be anything
-            numbers = np.where(odd, max((*port["levels"], 0)) + 1, numbers)
+            numbers = np.where(odd, _unlike(port["levels"]), numbers)
         elif odd.any():
             cell = column.to_numpy()[odd.argmax()]
-            raise ValueError(f"column '{port['name']}' has {cell!r}, which is no number")
-        if port["type"] != "int64":
-            return numbers.astype(port["type"])
-        return np.where(missing, MISSING, np.rint(np.where(missing, 0, numbers)).astype(np.int64))
+            what = "whole number of 64 bits" if port["type"] == "int64" else "finite number"
+            raise ValueError(f"column '{port['name']}' has {cell!r}, which is no {what}")
+        if port["type"] == "float32":
+            return numbers.clip(-FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
+        if port["type"] == "float64":
+            return numbers
+        return np.where(missing, MISSING, np.where(missing, 0, numbers).astype(np.int64))
 
     def _moments(self, column: pd.Series, port: Mapping[str, Any]) -> Array:
         """Dates and lengths of time in microseconds; whole numbers are taken for such."""
@@ -167,7 +206,7 @@ class Served:
     def _spelt(self, cells: Array, port: Mapping[str, Any]) -> Any:
         """An output of the graph as a column: dates as dates, missing cells as such."""
         if port["type"] == "string":
-            return [None if port["has_missing"] and cell == "" else cell for cell in cells.tolist()]
+            return [None if port["has_missing"] and cell == port["missing"] else cell for cell in cells.tolist()]
         if port["type"] != "int64":
             return cells
         missing = cells == MISSING
@@ -178,6 +217,18 @@ class Served:
         if missing.any():
             return np.where(missing, np.nan, cells)
         return cells.astype(bool) if self.columns.get(port["name"], {}).get("dtype") == "bool" else cells
+
+
+def _text(cell: Any, missing: str) -> str:
+    """A cell of text that is not missing, told from the mark of one that is. Whole numbers have no decimal point."""
+    text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+    return f"{text}?" if text == missing else text
+
+
+def _unlike(levels: list[float]) -> int:
+    """The first whole number that is none of these levels, in float32 either."""
+    near = {float(np.float32(level)) for level in levels if abs(level) <= len(levels) + 1}
+    return next(number for number in range(len(near) + 1) if number not in near)
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Served:

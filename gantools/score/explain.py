@@ -11,6 +11,7 @@ from typing import cast
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.data.tables.raw import Raw
@@ -123,7 +124,7 @@ class _Neighbourhood:
         x = torch.cat([standard, ranked], 1) - self.centre
         candidates = self._like_but_for_one(x)
         away = (x.unsqueeze(1) - self.rows[candidates]).square()  # [N, CANDIDATES, width]
-        by_column = away.new_zeros((*candidates.shape, self.n_columns)).index_add(2, self.column, away)
+        by_column = _added(away.new_zeros((*candidates.shape, self.n_columns)), self.column, away)
         total = by_column.sum(2)
         looked_at = self._most_suspect(by_column[:, :ALIKE].mean(1), blame, LOOKED_AT)
         by_column = by_column.gather(2, looked_at.unsqueeze(1).expand(-1, candidates.shape[1], -1)).transpose(1, 2)
@@ -157,7 +158,15 @@ def _blame(head: TableHead, standard: Tensor, n_columns: int) -> Tensor:
     errors = head.detector.errors(standard) / head.usual_error.unsqueeze(2)
     column = head.views.column_of()[0].to(standard.device)
     worst = errors.mean(0).amax(0)
-    return standard.new_full((standard.shape[0], n_columns), 1e-9).index_add(1, column, worst)
+    return _added(standard.new_full((standard.shape[0], n_columns), 1e-9), column, worst)
+
+
+def _added(totals: Tensor, column: Tensor, x: Tensor) -> Tensor:
+    """Totals [..., n_columns] with x [..., width] added to them, each place to its column [width]."""
+    if not torch.compiler.is_exporting():
+        return totals.index_add(-1, column, x)
+    # onnxruntime adds to one place from several threads at once, and loses some of it
+    return totals + x @ F.one_hot(column, totals.shape[-1]).to(x.dtype)
 
 
 def _nearest(distance: Tensor, most: int) -> Tensor:

@@ -25,14 +25,16 @@ class Request:
     """What to export.
 
     folder: of the saved model. output: None for `exports/` and the folder's name. precision: of weights and arithmetic,
-    "fp32", "fp16" or "int8". noise_inside: a generator draws its noise in the graph. triton: a model repository to add
-    an entry to. mlflow: a folder for an MLflow model. card: a file for a model card.
+    "fp32", "fp16" or "int8". noise_inside: a generator draws its noise in the graph. plain_inputs: a scorer's threshold
+    and `explain` have no default. triton: a model repository to add an entry to. mlflow: a folder for an MLflow model.
+    card: a file for a model card.
     """
 
     folder: Path
     output: Path | None = None
     precision: Any = "fp32"
     noise_inside: bool = False
+    plain_inputs: bool = False
     triton: Path | None = None
     mlflow: Path | None = None
     card: Path | None = None
@@ -85,16 +87,22 @@ def run(request: Request, watch: Watch | None = None) -> ExportResult:
     model = any_model(request.folder)
     if request.noise_inside and not hasattr(model, "sample"):
         raise ConfigError("a scorer has no noise", where="noise_inside", remedy="leave it out")
+    if request.plain_inputs and not hasattr(model, "assess"):
+        raise ConfigError("a generator has no threshold", where="plain_inputs", remedy="leave it out")
     file = export_model(
-        model, output, precision=request.precision, noise_inside=request.noise_inside,
+        model,
+        output,
+        precision=request.precision,
+        noise_inside=request.noise_inside,
+        plain_inputs=request.plain_inputs,
         progress=lambda stage: watch.rows(stage, 0, None),
-    )  # fmt: skip
+    )
     return ExportResult(output=output, file=file, beside=_write_beside(request, output))
 
 
 def _check_places(request: Request, output: Path) -> None:
     """Refuse places where something cannot or must not be written. Raises ConfigError."""
-    if output.suffix != ".onnx":
+    if output.suffix.lower() != ".onnx":
         raise ConfigError(f"{output} does not end in .onnx", where="output", remedy="name an .onnx file")
     if request.output is not None or DEFAULT_FOLDER.exists():  # else it is made when the file is written
         check_file(output, "output", force=request.force)

@@ -46,13 +46,15 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateResult:
-    """What was made. samples: "rows" or "images". whole: what they are. counts: of each label of `target`."""
+    """What was made. samples: "rows" or "images". whole: what they are. counts: of each label of `target`. repeatable:
+    whether the same seed makes the same."""
 
     output: Path
     target: str
     samples: str
     whole: str
     counts: Mapping[Any, int]
+    repeatable: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """All that `--json` prints."""
@@ -67,6 +69,8 @@ class GenerateResult:
     def shown(self) -> Iterator[Item]:
         """What people are shown, in order."""
         yield Table((self.target, self.samples), tuple(self.counts.items()), right=(1,))
+        if not self.repeatable:
+            yield "The file draws its noise itself: no two runs are alike, whatever the seed."
         yield f"Synthetic {self.whole}: {self.output}"
 
 
@@ -89,4 +93,4 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult:
     check_apart(output, "output", place)
     modality.check_output(output, force=request.force)
     result: GenerateResult = modality.job("generate").run(replace(request, output=output), generator)
-    return result
+    return replace(result, repeatable=not getattr(generator, "draws_noise", False))

@@ -164,7 +164,7 @@ def any_model(place: Path, device: str = "cpu", *, exported: bool = False) -> An
 
 def is_model(data: Path) -> bool:
     """Whether `data` is a saved or an exported model."""
-    return data.suffix == ".onnx" or (data.is_dir() and not is_images(data))
+    return data.suffix.lower() == ".onnx" or (data.is_dir() and not is_images(data))
 
 
 # Errors ---------------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.export import kinds
 from gantools.export.file import ExportedFile, export_model
-from gantools.export.runtime import load_exported
+from gantools.export.runtime import load_exported, open_session
 from gantools.registry import discover, runtime
 from gantools.registry import estimator as registered_estimator
 from gantools.score.image_scorer import ImageScorer
@@ -92,3 +92,10 @@ def test_scorers_of_images(name: str, fit: str, tmp_path: Path) -> None:
     assert len({tuple(size) for size in found.parity["sizes"]}) == 3
     score, _, _, heat = run(found).score(np.stack(images)[..., None])
     assert len(score) == 24 and heat.shape == (24, 16, 16)
+    assert [values.shape for values in run(found).score(np.zeros((0, 16, 16, 1), np.uint8))] == [
+        *[(0,)] * 3,
+        (0, 16, 16),
+    ]
+    names = ["anomaly_score", "heatmap"]
+    empty = open_session(found.path, "cpu").run(names, {"image": np.zeros((0, 20, 9, 1), np.uint8)})
+    assert [values.shape for values in empty] == [(0,), (0, 20, 9)]

@@ -15,7 +15,7 @@ from gantools.errors import ExportError
 from gantools.export import file as module
 from gantools.export.graph import Graph, build, describe
 from gantools.export.kinds.table_scorer import ExportedScorer
-from gantools.export.proof import STRICT
+from gantools.export.proof import STRICT, check_alone, check_steady
 from gantools.export.runtime import open_session
 from gantools.score.threshold import Calibration
 
@@ -60,3 +60,16 @@ def test_a_changed_generator_is_found_and_nothing_is_written(
     with pytest.raises(ExportError, match="cells that differ"):
         module.export_model(maker, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_that_changes_from_run_to_run_is_found() -> None:
+    given = iter(np.arange(20.0))
+    check_steady(lambda: [np.ones(3), np.array([np.nan])])
+    with pytest.raises(ExportError, match="another result each time"):
+        check_steady(lambda: [np.array([1.0, next(given) // 5])])
+
+
+def test_a_score_that_depends_on_its_neighbours_is_found() -> None:
+    check_alone(np.array([0.7, 0.001]), np.array([0.7, 0.0011]))
+    with pytest.raises(ExportError, match=r"moves by 0\.1 of itself"):
+        check_alone(np.array([0.7, 0.9]), np.array([0.7, 1.0]))

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from gantools import registry
 from gantools.augment.labels import wanted_labels
-from gantools.config import check as check_option
 from gantools.export.bases import ExportedMaker, OfImages
 from gantools.export.columns import Port
 from gantools.export.proof import BATCHES, SEED, Parity, Tolerance, batches, check
@@ -29,6 +28,7 @@ class ExportedImageGenerator(OfImages, ExportedMaker):
     """An image generator from a file."""
 
     purpose = "Generates images, of the class that is asked for."
+    needed = ("noise", "label", "image")
 
     @classmethod
     def build(cls, maker: ImageSynthesizer) -> Graph:
@@ -44,6 +44,8 @@ class ExportedImageGenerator(OfImages, ExportedMaker):
         given = torch.zeros(compose.ROWS_TRACED, gan.noise_width), example(label)
         proto = compose.traced(module, given, ["noise", compose.traced_name(label)], ["image"])
         compose.add_label(proto, label, counts)
+        compose.take_rows(proto, "noise")
+        compose.count_rows(proto, ["noise", label.name])
         image = (compose.BATCH, layout.size, layout.size, layout.channels)
         compose.name_sizes(proto, {"noise": (compose.BATCH, gan.noise_width), "image": image})
         facts = {
@@ -85,7 +87,7 @@ class ExportedImageGenerator(OfImages, ExportedMaker):
 
         from gantools.augment.image_synthesizer import CHUNK_IMAGES
 
-        check_option(seed >= 0, "seed", "must not be negative")
+        self.check_seed(seed)
         label = torch.from_numpy(wanted_labels(counts, self.schema_.classes, self.class_counts, "image"))
         random = torch.Generator().manual_seed(seed)
         images = []

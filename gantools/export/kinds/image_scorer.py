@@ -13,7 +13,7 @@ import onnxruntime as ort
 
 from gantools import registry
 from gantools.export.bases import PIXELS_AT_ONCE, SCORES, ExportedCalibrated, OfImages
-from gantools.export.proof import SEED, Parity, Tolerance, check, compare_scores
+from gantools.export.proof import SEED, Parity, Tolerance, check, check_alone, check_steady, compare_scores
 from gantools.score.assessed import Assessed
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class ExportedImageScorer(OfImages, ExportedCalibrated):
 
     purpose = "Scores how abnormal images are, and shows where. It learned from images that were taken for normal."
     settles_for_finest = True
+    needed = ("image", "threshold", *SCORES, "heatmap")
 
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
         super().__init__(session, path)
@@ -53,6 +54,9 @@ class ExportedImageScorer(OfImages, ExportedCalibrated):
         threshold = torch.zeros(1, dtype=torch.float64)
         inputs = ["threshold", "image"]
         proto = compose.traced(module, (threshold, image), inputs, OUTPUTS, fixed=1, shapes=[sizes])
+        compose.pad_to_one(proto, ["image"])
+        compose.count_rows(proto, ["image"])
+        compose.cut(proto, OUTPUTS)
         compose.set_default(proto, "threshold", np.array([scorer.threshold_]))
         places = (compose.BATCH, "height", "width")
         compose.name_sizes(proto, {"threshold": (1,), "image": (*places, layout.channels), "heatmap": places})
@@ -70,15 +74,19 @@ class ExportedImageScorer(OfImages, ExportedCalibrated):
         for images in _tried(scorer):
             assessed = list(scorer.assess(list(images)))
             expected = np.array([one.anomaly_score for one in assessed])
+            runs = []
             for part in (slice(0, 1), slice(0, len(images))):
                 *scores, heat = self.score(images[part])
                 compare_scores(found, scorer, expected[part], scores, allowed)
+                runs.append(scores[0])
+            check_alone(runs[0], runs[1][:1])
             heats = np.stack([one.heat for one in assessed])
             off = float(np.nan_to_num(np.abs(heat - heats), nan=np.inf).max() / max(heats.max(), 1e-6))
             found["heat_relative"] = max(found.get("heat_relative", 0.0), off)
             check("heat map", found["heat_relative"], allowed.heat)
             found["images"] += len(images)
             found["sizes"].append(list(images.shape[1:3]))
+        check_steady(lambda: self.score(images[:1]))
         return found
 
     # -- running ---------------------------------------------------------------------------------------------------
@@ -104,9 +112,11 @@ class ExportedImageScorer(OfImages, ExportedCalibrated):
         names = [self.names[name] for name in OUTPUTS]
         at_once = max(1, PIXELS_AT_ONCE // max(1, images.shape[1] * images.shape[2]))
         parts = [
-            self.run({self.names["image"]: images[start : start + at_once], **self.threshold_feed}, names)
+            self.run({self.names["image"]: images[start : start + at_once], **self.settings}, names)
             for start in range(0, len(images), at_once)
         ]
+        if not parts:
+            return np.zeros(0), np.zeros(0), np.zeros(0, bool), np.zeros(images.shape[:3], np.float32)
         return tuple(np.concatenate(each) for each in zip(*parts, strict=True))
 
     # -- what it says of itself ------------------------------------------------------------------------------------

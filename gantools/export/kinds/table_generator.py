@@ -11,7 +11,6 @@ import pandas as pd
 
 from gantools import registry
 from gantools.augment.labels import wanted_labels
-from gantools.config import check as check_option
 from gantools.data.tables.raw import Raw, labelled_rows
 from gantools.data.tables.schema import Column, Kind
 from gantools.export.bases import ExportedMaker, OfTable
@@ -30,6 +29,7 @@ class ExportedGenerator(OfTable, ExportedMaker):
     """A table generator from a file."""
 
     purpose = "Generates rows of a table, of the class that is asked for."
+    needed = ("noise", "label")
 
     @classmethod
     def build(cls, maker: Synthesizer) -> Graph:
@@ -51,6 +51,8 @@ class ExportedGenerator(OfTable, ExportedMaker):
         outputs = [compose.traced_name(port) for port in made]
         proto = compose.traced(module, given, [names["noise"], compose.traced_name(label)], outputs)
         compose.add_label(proto, label, counts)
+        compose.take_rows(proto, names["noise"])
+        compose.count_rows(proto, [names["noise"], label.name])
         compose.spell_levels(proto, ports)
         compose.name_sizes(proto, {names["noise"]: (compose.BATCH, rows.noise_width)})
         facts = {"schema": schema.to_json(), "class_counts": list(counts), "noise_width": rows.noise_width}
@@ -100,13 +102,14 @@ class ExportedGenerator(OfTable, ExportedMaker):
         """
         from gantools.augment.rows import noise_in_chunks
 
-        check_option(seed >= 0, "seed", "must not be negative")
+        self.check_seed(seed)
         levels = self.schema_[str(self.schema_.target)].levels
         label = wanted_labels(counts, levels, self.class_counts)
         if not isinstance(counts, Mapping):
             np.random.default_rng(seed).shuffle(label)
         chunks = noise_in_chunks(len(label), self.noise_width, seed)
         parts = [self.cells(noise.numpy(), label[rows]) for rows, noise in chunks]
+        parts = parts or [self.cells(np.zeros((0, self.noise_width), np.float32), label)]
         return self._frame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, label)
 
     def generate(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> pd.DataFrame:

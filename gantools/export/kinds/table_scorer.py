@@ -16,7 +16,17 @@ from gantools.data.tables.raw import MISSING, Raw, to_raw
 from gantools.errors import ExportError
 from gantools.export.bases import SCORES, ExportedCalibrated, OfTable
 from gantools.export.columns import Port, input_ports, to_feed
-from gantools.export.proof import BATCHES, SEED, Parity, Tolerance, batches, check, compare_scores
+from gantools.export.proof import (
+    BATCHES,
+    SEED,
+    Parity,
+    Tolerance,
+    batches,
+    check,
+    check_alone,
+    check_steady,
+    compare_scores,
+)
 from gantools.export.runtime import INNER
 from gantools.score.drift import Reference
 from gantools.score.reasons import Explanation, words
@@ -33,6 +43,7 @@ EXPLAINED_ROWS = 256
 TRIED = 1024
 TRIED_EXPLAINED = 64
 ALIKE = 0.9  # of the largest contribution: as good as the largest
+FURTHEST = 2  # rows of numbers as far as can be
 NEVER_SEEN = "a level that was never seen"
 
 
@@ -41,6 +52,7 @@ class ExportedScorer(OfTable, ExportedCalibrated):
     """A table scorer from a file, with the methods of `AnomalyScorer` that scoring needs."""
 
     purpose = "Scores how abnormal the rows of a table are. It learned from rows that were taken for normal."
+    needed = ("threshold", "explain", *SCORES, *EXPLANATION)
 
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
         super().__init__(session, path)
@@ -53,31 +65,38 @@ class ExportedScorer(OfTable, ExportedCalibrated):
 
         from gantools.export import compose
         from gantools.export.graph import Graph
-        from gantools.export.modules import TableScoring, example
+        from gantools.export.modules import RawRows, TableScoring, example
         from gantools.score.explain import Explainer
 
         schema, head, encoder = scorer.schema_, scorer.head_, scorer.head_.views.encoder
         ports = input_ports(schema, {name: encoder.values(j) for j, name in enumerate(schema.numeric)})
         names = compose.free_names(("threshold", "explain", *SCORES, *EXPLANATION), ports)
-        given = torch.zeros(1, dtype=torch.float64), *(example(port) for port in ports)
-        module = TableScoring(head, scorer.calibration_, ports).eval()
-        inner = [f"{INNER}raw/{k}" for k in range(4)]
-        scores = [names[name] for name in SCORES]
-        inputs = [names["threshold"], *(compose.traced_name(port) for port in ports)]
-        proto = compose.traced(module, given, inputs, [*scores, *inner], fixed=1)
-        compose.add_levels(proto, ports)
-        compose.set_default(proto, names["threshold"], np.array([scorer.threshold_]))
+        cells = [example(port) for port in ports]
+        reader = RawRows(ports, encoder).eval()
+        module = TableScoring(head, scorer.calibration_).eval()
         explainer = Explainer(head, scorer.remembered_).eval()
         with torch.no_grad():
-            score, _, _, *start = module(*given)
-        explained = [names[name] for name in EXPLANATION]
-        reasons = compose.traced(
-            explainer, (*start, score), [*inner, scores[0]], explained, prefix=f"{INNER}explain/"
-        )  # fmt: skip
-        compose.add_branch(proto, reasons, names["explain"], scores[0], explainer.n_columns)
+            raw = reader(*cells)
+            given = (torch.zeros(1, dtype=torch.float64), *raw)
+            score, _, _, *views = module(*given)
+        scores, explained = ([names[name] for name in part] for part in (SCORES, EXPLANATION))
+        raw_names, view_names = ([f"{INNER}{part}/{k}" for k in range(2)] for part in ("raw", "view"))
+        inputs = [compose.traced_name(port) for port in ports]
+        front = compose.traced(reader, cells, inputs, raw_names, prefix=f"{INNER}cells/")
+        proto = compose.traced(module, given, [names["threshold"], *raw_names], [*scores, *view_names], fixed=1)
+        padded = compose.pad_to_one(proto, raw_names)
+        whole = compose.cut(proto, scores)
+        proto = compose.joined(front, proto)
+        compose.add_levels(proto, ports)
+        compose.count_rows(proto, [port.name for port in ports])
+        compose.set_default(proto, names["threshold"], np.array([scorer.threshold_]))
+        start = [*padded.values(), *view_names, whole[scores[0]]]
+        reasons = compose.traced(explainer, (*raw, *views, score), start, explained, prefix=f"{INNER}explain/")
+        compose.add_branch(proto, reasons, names["explain"], whole[scores[0]], explainer.n_columns)
+        compose.cut(proto, explained)
         for name, array in zip(REMEMBERED, (scorer.remembered_.numbers, scorer.remembered_.codes), strict=True):
             compose.rename_initializer(proto, array, name)
-        del proto.graph.output[len(scores) : len(scores) + len(inner)]
+        del proto.graph.output[len(scores) : len(scores) + len(view_names)]
         compose.name_sizes(proto, {names["threshold"]: (1,)})
         columns = [port.name for port in ports]
         drift = scorer.drift_.to_json()
@@ -92,12 +111,18 @@ class ExportedScorer(OfTable, ExportedCalibrated):
         feed = to_feed(raw, cells, self.inputs)
         expected = scorer.score_raw(raw)
         found: Parity = {"rows": len(raw), "batches": [*BATCHES, len(raw)]}
+        scored = []
         for rows in batches(len(raw)):
             part = {name: values[rows] for name, values in feed.items()}
-            compare_scores(found, scorer, expected[rows], self._scores(part), allowed)
+            scores = self._scores(part)
+            compare_scores(found, scorer, expected[rows], scores, allowed)
+            scored.append(scores[0])
+        *alone, together = scored
+        check_alone(np.concatenate(alone), together[: sum(BATCHES)])
         some = np.arange(min(TRIED_EXPLAINED, len(raw)))
         [(_, theirs)] = scorer.explain_raw(raw.take(some), some)
         [(_, ours)] = self._explained(raw.take(some), cells.iloc[some])
+        check_steady(lambda: [found.contribution for _, found in self._explained(raw.take(some), cells.iloc[some])])
         found["blamed_differing"] = _blamed_differing(ours.contribution, theirs.contribution)
         check("most blamed column", found["blamed_differing"], allowed.blamed)
         return found
@@ -146,11 +171,11 @@ class ExportedScorer(OfTable, ExportedCalibrated):
 
     def _scores(self, feed: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
         """Scores, p-values and flags."""
-        return self.run({**feed, **self.threshold_feed}, [self.names[name] for name in SCORES])
+        return self.run({**feed, **self.settings}, [self.names[name] for name in SCORES])
 
     def _explained(self, raw: Raw, frame: pd.DataFrame) -> Iterator[tuple[int, Explanation]]:
         names = [self.names[name] for name in EXPLANATION]
-        asked = {self.names["explain"]: np.array(True)}
+        asked = {**self.settings, self.names["explain"]: np.array(True)}
         for k, feed in enumerate(self._feeds(raw, frame, EXPLAINED_ROWS)):
             yield k * EXPLAINED_ROWS, Explanation(*self.run({**feed, **asked}, names))
 
@@ -194,7 +219,7 @@ class ExportedScorer(OfTable, ExportedCalibrated):
 
 def _tried(remembered: Raw, categories: Sequence[Port], random: np.random.Generator) -> Raw:
     """Real rows: a half as they are, a quarter with missing cells and a quarter with levels never seen, and numbers far
-    from their range."""
+    from their range; of these the last ones are as far as whole numbers go."""
     n = min(TRIED, max(len(remembered), 16))
     raw = remembered.take(random.choice(len(remembered), n, replace=n > len(remembered)))
     numbers, codes = raw.numbers.copy(), raw.codes.copy()
@@ -207,6 +232,7 @@ def _tried(remembered: Raw, categories: Sequence[Port], random: np.random.Genera
     codes = np.where(odd, np.array([port.unseen for port in categories], dtype=np.int64), codes)
     far = (random.random(numbers.shape) < 0.1) & strange[:, None]
     numbers[far] = numbers[far] * 3 + 7
+    numbers[np.flatnonzero(strange)[-FURTHEST:]] = 1e18
     return Raw(numbers, codes)
 
 

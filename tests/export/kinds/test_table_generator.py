@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from gantools.augment.synthesizer import Synthesizer
+from gantools.errors import ConfigError, ExportError
 from gantools.export.file import ExportedFile, export_model
 from gantools.export.kinds.table_generator import ExportedGenerator
 from gantools.export.runtime import load_exported, open_session
@@ -49,8 +50,33 @@ def test_the_same_noise_gives_the_same_rows_one_by_one(maker_file: ExportedFile)
 
 def test_an_unknown_label_is_an_error(maker_file: ExportedFile) -> None:
     asked = asked_of(maker_file, 2, label_=np.array(["yes", "who knows"], dtype=object))
-    with pytest.raises(Exception, match=r"index|indices"):
+    with pytest.raises(Exception, match="unknown label in 'label_'"):
         open_session(maker_file.path, "cpu").run(None, asked)
+    with pytest.raises(ExportError, match="label_: there is no class 'who knows'; the classes are '"):
+        load_exported(maker_file.path, "cpu").run(asked, ["city"])
+
+
+@pytest.mark.parametrize(("n_noise", "n_labels"), [(2, 1), (1, 2), (0, 2), (1, 0)])
+def test_noise_and_labels_of_different_lengths_are_refused(
+    maker_file: ExportedFile, n_noise: int, n_labels: int
+) -> None:
+    asked = asked_of(maker_file, 2)
+    with pytest.raises(Exception, match="Non-zero status code"):
+        open_session(maker_file.path, "cpu").run(
+            ["income"], {"noise": asked["noise"][:n_noise], "label_": asked["label_"][:n_labels]}
+        )
+
+
+def test_decimals_are_the_numbers_that_are_written_so(maker_file: ExportedFile) -> None:
+    """67.96 and not 67.96000000000001, as multiples of 0.01 are."""
+    income = open_session(maker_file.path, "cpu").run(["income"], asked_of(maker_file, 400))[0]
+    income = income[~np.isnan(income)]
+    assert (income == [float(f"{value:.2f}") for value in income]).all()
+
+
+def test_no_rows_are_fine(maker_file: ExportedFile) -> None:
+    file = load_exported(maker_file.path, "cpu")
+    assert isinstance(file, ExportedGenerator) and len(file.sample(0)) == 0
 
 
 def test_noise_inside_is_drawn_anew(maker: Synthesizer, tmp_path: Path) -> None:
@@ -59,6 +85,10 @@ def test_noise_inside_is_drawn_anew(maker: Synthesizer, tmp_path: Path) -> None:
     assert [value.name for value in session.get_inputs()] == ["label_"]
     label = {"label_": np.array(["no"] * 40, dtype=object)}
     first, second = (session.run(["income"], label)[0] for _ in range(2))
+    model = load_exported(file.path, "cpu")
+    assert isinstance(model, ExportedGenerator) and model.draws_noise
+    with pytest.raises(ConfigError, match="seed: has no effect"):
+        model.sample(3, seed=1)
     assert first.shape == (40,) and not np.array_equal(first, second, equal_nan=True)
 
 

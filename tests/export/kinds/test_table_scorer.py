@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +15,14 @@ import pandas as pd
 import pytest
 
 from gantools import AnomalyScorer
-from gantools.errors import ExportError
+from gantools.errors import DataError, ExportError
+from gantools.export.card import card
 from gantools.export.columns import MISSING_INT
+from gantools.export.compose import drop_defaults
 from gantools.export.file import ExportedFile, export_model
 from gantools.export.kinds.table_scorer import ExportedScorer
 from gantools.export.runtime import load_exported, open_session
+from gantools.export.triton import configuration
 
 SCORES = ["anomaly_score", "p_value", "is_anomaly"]
 
@@ -44,6 +50,13 @@ def cells_of(frame: pd.DataFrame) -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def session(scorer_file: ExportedFile) -> ort.InferenceSession:
     return open_session(scorer_file.path, "cpu")
+
+
+@pytest.fixture(scope="module")
+def exported(scorer_file: ExportedFile) -> ExportedScorer:
+    found = load_exported(scorer_file.path, "cpu")
+    assert isinstance(found, ExportedScorer)
+    return found
 
 
 def test_there_is_an_input_for_each_column_in_its_type(session: ort.InferenceSession) -> None:
@@ -142,12 +155,160 @@ def test_columns_may_be_called_as_what_is_inside_a_graph(tmp_path: Path) -> None
     cells = {name: frame[name].to_numpy(dtype=object) for name in names}
     score = session.run(["anomaly_score"], cells)[0]
     np.testing.assert_allclose(score, scorer.anomaly_score(frame), rtol=1e-4)
+    # a missing cell is none of the empty texts, which are a level here
+    lacking = frame.head(6).assign(cat=None)
+    exported = load_exported(file.path, "cpu")
+    assert isinstance(exported, ExportedScorer) and {port.missing for port in exported.inputs} == {"<missing>"}
+    np.testing.assert_allclose(exported.anomaly_score(lacking), scorer.anomaly_score(lacking), rtol=1e-4)
 
 
 @pytest.mark.parametrize("asked", [False, True])
 def test_no_rows_are_no_error(session: ort.InferenceSession, table: pd.DataFrame, asked: bool) -> None:
     found = session.run(None, {**cells_of(table.head(0)), "explain": np.array(asked)})
     assert [len(values) for values in found] == [0] * 6
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 5, 13])
+@pytest.mark.parametrize("name", ["age", "income", "moment", "city", "member"])
+def test_columns_of_different_lengths_are_refused(
+    session: ort.InferenceSession, table: pd.DataFrame, name: str, wrong: int
+) -> None:
+    for n in (1, 12):
+        if n != wrong:
+            cells = cells_of(table.head(n))
+            with pytest.raises(Exception, match=r"Non-zero status code"):
+                session.run(SCORES[:1], {**cells, name: np.resize(cells[name], wrong)})
+
+
+def test_lengths_that_add_up_are_refused(session: ort.InferenceSession, table: pd.DataFrame) -> None:
+    """Five, six and seven rows are as many cells as three columns of six."""
+    cells = cells_of(table.head(6))
+    longer = cells_of(table.head(7))
+    odd = {"income": cells["income"][:5], "visits": longer["visits"]}
+    with pytest.raises(Exception, match=r"Non-zero status code"):
+        session.run(SCORES[:1], {**cells, **odd})
+
+
+def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            yield from _nodes(attribute.g)
+
+
+def test_contributions_do_not_depend_on_threads(scorer_file: ExportedFile, table: pd.DataFrame) -> None:
+    added = [node for node in _nodes(onnx.load(scorer_file.path).graph) if node.op_type.startswith("Scatter")]
+    assert not [node for node in added for attribute in node.attribute if attribute.s == b"add"]
+    asked = {**cells_of(table.head(64)), "explain": np.array(True)}
+    expected = open_session(scorer_file.path, "cpu", threads=1).run(["contribution"], asked)[0]
+    many = open_session(scorer_file.path, "cpu", threads=8)
+    for _ in range(20):
+        np.testing.assert_allclose(many.run(["contribution"], asked)[0], expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [1.7e308, -1e39])
+def test_numbers_beyond_float32_are_what_the_library_takes_them_for(
+    exported: ExportedScorer, scorer: AnomalyScorer, table: pd.DataFrame, value: float
+) -> None:
+    rows = table.head(3).assign(income=value, moment=value)
+    ours, theirs = exported.assess(rows), scorer.assess(rows)
+    np.testing.assert_allclose(ours["anomaly_score"], theirs["anomaly_score"], rtol=1e-4)
+    assert ours["is_anomaly"].all() and theirs["is_anomaly"].all()
+
+
+def test_infinity_is_no_normal_number(session: ort.InferenceSession, table: pd.DataFrame) -> None:
+    cells = cells_of(table.head(4))
+    cells["income"], cells["moment"] = cells["income"].copy(), cells["moment"].copy()
+    cells["income"][:2], cells["moment"][2:] = np.inf, -np.inf
+    score, _, flagged = session.run(SCORES, cells)
+    assert np.isfinite(score).all() and flagged.all()
+
+
+@pytest.mark.parametrize("value", [2.5, 1e19])
+def test_what_a_whole_number_cannot_be_is_refused_by_name(
+    exported: ExportedScorer, table: pd.DataFrame, value: float
+) -> None:
+    with pytest.raises(DataError, match="column 'age': has"):
+        exported.assess(table.head(3).assign(age=value))
+
+
+def test_a_threshold_may_be_a_plain_input(
+    scorer_file: ExportedFile, exported: ExportedScorer, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    proto = onnx.load(scorer_file.path)
+    drop_defaults(proto)
+    plain = load_exported(proto.SerializeToString(), "cpu")
+    assert isinstance(plain, ExportedScorer) and not plain.defaults
+    assert {value.name for value in plain.takes} >= {"threshold_", "explain"}
+    rows = table.head(9)
+    pd.testing.assert_frame_equal(plain.assess(rows), exported.assess(rows))
+    pd.testing.assert_frame_equal(plain.explain(rows), exported.explain(rows))
+    onnx.save(proto, tmp_path / "plain.onnx")
+    text = card(plain, tmp_path / "plain.onnx")
+    assert "must be given, usually false" in text and "onnxruntime-node" not in text
+    assert "onnxruntime-node" in card(exported, scorer_file.path)
+    assert "max_batch_size: 0" in configuration(plain, "plain")
+
+
+@pytest.mark.parametrize(
+    ("entry", "text"),
+    [
+        ("names", "{}"), ("names", "[]"), ("names", '{"threshold": ["a"]}'), ("inputs", "[]"), ("inputs", "[{}]"),
+        ("outputs", "7"), ("schema", "[]"), ("schema", '{"columns": []}'), ("drift", "[1]"), ("held_out", '"x"'),
+        ("tail", "{"), ("threshold", "null"), ("parity", "[]"), ("opset", '"20"'), ("names", "[" * 100000),
+    ],
+)  # fmt: skip
+def test_damaged_metadata_are_told(scorer_file: ExportedFile, entry: str, text: str) -> None:
+    proto = onnx.load(scorer_file.path)
+    said = {prop.key: prop.value for prop in proto.metadata_props}
+    del proto.metadata_props[:]
+    onnx.helper.set_model_props(proto, {**said, f"gantools.{entry}": text})
+    with pytest.raises(ExportError, match="metadata"):
+        load_exported(proto.SerializeToString(), "cpu")
+
+
+@pytest.mark.slow
+def test_node_takes_a_plain_threshold(
+    scorer_file: ExportedFile, exported: ExportedScorer, table: pd.DataFrame, tmp_path: Path
+) -> None:
+    """onnxruntime-node does not see inputs with a default; it sees plain ones."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    asked = ["npm", "install", "onnxruntime-node", "--ignore-scripts", "--prefix", str(tmp_path)]
+    if subprocess.run(asked, capture_output=True).returncode:
+        pytest.skip("onnxruntime-node cannot be installed")
+    proto = onnx.load(scorer_file.path)
+    drop_defaults(proto)
+    onnx.save(proto, tmp_path / "plain.onnx")
+    types = {"float": "float32", "double": "float64"}
+    named = {value.name: value.type.removeprefix("tensor(").rstrip(")") for value in exported.takes}
+    cells = cells_of(table.head(2))
+    given = {name: [types.get(of, of), [str(cell) for cell in cells[name]]] for name, of in named.items()}
+    (tmp_path / "given.json").write_text(json.dumps(given))
+    (tmp_path / "run.js").write_text(NODE)
+    done = subprocess.run(["node", "run.js"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    np.testing.assert_allclose(found["score"], exported.anomaly_score(table.head(2)), rtol=1e-4)
+    assert found["flags"] == [True, True] and found["sum"] == pytest.approx(found["score"][0], rel=1e-4)
+
+
+NODE = """
+const ort = require("onnxruntime-node"), given = require("./given.json");
+const numbers = {float32: a => Float32Array.from(a, Number), float64: a => Float64Array.from(a, Number),
+                 int64: a => BigInt64Array.from(a, BigInt), string: a => a};
+(async () => {
+  const session = await ort.InferenceSession.create("plain.onnx", {logSeverityLevel: 3});
+  const feed = {threshold_: new ort.Tensor("float64", Float64Array.from([0]), [1]),
+                explain: new ort.Tensor("bool", Uint8Array.from([1]), [])};
+  for (const [name, [type, cells]] of Object.entries(given))
+    feed[name] = new ort.Tensor(type, numbers[type](cells), [cells.length]);
+  const found = await session.run(feed), width = found.contribution.dims[1];
+  console.log(JSON.stringify({score: Array.from(found.anomaly_score.data),
+    flags: Array.from(found.is_anomaly.data, Boolean),
+    sum: Array.from(found.contribution.data).slice(0, width).reduce((a, b) => a + b)}));
+})();
+"""
 
 
 def test_a_column_without_a_name_is_refused(tmp_path: Path) -> None:
@@ -158,13 +319,6 @@ def test_a_column_without_a_name_is_refused(tmp_path: Path) -> None:
 
 
 # --- with the methods of the library ---
-
-
-@pytest.fixture(scope="module")
-def exported(scorer_file: ExportedFile) -> ExportedScorer:
-    found = load_exported(scorer_file.path, "cpu")
-    assert isinstance(found, ExportedScorer)
-    return found
 
 
 def test_scores_reasons_and_contributions_are_the_library_s(
