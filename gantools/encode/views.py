@@ -56,6 +56,7 @@ class RowViews(nn.Module):
     level_share: Tensor  # [n_levels] float32, share of each place of the one-hot blocks
     unseen_share: Tensor  # [n_blocks] float32, share of rows that may be expected to have a level never seen
     of_dates: Tensor  # [n_numeric] bool, which columns are dates that run on
+    week_and_day: Tensor  # [2] float64, in microseconds
     block_of: Tensor  # [n_levels] int64, the block of each place
     block_size: Tensor  # [n_levels] float32, and how many places it has
 
@@ -70,6 +71,7 @@ class RowViews(nn.Module):
         of_dates = torch.zeros(c, dtype=torch.bool)
         of_dates[list(self.runs_on)] = True
         self.register_buffer("of_dates", of_dates, persistent=False)
+        self.register_buffer("week_and_day", torch.tensor([WEEK, DAY], dtype=torch.float64), persistent=False)
         self.register_buffer("has_missing", torch.zeros(c, dtype=torch.bool))
         self.register_buffer("lacking", torch.zeros(n_lacking, dtype=torch.int64))
         self.register_buffer("level_share", torch.zeros(encoder.layout.n_levels))
@@ -148,7 +150,8 @@ class RowViews(nn.Module):
         days or by all that was learned where that is no week."""
         low, high = self.encoder.low, self.encoder.high
         learned = high - low
-        step = torch.where(learned >= WEEK, WEEK, torch.where(learned >= DAY, DAY, learned.clamp(min=1.0)))
+        week, day = self.week_and_day  # numbers would be rounded to float32
+        step = torch.where(learned >= week, week, torch.where(learned >= day, day, learned.clamp(min=1.0)))
         steps = torch.ceil((numbers - high) / step)
         return torch.where(self.of_dates & (numbers > high), (numbers - steps * step).maximum(low), numbers)
 

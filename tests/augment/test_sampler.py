@@ -99,3 +99,26 @@ def test_unknown_model_and_option_are_named(frame: pd.DataFrame) -> None:
         GANOverSampler(model="tabluar").fit_resample(X, y)
     with pytest.raises(ConfigError, match="did you mean 'width'"):
         GANOverSampler(options={"witdh": 3}).fit_resample(X, y)
+
+
+@pytest.mark.parametrize("kind", ["missing cells", "text"])
+def test_arrays_with_missing_cells_or_text(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    y = np.array(["no"] * 100 + ["yes"] * 20)
+    numbers = rng.normal(size=(120, 3))
+    if kind == "text":
+        x = np.column_stack([numbers[:, 0].astype(object), rng.choice(["u", "v"], 120).astype(object)])
+    else:
+        x = np.where(rng.random((120, 3)) < 0.1, np.nan, numbers)
+    balanced, _ = GANOverSampler(steps=8).fit_resample(x, y)
+    assert balanced.shape == (200, x.shape[1])
+    assert balanced.dtype == x.dtype
+    assert pd.DataFrame(balanced[:120]).equals(pd.DataFrame(x))
+
+
+def test_whole_numbers_beyond_64_bits_get_fresh_ones() -> None:
+    rng = np.random.default_rng(0)
+    x = pd.DataFrame({"a": rng.normal(size=120), "z": pd.Series([10**25 + i for i in range(120)], dtype=object)})
+    balanced, _ = GANOverSampler(steps=8).fit_resample(x, pd.Series(["no"] * 100 + ["yes"] * 20))
+    assert balanced["z"].is_unique
+    assert balanced["z"].iloc[:120].tolist() == x["z"].tolist()

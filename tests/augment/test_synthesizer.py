@@ -196,3 +196,14 @@ def test_what_tensorboard_needs_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(ConfigError, match=r"pip install 'gantools\[tensorboard\]'"):
         maker.fit(edge_tables()["only numbers"], "label", folder=tmp_path / "run")
+
+
+@pytest.mark.parametrize("target", [2, "2"])
+def test_names_of_columns_that_are_no_text_come_back(tmp_path: Path, target: Any) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(np.column_stack([rng.normal(size=(120, 2)), np.arange(120) % 5 == 0]))
+    maker = Synthesizer("tabular", TINY, TrainConfig(**QUICK)).fit(frame, target)
+    maker.save(tmp_path / "m")
+    for model in (maker, Synthesizer.load(tmp_path / "m")):
+        assert model.sample(3).columns.tolist() == [0, 1, 2]
+    assert balance(frame, target, synthesizer=maker).frame.columns.tolist() == [0, 1, 2, "is_synthetic"]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 
@@ -369,6 +370,18 @@ def test_bad_settings_stop_the_start(exported: dict[str, Path], settings: dict[s
     )
     assert ended.returncode == 1
     assert said in ended.stderr and "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("names", ["{}", "[]", "7", "{"])
+def test_damaged_metadata_stop_the_start(names: str, tmp_path: Path) -> None:
+    proto = onnx.load(FOLDER.parents[1] / "exports" / "golden" / "table-scorer.onnx")
+    said = {entry.key: entry.value for entry in proto.metadata_props}
+    del proto.metadata_props[:]
+    onnx.helper.set_model_props(proto, {**said, "gantools.names": names})
+    onnx.save(proto, tmp_path / "damaged.onnx")
+    environment = {**os.environ, "SCORER": str(tmp_path / "damaged.onnx")}
+    done = subprocess.run([sys.executable, FOLDER / "app.py"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 1 and "its metadata cannot be read; export it again" in done.stderr
 
 
 def test_the_service_imports_neither_torch_nor_gantools() -> None:

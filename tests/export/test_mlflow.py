@@ -105,6 +105,42 @@ def test_rows_are_scored_as_by_the_library(tmp_path: Path) -> None:
         model.predict(frame.assign(**{"petal area": "wide"}))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("petal width mm", 2.5, "no whole number"), ("petal width mm", 1e19, "no whole number"),
+        ("petal width mm", np.uint64(2**63 + 5), "no whole number"), ("petal area", np.inf, "no finite number"),
+    ],
+)  # fmt: skip
+def test_what_a_column_cannot_hold_is_refused_by_name(tmp_path: Path, name: str, value: Any, said: str) -> None:
+    model = loaded(write_mlflow(GOLDEN / "table-scorer.onnx", tmp_path / "m"))
+    with pytest.raises(ValueError, match=f"column '{name}' has .*{said}"):
+        model.predict(rows().assign(**{name: value}))
+
+
+def test_numbers_beyond_float32_and_numbers_as_text(tmp_path: Path) -> None:
+    model = loaded(write_mlflow(GOLDEN / "table-scorer.onnx", tmp_path / "m"))
+    found = model.predict(rows().assign(**{"petal area": 1e300}))
+    assert np.isfinite(found["anomaly_score"]).all() and found["is_anomaly"].all()
+    whole = model._cells(pd.Series([1.0, "", None], dtype=object), {**TEXT, "missing": ""})
+    assert whole.tolist() == ["1", "?", ""]
+    assert model._cells(pd.Series(["", None]), {**TEXT, "missing": "<missing>"}).tolist() == ["", "<missing>"]
+
+
+TEXT = {"name": "a", "type": "string", "levels": ["1"], "unit": "", "has_missing": True}
+
+
+def test_no_samples_are_fine_and_an_unknown_class_is_named(tmp_path: Path) -> None:
+    made = {kind: loaded(write_mlflow(GOLDEN / f"{kind}.onnx", tmp_path / kind)) for kind in KINDS}
+    empty = made["image-scorer"].predict(np.zeros((0, 20, 9, 1), np.uint8))
+    assert empty["anomaly_score"].shape == (0,) and empty["heatmap"].shape == (0, 20, 9)
+    assert made["table-scorer"].predict(rows().iloc[:0], {"explain": True}).shape == (0, 8)
+    assert made["table-generator"].predict({"label": []}).shape == (0, 5)
+    assert made["image-generator"].predict({"label": []}).shape == (0, 16, 16, 1)
+    with pytest.raises(ValueError, match="'label' has 'rose', which is no class: the classes are 'setosa'"):
+        made["table-generator"].predict({"label": ["rose"]})
+
+
 def test_other_dtypes_of_the_same_cells_give_the_same_scores(tmp_path: Path) -> None:
     model, frame = loaded(write_mlflow(GOLDEN / "table-scorer.onnx", tmp_path / "m")), rows()
     expected = model.predict(frame)["anomaly_score"]

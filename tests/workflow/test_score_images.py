@@ -41,6 +41,7 @@ class Distance(Calibrated):
     def __init__(self, **options: Any) -> None:
         self.options = options
         self.false_alarms, self.contamination = options.get("false_alarms", 0.01), options.get("contamination", 0.0)
+        self.contamination_ = 0.05 if self.contamination == "auto" else self.contamination
 
     def fit(self, X: Any, *, progress: Any) -> Self:
         self.schema_ = X.schema
@@ -112,7 +113,7 @@ def test_a_folder_learned_from_itself(data: Path, fits: list[Distance]) -> None:
     """All images are learned from, some are taken for anomalies, and each is scored as if it were held out."""
     result, out = scored(data)
     assert result.learned.n_learned == len(fits[0].learned) == 66
-    assert (fits[0].contamination, fits[0].false_alarms) == (0.05, 0.01)
+    assert (fits[0].contamination, fits[0].false_alarms) == ("auto", 0.01)
     assert list(out.columns) == ["file", "anomaly_score", "p_value", "is_anomaly"]
     assert out["file"].tolist() == [*(f"Good/{k:03}.png" for k in range(60)), *(f"blob/{k:03}.png" for k in range(6))]
     np.testing.assert_allclose(out["anomaly_score"], fits[0].train_score_, rtol=1e-5)

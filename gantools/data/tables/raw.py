@@ -22,7 +22,7 @@ from gantools.data.tables.column import Column, Kind, Level
 from gantools.data.tables.dtypes import Family, Floats, dtype_of, family, to_floats, utc_to_wall, wall_to_utc, zone_of
 from gantools.data.tables.inference import STEPS_US, WHOLE_DAY, infinite
 from gantools.data.tables.schema import Schema
-from gantools.data.tables.spelling import MISSING_WORDS, NUMBER_WORDS, Spelling
+from gantools.data.tables.spelling import MISSING_WORDS, NUMBER_WORDS
 from gantools.errors import DataError
 
 MISSING = -1
@@ -186,7 +186,7 @@ def _read_spelled(series: pd.Series, column: Column) -> Floats:
     texts = [cell.strip() if isinstance(cell, str) else str(cell) for cell in cells]
     spelling = column.spelling
     if spelling is not None and spelling.is_number and (spelling.decimal != "." or not spelling.is_plain):
-        values = np.array([_spelled(text, spelling) for text in texts])
+        values = np.array([spelling.read_number(text) for text in texts], dtype=np.float64)
     else:
         values = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").to_numpy(dtype=np.float64)
     bad = [cell for cell, text, value in zip(cells, texts, values.tolist(), strict=True) if text and value != value]
@@ -198,13 +198,6 @@ def _read_spelled(series: pd.Series, column: Column) -> Floats:
 
 
 _NO_NUMBERS = frozenset(NUMBER_WORDS)
-
-
-def _spelled(text: str, spelling: Spelling) -> float:
-    try:
-        return float(replace(spelling, dtype="float64").read(pa.chunked_array([[text]], pa.string()))[0])
-    except pa.ArrowInvalid:
-        return float("nan")
 
 
 def _is_time(column: Column) -> bool:

@@ -99,7 +99,11 @@ def _from_json(name: str, value: Any) -> Any:
         return Kind(value)
     if name == "spelling" and value is not None:
         known = {field.name for field in fields(Spelling)}
-        return Spelling(**{key: _from_json(key, item) for key, item in value.items() if key in known})
+        return Spelling(**{key: _plain(item) for key, item in value.items() if key in known})
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -108,7 +112,7 @@ def _dialect_from_json(document: Mapping[str, Any] | None, columns: Sequence[Col
         return None
     known = {field.name for field in fields(Dialect)}
     spellings = {column.name: column.spelling for column in columns if column.spelling is not None}
-    kept = {name: _from_json(name, value) for name, value in document.items() if name in known}
+    kept = {name: _plain(value) for name, value in document.items() if name in known}
     return Dialect(**kept | {"columns": spellings, "source": None})
 
 

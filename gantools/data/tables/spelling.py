@@ -121,6 +121,19 @@ class Spelling:
             bare = pc.replace_substring(bare, self.decimal, ".")
         return pc.replace_substring_regex(bare, pattern=r"^\+", replacement="")
 
+    def read_number(self, text: str) -> float:
+        """The number that a text spells as the column does; NaN where it does not."""
+        found = _NUMBER_DRESSED.match(text)
+        if found is None:
+            return float("nan")
+        body = found["body"]
+        number = _NUMBER.replace(r"\.", re.escape(self.decimal)).replace("(?i:inf|infinity)", "inf")
+        if not re.match(_groups(self.thousands, self.decimal) if self.thousands else number, body):
+            return float("nan")
+        size = float((body.replace(self.thousands, "") if self.thousands else body).replace(self.decimal, "."))
+        is_negative = bool(found["open"]) or any(sign in "-\u2212\u2013" for sign in found["sign"] + found["inner"])
+        return -size if is_negative else size
+
     def write(self, values: Sequence[float | int | None]) -> list[str] | None:
         """Numbers as the column spells them; None where a digit would be lost, or nothing is special about it.
 
@@ -199,7 +212,7 @@ class _Column:
     known: Known = field(default_factory=Known)
     n_cells: int = 0
     missing: Counter[str] = field(default_factory=Counter)  # how cells are written that a column of numbers lacks
-    n_missing_truths: int = 0
+    missing_truths: Counter[str] = field(default_factory=Counter)  # and cells that one of truths lacks
     is_empty: bool = True
     is_text: bool = False
     is_whole: bool = True
@@ -225,7 +238,7 @@ class _Column:
         self.n_cells += len(cells)
         if cells.null_count:
             self.missing[""] += cells.null_count
-            self.n_missing_truths += cells.null_count
+            self.missing_truths[""] += cells.null_count
         if cells.null_count == len(cells) or self.known.reading == "text":
             return
         if self.truths:
@@ -238,8 +251,8 @@ class _Column:
         if not _all_in(cells.slice(0, _SCREEN), words) or not _all_in(cells, words):
             self.truths = ()
             return
-        absent = pc.fill_null(pc.is_in(cells, _MISSING_TRUTH), False)
-        self.n_missing_truths += pc.sum(absent).as_py() or 0
+        absent = cells.filter(pc.is_in(cells, _MISSING_TRUTH))
+        self.missing_truths.update({one["values"]: one["counts"] for one in pc.value_counts(absent).to_pylist()})
         self.truths = tuple(pair for pair in self.truths if _all_in(cells, pa.array([*MISSING_WORDS, *pair, None])))
 
     def _look_for_numbers(self, cells: pa.ChunkedArray) -> None:
@@ -340,7 +353,7 @@ class _Column:
 
     def number(self, delimiter: str, sure: set[str]) -> Spelling | None:
         """The spelling of the column as numbers, None where they are not. sure: decimal signs of other columns."""
-        missing = self._mark()
+        missing = _most_common(self.missing)
         if self.is_empty and not self.is_text:
             return Spelling("float64", missing=missing)
         if self.is_text or len(self.prefixes) > 1 or len(self.suffixes) > 1:
@@ -424,12 +437,8 @@ class _Column:
         """The spelling of the column as truths, None where they are not."""
         if not self.truths:
             return None
-        word = self._mark()
-        return Spelling("boolean" if self.n_missing_truths else "bool", missing=word, truths=self.truths[0])
-
-    def _mark(self) -> str:
-        """How most of the missing cells are written."""
-        return self.missing.most_common(1)[0][0] if self.missing else ""
+        dtype = "boolean" if self.missing_truths else "bool"
+        return Spelling(dtype, missing=_most_common(self.missing_truths), truths=self.truths[0])
 
 
 @dataclass
@@ -479,6 +488,10 @@ class Survey:
             note = f"spells one number in two ways ('{two[0]}', '{two[1]}'), so its cells are taken for codes"
             return Spelling(note=note)
         return number
+
+
+def _most_common(words: Counter[str]) -> str:
+    return words.most_common(1)[0][0] if words else ""
 
 
 def is_number(text: str) -> bool:

@@ -1,11 +1,19 @@
 """Parquet: dtypes as they were written, and files that are no table."""
 
+import datetime
+import decimal
+import json
+
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from gantools.augment.balance import joined
 from gantools.data.tables import read_table, write_table
+from gantools.data.tables.raw import from_raw, to_raw
+from gantools.data.tables.schema import Schema, infer_schema
 from gantools.errors import DataError
 
 
@@ -47,3 +55,62 @@ def test_parquet_without_rows_or_cut_short(tmp_path):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(DataError, match="not a whole Parquet file"):
         read_table(path)
+
+
+N = 60
+HOLES = [index % 7 == 0 for index in range(N)]
+
+
+def holes(values, kind):
+    return pa.array([None if hole else value for hole, value in zip(HOLES, values, strict=True)], kind)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        holes([index % 9 for index in range(N)], pa.int32()),
+        holes([2**60 + index % 5 for index in range(N)], pa.int64()),
+        holes([2**63 + index % 5 for index in range(N)], pa.uint64()),
+        holes([index % 2 == 0 for index in range(N)], pa.bool_()),
+        pa.nulls(N),
+        pa.array([None] * N, pa.int16()),
+        pa.array([decimal.Decimal(f"{index / 7:.4f}") for index in range(N)], pa.decimal128(12, 4)),
+        pa.array([decimal.Decimal(index % 9) for index in range(N)], pa.decimal128(10, 0)),
+        pa.array([decimal.Decimal(10**20 + index) for index in range(N)], pa.decimal128(25, 0)),
+        pa.array([index / 7 for index in range(N)], pa.float32()),
+        pa.array(["ab"[index % 2] for index in range(N)], pa.large_string()),
+        pa.array(["ab"[index % 2] for index in range(N)]).dictionary_encode(),
+        pa.array([datetime.date(2020, 1, 1 + index % 28) for index in range(N)]),
+        pa.array([datetime.datetime(2020, 1, 1, index % 24) for index in range(N)], pa.timestamp("ms", "+05:30")),
+        pa.array([datetime.timedelta(hours=index) for index in range(N)]),
+        pa.array([20200101 + index % 28 for index in range(N)], pa.int32()),
+        pa.array([datetime.time(index % 24, 30) for index in range(N)]),
+        pa.array([b"a"] * N),
+        pa.array([[1, 2]] * N),
+    ],
+    ids=lambda cells: str(cells.type),
+)
+def test_real_cells_and_arrow_types_come_back_beside_synthetic_ones(tmp_path, cells):
+    path, output = tmp_path / "t.parquet", tmp_path / "o.parquet"
+    table = pa.table({"x": cells, "z": pa.array(np.linspace(0, 1, N) ** 2)})
+    pq.write_table(table, path)
+    frame, dialect = read_table(path)
+    schema = Schema.from_json(json.loads(json.dumps(infer_schema(frame, dialect=dialect).to_json())))
+    made = from_raw(to_raw(frame, schema), schema, np.random.default_rng(0))
+    whole = joined(frame.assign(flag=False), made.assign(flag=True))
+    write_table(whole, output, dialect, n_copied=N)
+    found = pq.read_table(output)
+    assert found.schema.field("x").type == table.schema.field("x").type
+    assert found["x"].to_pylist()[:N] == table["x"].to_pylist()
+    assert found["flag"].to_pylist() == [False] * N + [True] * N
+    write_table(made, output, schema.dialect)
+    assert pq.read_table(output).schema.field("x").type == table.schema.field("x").type
+
+
+def test_cells_that_the_files_type_does_not_hold_are_refused_by_name(tmp_path):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"x": pa.array([1, 2], pa.int32())}), path)
+    _, dialect = read_table(path)
+    with pytest.raises(DataError, match=r"column 'x'.*int32"):
+        write_table(pd.DataFrame({"x": [1.5, 2.0]}), tmp_path / "o.parquet", dialect)
+    assert not (tmp_path / "o.parquet").exists()
