@@ -78,7 +78,7 @@ class ImageEncoder(nn.Module):
     def notes(self, schema: ImageSchema) -> list[str]:
         """What the user should know of what these images lose, as sentences."""
         hidden = 1 - 1 / schema.longest
-        if self.fit != "crop" or hidden < MUCH_HIDDEN:
+        if self.framing != "crop" or hidden < MUCH_HIDDEN:
             return []
         return [f"crop keeps the middle alone: of the longest image {hidden:.0%} is not seen; pad and resize keep all"]
 

@@ -66,7 +66,7 @@ def test_sizes_that_nets_cannot_have() -> None:
 def test_json() -> None:
     encoder = ImageEncoder(ImageLayout(3, 40), "pad")
     again = ImageEncoder.from_json(encoder.to_json())
-    assert again.layout == encoder.layout and again.fit == "pad"
+    assert again.layout == encoder.layout and again.framing == "pad"
 
 
 @pytest.fixture
