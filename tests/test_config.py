@@ -15,7 +15,7 @@ from gantools.registry import discover
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"steps": 0}, "steps: must be at least 1"),
+        ({"steps": 0}, "steps: must be from 1 to 1,000,000,000"),
         ({"budget_s": float("nan")}, "budget_s"),
         ({"batch_size": 1}, "batch_size: must be at least 2"),
         ({"seed": -1}, "seed"),

@@ -26,6 +26,7 @@ OPSET, ML_OPSET = 20, 3
 BATCH = "batch"
 ROWS = f"{INNER}rows"  # how many rows a run is given, a value of a graph
 ROWS_TRACED = 3
+RESHAPING = {"Cast", "Expand", "Identity", "Reshape", "Squeeze", "Unsqueeze"}  # operators that keep every number
 UNKNOWN = 2**31 - 1  # the code of an unknown label: looking it up fails
 
 
@@ -250,9 +251,14 @@ def add_levels(
 def add_label(proto: onnx.ModelProto, label: Port, class_counts: Sequence[int]) -> None:
     """Put the text in front of the codes of a generator's label. A run fails for a label without training examples."""
     add_levels(proto, [label], unknown=UNKNOWN, left_out=[code for code, n in enumerate(class_counts) if not n])
-    for node in proto.graph.node:  # a runtime names the node that fails
-        if f"{INNER}codes" in node.input:
-            node.name = f"{INNER}unknown label in '{label.name}'"
+    codes = {traced_name(label)}
+    for node in proto.graph.node:
+        if codes.isdisjoint(node.input):
+            continue
+        if node.op_type.startswith("Gather"):
+            node.name = f"{INNER}unknown label in '{label.name}'"  # a runtime names the node that fails
+        elif node.op_type in RESHAPING:
+            codes.update(node.output)
 
 
 def spell_levels(proto: onnx.ModelProto, ports: Sequence[Port]) -> None:

@@ -58,26 +58,28 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     modality = modality_of(request.data)
     check_meaning(request, modality)
     modality.check_target(request.data, request.target)
+    request = replace(request, output=request.output or modality.balanced(request.data))
+    _check_places(request)
     with claim(request.save, "save"):
+        check_save(request.save, force=request.force)  # another process may just have written it
         return _run(request, modality, watch or Watch())
 
 
 def _run(request: Request, modality: Modality, watch: Watch) -> AugmentResult:
-    output = request.output or modality.balanced(request.data)
-    _check_places(request, output)
-    modality.check_output(output, force=request.force, apart=request.data)
+    assert request.output is not None
+    modality.check_output(request.output, force=request.force, apart=request.data)
     job = modality.job("augment")
     trained = None
     if request.source is not None:
         trained = saved_model(request.source, "sample", request.device, modality)
-    result: AugmentResult = job.run(replace(request, output=output), trained, watch)
+    result: AugmentResult = job.run(request, trained, watch)
     return result
 
 
-def _check_places(request: Request, output: Path) -> None:
+def _check_places(request: Request) -> None:
     """Refuse places where something cannot or must not be written."""
     check_file(request.report, "report", force=request.force, inputs=(request.data,))
     check_save(request.save, force=request.force)
     check_grids(request.grids)
     for name in ("report", "save", "grids"):
-        check_apart(getattr(request, name), name, output, request.data)
+        check_apart(getattr(request, name), name, request.output, request.data)

@@ -69,8 +69,10 @@ def run(request: Request, watch: Watch | None = None) -> ScoreResult:
     check_rate("contamination", request.contamination or None, MOST_CONTAMINATION)
     modality = modality_of(request.data)
     check_meaning(request, modality)
+    request = _placed(request, modality)
     with claim(request.save, "save"):
-        return _run(_placed(request, modality), modality, watch or Watch())
+        check_save(request.save, force=request.force)  # another process may just have written it
+        return _run(request, modality, watch or Watch())
 
 
 def _run(request: Request, modality: Modality, watch: Watch) -> ScoreResult:

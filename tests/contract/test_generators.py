@@ -7,11 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.datasets import load_digits
 from torch import Tensor
 
 import gantools
@@ -19,13 +17,14 @@ from gantools.augment.generator import Generator
 from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
-from gantools.data.images.schema import ImageSchema
-from gantools.encode.images import ImageEncoder, ImageLayout, ImageSet, allowed_sizes
+from gantools.encode.images import ImageLayout, allowed_sizes
 from gantools.encode.table import Layout
 from gantools.errors import ConfigError
 from gantools.models.base import GAN, Batch, DataSpec
 from gantools.nn.conditioning import Condition, ConditionSpec
 from gantools.registry import discover, get
+
+from .pictures import digits
 
 QUICK = {
     "table": TrainConfig(steps=12, batch_size=16, eval_every=6, log_every=3, seed=3, device="cpu"),
@@ -93,16 +92,7 @@ def batch(gan: GAN, layout: Any) -> Batch:
 
 @pytest.fixture(scope="module")
 def data(make_table: Callable[..., pd.DataFrame]) -> dict[str, Any]:
-    """A table; and zeros, ones and twos of 16 pixels."""
-    found = load_digits()
-    rows = np.concatenate([np.flatnonzero(found.target == k)[:12] for k in range(3)])
-    small = torch.from_numpy((found.images[rows] * 15.9).astype(np.uint8))
-    images = small.repeat_interleave(2, 1).repeat_interleave(2, 2).unsqueeze(1)
-    label = torch.from_numpy(found.target[rows])
-    side = (16, 16, 16)
-    schema = ImageSchema(1, 255, ("0", "1", "2"), (12,) * 3, len(rows), width=side, height=side, formats={})
-    digits = ImageSet(schema, ImageEncoder(ImageLayout(1, 16)), images, label, "digits")
-    return {"table": make_table(), "image": digits}
+    return {"table": make_table(), "image": digits()}
 
 
 @pytest.fixture(scope="module", params=CASES, ids=str)

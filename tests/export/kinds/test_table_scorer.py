@@ -237,13 +237,13 @@ def test_a_threshold_may_be_a_plain_input(
 ) -> None:
     proto = onnx.load(scorer_file.path)
     drop_defaults(proto)
-    plain = load_exported(proto.SerializeToString(), "cpu")
+    onnx.save(proto, tmp_path / "plain.onnx")
+    plain = load_exported(tmp_path / "plain.onnx", "cpu")
     assert isinstance(plain, ExportedScorer) and not plain.defaults
     assert {value.name for value in plain.takes} >= {"threshold_", "explain"}
     rows = table.head(9)
     pd.testing.assert_frame_equal(plain.assess(rows), exported.assess(rows))
     pd.testing.assert_frame_equal(plain.explain(rows), exported.explain(rows))
-    onnx.save(proto, tmp_path / "plain.onnx")
     text = card(plain, tmp_path / "plain.onnx")
     assert "must be given, usually false" in text and "onnxruntime-node" not in text
     assert "onnxruntime-node" in card(exported, scorer_file.path)
