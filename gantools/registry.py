@@ -69,21 +69,18 @@ def register(cls: Class) -> Class:
 
 def kind(name: str) -> Callable[[Class], Class]:
     """Class decorator: make an estimator known as the kind `name`, which its checkpoints carry."""
-
-    def add(cls: Class) -> Class:
-        cls.kind = name
-        _add(_kinds, name, cls, f"estimators are of the kind {name!r}")
-        return cls
-
-    return add
+    return _of_kind(_kinds, name, f"estimators are of the kind {name!r}")
 
 
 def exported(name: str) -> Callable[[Class], Class]:
     """Class decorator: make known how models of the kind `name` are exported and run from a file."""
+    return _of_kind(_exported, name, f"classes export the kind {name!r}")
 
+
+def _of_kind(known: dict[Any, Any], name: str, what: str) -> Callable[[Class], Class]:
     def add(cls: Class) -> Class:
         cls.kind = name
-        _add(_exported, name, cls, f"classes export the kind {name!r}")
+        _add(known, name, cls, what)
         return cls
 
     return add

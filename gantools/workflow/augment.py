@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gantools.files import claim
 from gantools.workflow.contract import IMAGES, TRAINING, Watch, refuse_fields, refuse_together
 from gantools.workflow.opening import Modality, check_meaning, modality_of, saved_model
-from gantools.workflow.places import check_apart, check_file, check_grids, check_save
+from gantools.workflow.places import check_apart, check_file, check_grids, claimed_save
 from gantools.workflow.training import TrainingRequest
 
 if TYPE_CHECKING:
@@ -59,27 +58,21 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     check_meaning(request, modality)
     modality.check_target(request.data, request.target)
     request = replace(request, output=request.output or modality.balanced(request.data))
-    _check_places(request)
-    with claim(request.save, "save"):
-        check_save(request.save, force=request.force)  # another process may just have written it
-        return _run(request, modality, watch or Watch())
-
-
-def _run(request: Request, modality: Modality, watch: Watch) -> AugmentResult:
-    assert request.output is not None
-    modality.check_output(request.output, force=request.force, apart=request.data)
+    _check_places(request, modality)
     job = modality.job("augment")
-    trained = None
-    if request.source is not None:
-        trained = saved_model(request.source, "sample", request.device, modality)
-    result: AugmentResult = job.run(request, trained, watch)
+    with claimed_save(request.save, force=request.force):
+        trained = None
+        if request.source is not None:
+            trained = saved_model(request.source, "sample", request.device, modality)
+        result: AugmentResult = job.run(request, trained, watch or Watch())
     return result
 
 
-def _check_places(request: Request) -> None:
+def _check_places(request: Request, modality: Modality) -> None:
     """Refuse places where something cannot or must not be written."""
+    assert request.output is not None
     check_file(request.report, "report", force=request.force, inputs=(request.data,))
-    check_save(request.save, force=request.force)
     check_grids(request.grids)
     for name in ("report", "save", "grids"):
         check_apart(getattr(request, name), name, request.output, request.data)
+    modality.check_output(request.output, force=request.force, apart=request.data)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gantools.errors import ConfigError
+from gantools.files import claim
 
 TABLE_SUFFIXES = {".csv", ".tsv", ".txt", ".parquet", ".pq"}
 COMPRESSED_SUFFIXES = {".gz", ".zip", ".bz2", ".xz"}
@@ -85,10 +87,17 @@ def check_folder(
     check_writable(path, where)
 
 
-def check_save(path: Path | None, *, force: bool, resume: bool = False) -> None:
-    """Refuse a folder that a trained model cannot or must not be saved in. resume: it may hold one to go on with."""
+@contextmanager
+def claimed_save(path: Path | None, *, force: bool, resume: bool = False) -> Iterator[None]:
+    """Keep the folder for a trained model to this process until the block ends.
+
+    resume: it may hold one to go on with. Raises ConfigError where a model cannot or must not be saved there, or while
+    another process writes there. The check comes after the claim, since that process may have saved a model by then.
+    """
     is_ours = (lambda _: True) if resume else holds_checkpoint
-    check_folder(path, "save", force=force or resume, what="a checkpoint", is_ours=is_ours)
+    with claim(path, "save"):
+        check_folder(path, "save", force=force or resume, what="a checkpoint", is_ours=is_ours)
+        yield
 
 
 def holds_checkpoint(path: Path) -> bool:

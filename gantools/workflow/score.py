@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gantools.errors import ConfigError, DataError
-from gantools.files import claim
 from gantools.workflow.contract import IMAGES, TRAINING, Watch, refuse_fields, refuse_together
 from gantools.workflow.opening import Modality, check_meaning, modality_of, saved_model
-from gantools.workflow.places import check_apart, check_file, check_folder, check_save, check_table
+from gantools.workflow.places import check_apart, check_file, check_folder, check_table, claimed_save
 from gantools.workflow.training import TrainingRequest
 
 if TYPE_CHECKING:
@@ -70,18 +69,12 @@ def run(request: Request, watch: Watch | None = None) -> ScoreResult:
     modality = modality_of(request.data)
     check_meaning(request, modality)
     request = _placed(request, modality)
-    with claim(request.save, "save"):
-        check_save(request.save, force=request.force)  # another process may just have written it
-        return _run(request, modality, watch or Watch())
-
-
-def _run(request: Request, modality: Modality, watch: Watch) -> ScoreResult:
-    place = request.source or request.onnx
-    scorer = None
-    if place is not None:
-        exported = request.onnx is not None
-        scorer = saved_model(place, "assess", request.device, modality, exported=exported)
-    result: ScoreResult = modality.job("score").run(request, scorer, watch)
+    with claimed_save(request.save, force=request.force):
+        scorer = None
+        if place is not None:
+            exported = request.onnx is not None
+            scorer = saved_model(place, "assess", request.device, modality, exported=exported)
+        result: ScoreResult = modality.job("score").run(request, scorer, watch or Watch())
     return result
 
 
@@ -103,7 +96,6 @@ def _placed(request: Request, modality: Modality) -> Request:
     modality.check_labels(data, request.labels)
     check_table(output, "output", force=force, inputs=(data, normal))
     check_file(request.report, "report", force=force, inputs=(data, normal))
-    check_save(request.save, force=force)
     check_apart(request.report, "report", output)
     check_folder(maps, "maps", force=force, what="heat maps", is_ours=_holds_maps)
     check_apart(maps, "maps", data, normal, request.save)

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gantools.files import claim
 from gantools.workflow.contract import IMAGES, Item, Watch, noted, plain
-from gantools.workflow.opening import Modality, check_meaning, modality_of
-from gantools.workflow.places import check_apart, check_grids, check_save, named
+from gantools.workflow.opening import check_meaning, modality_of
+from gantools.workflow.places import check_apart, check_grids, claimed_save, named
 from gantools.workflow.training import TrainingRequest, training_shown
 
 if TYPE_CHECKING:
@@ -77,12 +76,6 @@ def run(request: Request, watch: Watch | None = None) -> TrainResult:
     modality = modality_of(request.data)
     check_meaning(request, modality)
     modality.check_target(request.data, request.target)
-    with claim(request.save, "save"):
-        return _run(request, modality, watch or Watch())
-
-
-def _run(request: Request, modality: Modality, watch: Watch) -> TrainResult:
-    check_save(request.save, force=request.force, resume=request.resume)
     grids = request.grids
     if grids is None and modality.has_pictures:
         grids = request.save.with_name(f"{named(request.save).name}.grids")
@@ -90,5 +83,6 @@ def _run(request: Request, modality: Modality, watch: Watch) -> TrainResult:
     check_apart(request.save, "save", request.data)
     check_apart(grids, "grids", request.data, request.save)
     job = modality.job("train")
-    result: TrainResult = job.run(replace(request, grids=grids), watch)
+    with claimed_save(request.save, force=request.force, resume=request.resume):
+        result: TrainResult = job.run(replace(request, grids=grids), watch or Watch())
     return result

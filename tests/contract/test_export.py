@@ -25,7 +25,7 @@ from gantools.registry import discover, runtime
 from gantools.registry import estimator as registered_estimator
 from gantools.score.image_scorer import ImageScorer
 
-from .pictures import digits
+from .examples import digits
 
 TRAIN = TrainConfig(steps=6, batch_size=16, eval_every=3, log_every=3, device="cpu")
 

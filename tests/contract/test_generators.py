@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from gantools.models.base import GAN, Batch, DataSpec
 from gantools.nn.conditioning import Condition, ConditionSpec
 from gantools.registry import discover, get
 
-from .pictures import digits
+from .examples import Registered, digits
 
 QUICK = {
     "table": TrainConfig(steps=12, batch_size=16, eval_every=6, log_every=3, seed=3, device="cpu"),
@@ -34,19 +34,8 @@ LAYOUTS: dict[str, Any] = {"table": Layout(2, (3, 2)), "image": ImageLayout(1, 1
 SOME: dict[str, dict[Any, int]] = {"table": {"yes": 5, "no": 3}, "image": {"2": 5, "0": 3}}  # classes to ask for
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Registered):
     """A registered generator."""
-
-    modality: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.name}-{self.modality}"
-
-    @property
-    def cls(self) -> Any:
-        return discover(self.modality)[self.name]
 
     def made(self, layout: Any = None, n_classes: int = 3) -> GAN:
         torch.manual_seed(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from gantools.score.image_scorer import ImageScorer
 from gantools.score.table_scorer import AnomalyScorer
 from gantools.train import parameters
 
+from .examples import Registered
+
 WIDTH, SIZE = 7, 16
 LAYOUTS: dict[str, Any] = {"table": Layout(WIDTH, ()), "image": ImageLayout(1, SIZE)}
 SHAPES = {"table": (16, WIDTH), "image": (8, 1, SIZE, SIZE)}  # of the batch of each fold
@@ -30,19 +32,8 @@ QUICK = {"steps": 12, "random_state": 3, "device": "cpu"}
 GENERATORS = sorted(name for name, cls in discover().items() if cls.purpose == "generate")
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(Registered):
     """A registered detector."""
-
-    modality: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.name}-{self.modality}"
-
-    @property
-    def cls(self) -> Any:
-        return discover(self.modality)[self.name]
 
     def made(self, layout: Any = None) -> Any:
         torch.manual_seed(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gantools.errors import ConfigError
-from gantools.workflow.places import beside, check_file, check_save
+from gantools.workflow.places import beside, check_file, claimed_save
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,15 @@ def test_existing_outputs_need_force(tmp_path: Path) -> None:
 def test_force_replaces_checkpoints_only(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "me.jpg").touch()
-    with pytest.raises(ConfigError, match="not a checkpoint"):
-        check_save(tmp_path / "photos", force=True)
+    with pytest.raises(ConfigError, match="not a checkpoint"), claimed_save(tmp_path / "photos", force=True):
+        pass
     (tmp_path / "run").mkdir()
-    check_save(tmp_path / "run", force=False)
+    with claimed_save(tmp_path / "run", force=False):
+        pass
     (tmp_path / "run" / "config.json").touch()
-    with pytest.raises(ConfigError, match="`force`"):
-        check_save(tmp_path / "run", force=False)
-    check_save(tmp_path / "run", force=True)
-    check_save(tmp_path / "run", force=False, resume=True)
+    with pytest.raises(ConfigError, match="`force`"), claimed_save(tmp_path / "run", force=False):
+        pass
+    with claimed_save(tmp_path / "run", force=True):
+        pass
+    with claimed_save(tmp_path / "run", force=False, resume=True):
+        pass

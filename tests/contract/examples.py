@@ -1,6 +1,9 @@
-"""Images that every contract is tried on."""
+"""What contracts are tried with: a model by its name, and images."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,6 +11,22 @@ from sklearn.datasets import load_digits
 
 from gantools.data.images.schema import ImageSchema
 from gantools.encode.images import ImageEncoder, ImageLayout, ImageSet
+from gantools.registry import discover
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model, as the registry knows it."""
+
+    modality: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.name}-{self.modality}"
+
+    @property
+    def cls(self) -> Any:
+        return discover(self.modality)[self.name]
 
 
 def digits(n_each: int = 12) -> ImageSet:
