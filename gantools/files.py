@@ -14,6 +14,7 @@ import errno
 import glob
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -44,13 +45,13 @@ def write_file(
     Raises `error` where `path` is a folder, in no folder, or cannot be written.
     """
     place = Path(os.path.realpath(path))
-    if place.is_dir():
+    mode = _mode(place)
+    if mode is not None and stat.S_ISDIR(mode):
         raise error("is a folder", where=str(path), remedy="give the name of a file")
-    if place.exists() and not place.is_file():
+    if mode is not None and not stat.S_ISREG(mode):
         raise error("is not a regular file", where=str(path), remedy="give the name of a file")
     with _part_of(place, str(path), error, parents) as part:
-        with part.open("wb") as file:
-            _lock(file.fileno())
+        with _new(part, Path.touch), part.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -66,15 +67,13 @@ def write_folder(path: str | Path, error: type[GantoolsError] = DataError, *, pa
     Raises `error` where `path` is a file, in no folder, or cannot be written.
     """
     place = Path(os.path.realpath(path))
-    if place.exists() and not place.is_dir():
+    mode = _mode(place)
+    if mode is not None and not stat.S_ISDIR(mode):
         raise error("is a file", where=str(path), remedy="give the name of a folder")
     old = _old(place)
     with _part_of(place, str(path), error, parents) as part:
-        if old.exists() and not place.exists():
-            old.replace(place)
-        part.mkdir()
-        with _opened(part) as descriptor:
-            _lock(descriptor)
+        _put_back(old, place)
+        with _new(part, Path.mkdir):
             yield part
             _sync_folder(part)
             _exchange(part, place, old)
@@ -98,10 +97,11 @@ def read_folder(path: str | Path, read: Callable[[Path], Value]) -> Value:
         try:
             found = read(place)
         except (OSError, GantoolsError):
-            if left == 0 or (before is not None and _state(place) == before) or not _appears(path):
+            stayed = before is not None and _stays(path, place, before)
+            if left == 0 or stayed or not _appears(path):
                 raise
         else:
-            if left == 0 or _state(place) == before:
+            if left == 0 or _stays(path, place, before):
                 return found
     raise AssertionError
 
@@ -173,10 +173,24 @@ def _exchange(part: Path, place: Path, old: Path) -> None:
             was_other = isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
             if left and was_other and part.exists():
                 continue
-            with suppress(OSError):
-                old.replace(place)
+            _put_back(old, place)
             raise
     _remove(old)
+
+
+def _put_back(old: Path, place: Path) -> None:
+    """Give a folder that was moved aside its name again, unless another process puts its own there meanwhile."""
+    if old.exists() and not place.exists():
+        with suppress(OSError):
+            old.replace(place)
+
+
+def _mode(path: Path) -> int | None:
+    """Of what kind the file or folder is, found out at one moment; None where there is none."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return None
 
 
 def _state(folder: Path) -> tuple[int, int] | None:
@@ -186,6 +200,11 @@ def _state(folder: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return state.st_ino, state.st_mtime_ns
+
+
+def _stays(path: str | Path, place: Path, before: tuple[int, int] | None) -> bool:
+    """Whether the folder written to `path` is still at `place` and as it was. One aside may be about to be removed."""
+    return whole_folder(path) == place and _state(place) == before
 
 
 def _appears(path: str | Path) -> bool:
@@ -200,10 +219,36 @@ def _old(place: Path) -> Path:
     return place.with_name(f".{place.name}.old")
 
 
+@contextmanager
+def _new(part: Path, make: Callable[[Path], object]) -> Iterator[None]:
+    """A new part, made by `make` and locked before another process can have taken it for a leftover."""
+    descriptor = _locked(part, make)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _locked(part: Path, make: Callable[[Path], object]) -> int:
+    for left in reversed(range(TRIES)):
+        try:
+            make(part)
+            descriptor = os.open(part, os.O_RDONLY)
+        except (FileExistsError, FileNotFoundError):
+            if left == 0:
+                raise
+        else:
+            if _lock(descriptor) is not False and _is_at(descriptor, part):
+                return descriptor
+            os.close(descriptor)  # it was taken for a leftover
+        time.sleep(PAUSE_S)
+    raise TimeoutError(errno.ETIMEDOUT, "other processes keep removing it", str(part))
+
+
 def _remove_leftovers(place: Path) -> None:
     for left in place.parent.glob(f".{glob.escape(place.name)}.*.part"):
         with suppress(OSError), _opened(left) as descriptor:
-            if _lock(descriptor):
+            if _lock(descriptor) and _is_at(descriptor, left):
                 _remove(left)
 
 
@@ -222,12 +267,23 @@ def _opened(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> bool:
-    """Lock a file or folder for as long as it is open. False where another holds it, or there are no locks."""
-    with suppress(OSError, AttributeError):
+def _lock(descriptor: int) -> bool | None:
+    """Lock a file or folder for as long as it is open. False where another holds it, None where there are no locks."""
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    return False
+    except BlockingIOError:
+        return False
+    except (OSError, AttributeError):
+        return None
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether what was opened still stands there, and nothing else in its place."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
 
 
 def _lock_of(path: Path) -> Path:
@@ -245,16 +301,16 @@ def _claimed(lock: Path, path: Path | None, where: str) -> int | None:
             descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
         except OSError:
             return None
-        if not _lock(descriptor):
+        if _lock(descriptor) is False:
             holder = os.read(descriptor, 32).decode(errors="replace").strip() or "of another command"
             os.close(descriptor)
             remedy = "wait until it is done, or give another name"
             raise ConfigError(f"process {holder} is writing to {path}", where=where, remedy=remedy)
-        with suppress(OSError):
-            if os.path.samestat(os.fstat(descriptor), lock.stat()):
+        if _is_at(descriptor, lock):
+            with suppress(OSError):  # the number is for people only
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"{os.getpid()}\n".encode())
-                return descriptor
+            return descriptor
         os.close(descriptor)  # who held it removed it before it was locked here
 
 
