@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -29,7 +29,7 @@ def run_and_show(run: Callable[..., Result], request: Any, as_json: bool) -> Non
     """Run a workflow, with its progress shown, and print its result for people or as JSON."""
     from gantools.workflow.contract import Alert, Table
 
-    with TrainingProgress() as progress:
+    with CommandProgress() as progress:
         result = run(request, progress)
     if as_json:
         print_json(result.to_json())
@@ -68,26 +68,32 @@ def print_table(
     console.print(table)
 
 
-class TrainingProgress:
-    """Bars for the stages of training on stderr; silent when stderr is not a terminal.
+class CommandProgress:
+    """A bar for each stage of a command on stderr, and below how long all of it still takes; silent when stderr is not
+    a terminal.
 
-    Call it with (stage, progress) as often as you like; use it as a context manager.
+    It is what a workflow takes as `Watch`. Use it as a context manager.
     """
 
     def __init__(self) -> None:
         self._bars: Any = None
         self._tasks: dict[str, TaskID] = {}
-        self._started = 0.0
+        self._end: float | None = None
 
-    def __enter__(self) -> TrainingProgress:
+    def __enter__(self) -> CommandProgress:
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+            from rich.progress import BarColumn, Progress, TextColumn
+            from rich.text import Text
 
-            self._bars = Progress(
+            class Bars(Progress):
+                def get_renderables(bars) -> Iterator[Any]:  # noqa: N805
+                    yield from super().get_renderables()
+                    yield Text(self._time_left(), style="dim")
+
+            self._bars = Bars(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=_BAR_WIDTH),
-                MofNCompleteColumn(),
                 TextColumn("{task.fields[detail]}"),
                 console=Console(stderr=True),
                 transient=True,
@@ -102,43 +108,35 @@ class TrainingProgress:
             self._bars.stop()
 
     def __call__(self, stage: str, progress: Progress) -> None:
-        """Show where `stage` stands."""
+        """Show where the training `stage` stands."""
         if self._bars is None:
             return
-        self._end_reading()
-        if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=progress.steps, detail="")
-        # rich would take from all columns alike what a long one lacks, until stage and steps are gone
-        taken = max(map(len, self._tasks)) + _BAR_WIDTH + 2 * len(str(progress.steps)) + 5
-        detail = _detail(progress, self._bars.console.width - taken)
-        self._bars.update(self._tasks[stage], completed=progress.step, total=progress.steps, detail=detail)
+        counted = f"{progress.step}/{progress.steps}"
+        losses = " ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
+        # what a narrow terminal cuts off comes last
+        detail = " · ".join(part for part in (counted, progress.health, losses) if part)
+        # rich would take from all columns alike what a long one lacks, until the stage is gone
+        room = self._bars.console.width - max(map(len, (*self._tasks, stage))) - _BAR_WIDTH - 3
+        self._show(stage, progress.step, progress.steps, detail[: max(room, 0)].rstrip(" ·"))
 
-    def rows(self, stage: str, done: int, total: int | None, what: str = "rows") -> None:
-        """Show how many rows `stage` has done, of how many: None where that is not known yet. what: if not rows."""
+    def done(self, stage: str, n: int, total: int | None, what: str) -> None:
+        """Show how much `stage` has done, of how much: None where that is not known yet."""
         if self._bars is None:
             return
-        if total is not None:
-            self._end_reading()
+        counted = f"{n:,}" if total is None else f"{n:,}/{total:,}"
+        self._show(stage, n, total, f"{counted} {what}" if n else "")
+
+    def left(self, seconds: float) -> None:
+        """Show that the whole command still takes about so long."""
+        self._end = time.monotonic() + seconds
+
+    def _show(self, stage: str, n: int, total: int | None, detail: str) -> None:
         if stage not in self._tasks:
-            self._tasks[stage] = self._bars.add_task(stage, total=total, detail=what)
-            self._started = time.monotonic()
-        left = (time.monotonic() - self._started) * ((total or done) - done) / max(1, done)
-        detail = f"{what} {duration(left)} left" if total is not None else what
-        self._bars.update(self._tasks[stage], completed=done, total=total, detail=detail)
+            for task in self._bars.tasks:  # another stage has begun, so they are done
+                total_then = task.total or max(1, task.completed)
+                self._bars.update(task.id, total=total_then, completed=total_then)
+            self._tasks[stage] = self._bars.add_task(stage, total=total, detail=detail)
+        self._bars.update(self._tasks[stage], completed=n, total=total, detail=detail)
 
-    def images(self, stage: str, done: int, total: int | None) -> None:
-        """The same for images."""
-        self.rows(stage, done, total, "images")
-
-    def _end_reading(self) -> None:
-        """Stop the bars of stages whose length was not known: another stage has begun, so they are done."""
-        for task in self._bars.tasks:
-            if task.total is None:
-                self._bars.update(task.id, total=task.completed)
-
-
-def _detail(progress: Progress, room: int) -> str:
-    losses = " ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
-    # what a narrow terminal cuts off comes last
-    parts = [f"{duration(progress.seconds_left)} left", progress.health, losses]
-    return " · ".join(part for part in parts if part)[: max(room, 0)].rstrip(" ·")
+    def _time_left(self) -> str:
+        return "" if self._end is None else f"about {duration(max(0.0, self._end - time.monotonic()))} left in all"

@@ -19,6 +19,7 @@ from gantools.augment.balance import Strategy, class_counts, rows_to_make
 from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.encode.images import ImageSet
 from gantools.nn.augment import augmented, flip_symmetric
+from gantools.stages import Stage
 from gantools.train.image_classifier import probabilities, train_classifier
 
 CANDIDATES = 3  # generated for each that is taken
@@ -60,19 +61,24 @@ class ImageBalance:
 
 
 def balance_images(
-    data: ImageSet, *, strategy: Strategy = "auto", synthesizer: ImageSynthesizer, seed: int = 0
+    data: ImageSet,
+    *,
+    strategy: Strategy = "auto",
+    synthesizer: ImageSynthesizer,
+    seed: int = 0,
+    stage: Stage | None = None,
 ) -> ImageBalance:
     """Synthetic images for the rarer classes of `data`.
 
-    strategy: imbalanced-learn's `sampling_strategy`, see `augment.balance.balance`. Raises ConfigError for one that
-    does not fit the classes.
+    strategy: imbalanced-learn's `sampling_strategy`, see `augment.balance.balance`. stage: that of the classifier which
+    chooses. Raises ConfigError for a strategy that does not fit the classes.
     """
     classes = data.schema.classes
     before = dict(zip(classes, data.counts, strict=True))
     to_make = images_to_make(data, strategy)
     after = {name: n + to_make.get(name, 0) for name, n in before.items()}
     random = torch.Generator().manual_seed(seed)
-    judge = _Judge(data, seed)
+    judge = _Judge(data, seed, stage)
     images, label, is_generated = [], [], []
     for code, name in enumerate(classes):
         n = to_make.get(name, 0)
@@ -97,7 +103,7 @@ def images_to_make(data: ImageSet, strategy: Strategy) -> dict[str, int]:
 class _Judge:
     """A classifier of the real images, balanced by varying them, and the variations themselves."""
 
-    def __init__(self, data: ImageSet, seed: int) -> None:
+    def __init__(self, data: ImageSet, seed: int, stage: Stage | None) -> None:
         self.data = data
         self.flip = flip_symmetric(data.images, data.label, len(data.schema.classes))
         random = torch.Generator().manual_seed(seed)
@@ -105,7 +111,7 @@ class _Judge:
         parts = [self.vary(code, most - n, random) for code, n in enumerate(data.counts) if n]
         labels = [torch.full((most - n,), code) for code, n in enumerate(data.counts) if n]
         images, label = torch.cat([data.images, *parts]), torch.cat([data.label, *labels])
-        self.net = train_classifier(images, label, len(data.counts), seed=seed)
+        self.net = train_classifier(images, label, len(data.counts), seed=seed, stage=stage)
 
     def vary(self, code: int, n: int, random: torch.Generator) -> Tensor:
         """n varied real images of a class, each real one as often as the others."""

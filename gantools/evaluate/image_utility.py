@@ -18,7 +18,8 @@ from torch import Tensor
 from gantools.errors import DataError
 from gantools.evaluate.verdict import Bench, Floats, Ints, Verdict, Words, reach_verdict
 from gantools.nn.augment import augmented, flip_symmetric
-from gantools.train.image_classifier import Lesson, probabilities, steps_for, train_classifiers
+from gantools.stages import Stage
+from gantools.train.image_classifier import Lesson, probabilities, train_classifiers
 
 Labelled = tuple[Tensor, Tensor]
 Balancer = Callable[[Tensor, Tensor, int], Labelled]
@@ -36,6 +37,7 @@ def image_verdict(
     seed: int = 0,
     holdout: float = 0.25,
     device: torch.device | str = "cpu",
+    stage: Stage | None = None,
 ) -> Verdict:
     """Compare the balancers with no balancing, repetition and classical augmentation on held-out real images.
 
@@ -44,7 +46,8 @@ def image_verdict(
     followed by what it made. The sentence is about "gantools" where present, else the first one. The built-in methods
     make as many images of each class as that one did; without balancers classes grow to the largest.
     holdout: share of the images of each class to hold back, in (0, 1); a class with two or more always has one on
-    either side, a class with a single image stays with the training images.
+    either side, a class with a single image stays with the training images. stage: that of training and asking the
+    classifiers.
 
     Raises DataError where a balancer returns what does not fit. Images on which methods cannot be compared give a
     Verdict without scores whose sentence says why; what a balancer raises is passed on.
@@ -52,7 +55,7 @@ def image_verdict(
     images, label = images.cpu(), label.cpu()
 
     def make_bench(train: Ints, held: Ints, bench_seed: int) -> _Bench:
-        return _Bench((images[train], label[train]), images[held], len(classes), bench_seed, device)
+        return _Bench((images[train], label[train]), images[held], len(classes), bench_seed, device, stage)
 
     codes = label.numpy().astype(np.int64)
     words = Words("image", "folder")
@@ -62,9 +65,11 @@ def image_verdict(
 class _Bench(Bench[Balancer, Labelled]):
     """One split of the images."""
 
-    def __init__(self, real: Labelled, held: Tensor, n_classes: int, seed: int, device: torch.device | str) -> None:
+    def __init__(
+        self, real: Labelled, held: Tensor, n_classes: int, seed: int, device: torch.device | str, stage: Stage | None
+    ) -> None:
         super().__init__(real[1].numpy(), n_classes, seed)
-        self.real, self.held, self.device = real, held, device
+        self.real, self.held, self.device, self.stage = real, held, device, stage
 
     def balance(self, balancer: Balancer, name: str) -> tuple[Labelled, Ints]:
         images, label = (tensor.cpu() for tensor in balancer(*self.real, self.seed))
@@ -90,8 +95,7 @@ class _Bench(Bench[Balancer, Labelled]):
         }
 
     def predict(self, methods: Mapping[str, Labelled]) -> dict[str, list[Floats]]:
-        steps = steps_for(max(len(label) for _, label in methods.values()), self.held.shape[-1])
         lessons = [Lesson(*given, self.seed + k) for given in methods.values() for k in range(N_CLASSIFIERS)]
-        nets = train_classifiers(lessons, self.n_classes, steps=steps, device=self.device)
+        nets = train_classifiers(lessons, self.n_classes, device=self.device, stage=self.stage)
         found = [predicted.numpy() for predicted in probabilities(nets, self.held)]
         return {name: found[i * N_CLASSIFIERS : (i + 1) * N_CLASSIFIERS] for i, name in enumerate(methods)}

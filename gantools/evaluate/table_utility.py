@@ -6,6 +6,7 @@ SMOTE or, with text columns, SMOTENC (`smote`). The classifiers are logistic reg
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ from gantools.data.tables.dates import parse
 from gantools.data.tables.formatting import format_cell
 from gantools.errors import DataError
 from gantools.evaluate.verdict import Bench, Floats, Ints, Predictions, Verdict, Words, reach_verdict
+from gantools.stages import Stage
+from gantools.words import percent
 
 if TYPE_CHECKING:
     from gantools.data.tables.schema import Schema
@@ -35,6 +38,7 @@ Balancer = Callable[[pd.DataFrame, int], pd.DataFrame]
 MAX_ROWS = 20_000  # real rows that classifiers are trained on, and held-back rows that they are tested on
 MAX_CELLS = 2_000_000  # the same for wide tables: rows times columns
 MAX_NEIGHBOUR_ROWS = 5_000  # rows of one class among which SMOTE looks for neighbours
+PROBE_ROWS = 1_000  # that tell how long classifiers are trained
 MAX_LEVELS = 50  # levels of a text column that the classifiers tell apart; the rarer ones are one level
 
 
@@ -47,6 +51,7 @@ def verdict(
     seed: int = 0,
     holdout: float = 0.25,
     n_repeats: int = 1,
+    stage: Stage | None = None,
 ) -> Verdict:
     """Compare the balancers with no balancing, random repetition and SMOTE on held-out real rows.
 
@@ -58,6 +63,7 @@ def verdict(
     holdout: share of the rows of each class to hold back, in (0, 1); a class with two or more rows always has one on
     either side, a class with a single row stays with the training rows.
     n_repeats: how many times to split, balance and train anew; figures are means. Each repeat costs the same.
+    stage: that of training and asking the classifiers; where its time is short, they are trained on fewer rows.
 
     Raises DataError when `target` is not a column. A table on which methods cannot be compared gives a Verdict without
     scores whose sentence says why; what a balancer raises is passed on.
@@ -70,7 +76,7 @@ def verdict(
 
     def make_bench(train: Ints, held: Ints, bench_seed: int) -> _Bench:
         rows = frame.iloc[train].reset_index(drop=True)
-        return _Bench(rows, codes[train], frame.iloc[held], target, labels, schema, bench_seed)
+        return _Bench(rows, codes[train], frame.iloc[held], target, labels, schema, bench_seed, stage)
 
     return reach_verdict(
         make_bench,
@@ -193,29 +199,31 @@ class _Bench(Bench[Balancer, _Set]):
         labels: list[Any],
         schema: Schema | None,
         seed: int,
+        stage: Stage | None = None,
     ) -> None:
         super().__init__(codes, len(labels), seed)
         self.train, self.target, self.labels = train, target, labels
+        self.stage = stage or Stage()
         self.features = _Features(train, target, schema)
         if not self.features.kinds:
             self.problem = "the table has no column to predict the target from"
         self.real, self.held = self.features.matrix(train), self.features.matrix(held)
         self.share = min(1.0, _row_limit(len(self.features.kinds)) / max(len(train), 1))
-        self.seen = self._thinned(codes)
+        self.seen = self._thinned(codes, self.share)
         if self.share < 1:
             self.notes.append(
                 f"The classifiers were trained on {len(self.seen):,} of the {len(train):,} training rows, and on the "
                 "same share of the synthetic ones."
             )
 
-    def _thinned(self, codes: Ints) -> Ints:
+    def _thinned(self, codes: Ints, share: float) -> Ints:
         """Places of a share of every class, at least one row of each."""
-        if self.share == 1:
+        if share == 1:
             return np.arange(len(codes))
         kept = []
         for code in np.unique(codes):
             rows = np.flatnonzero(codes == code)
-            kept.append(self.rng.choice(rows, max(1, round(len(rows) * self.share)), replace=False))
+            kept.append(self.rng.choice(rows, max(1, round(len(rows) * share)), replace=False))
         return np.sort(np.concatenate(kept)) if kept else np.arange(0)
 
     def balance(self, balancer: Balancer, name: str) -> tuple[_Set, Ints]:
@@ -225,9 +233,9 @@ class _Bench(Bench[Balancer, _Set]):
             raise DataError("it made rows with labels that the table does not have", where=f"balancer {name!r}")
         n, counts = len(self.codes), np.bincount(codes, minlength=self.n_classes)
         if len(codes) < n or not np.array_equal(codes[:n], self.codes):  # other rows in place of the training rows
-            kept = self._thinned(codes)
+            kept = self._thinned(codes, self.share)
             return (self.features.matrix(balanced.iloc[kept]), codes[kept]), counts
-        kept = n + self._thinned(codes[n:])
+        kept = n + self._thinned(codes[n:], self.share)
         return self._extended(self.features.matrix(balanced.iloc[kept]), codes[kept]), counts
 
     def built_in(self, n_to_make: Ints) -> dict[str, _Set | None]:
@@ -240,11 +248,37 @@ class _Bench(Bench[Balancer, _Set]):
         }
 
     def predict(self, methods: Mapping[str, _Set]) -> dict[str, list[Floats]]:
+        seconds = self.stage.begin()
         encoder = self.features.encoder(self.real[self.seen])
-        return {
-            name: _predict(self.features, encoder, matrix, codes, self.held, self.n_classes, self.seed)
-            for name, (matrix, codes) in methods.items()
-        }
+        if seconds is not None:
+            methods = self._affordable(methods, encoder, seconds)
+        found = {}
+        for name, (matrix, codes) in methods.items():
+            found[name] = _predict(self.features, encoder, matrix, codes, self.held, self.n_classes, self.seed)
+            self.stage.done(len(found), len(methods), "methods")
+        return found
+
+    def _affordable(
+        self, methods: Mapping[str, _Set], encoder: ColumnTransformer, seconds: float
+    ) -> Mapping[str, _Set]:
+        """As many rows of every method, class by class, as classifiers can be trained on in so many seconds, as far as
+        a few of them tell."""
+        n_rows = sum(len(codes) for _, codes in methods.values())
+        matrix, codes = max(methods.values(), key=lambda samples: len(samples[1]))
+        if len(codes) <= 2 * PROBE_ROWS:
+            return methods
+        began = time.perf_counter()
+        some = self._thinned(codes, PROBE_ROWS / len(codes))
+        _predict(self.features, encoder, matrix[some], codes[some], self.held, self.n_classes, self.seed)
+        took = time.perf_counter() - began
+        share = max((seconds - took) / (took * n_rows / len(some)), PROBE_ROWS / len(codes))
+        if share >= 1:
+            return methods
+        self.notes.append(
+            f"For want of time the classifiers were trained on {percent(share)} of the training rows of every class."
+        )
+        kept = {name: self._thinned(codes, share) for name, (_, codes) in methods.items()}
+        return {name: (matrix[kept[name]], codes[kept[name]]) for name, (matrix, codes) in methods.items()}
 
     def _extended(self, matrix: Floats, codes: Ints) -> _Set:
         """The training rows that classifiers see, and these behind them."""

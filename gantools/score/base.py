@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, cast
 
@@ -15,12 +17,13 @@ from torch import Tensor, nn
 
 from gantools.config import TrainConfig, build
 from gantools.models.base import DataSpec, Model
-from gantools.score.calibrated import Calibrated, Floats
+from gantools.score.calibrated import Calibrated, Floats, Indices
 from gantools.score.threshold import Calibration, tail_end
 from gantools.train.parameters import TRAINING, share, train_config, whole_number
 from gantools.train.trained import Trained, built_model
 
 TRIMS = 2  # times that the oddest of contaminated samples are set aside and the rest looked at again
+LEFT_OUT = 0.05  # of samples of which little is known, that nothing is learned from
 NOT_SAVED = ("model", "options", "random_state", "device")  # parameters that a checkpoint has elsewhere or not at all
 
 
@@ -51,16 +54,47 @@ class Scorer(Calibrated, OutlierMixin, BaseEstimator, Trained):  # type: ignore[
     def _train_config(self) -> TrainConfig:
         return train_config(self)
 
+    def _in_time(self, config: TrainConfig, began: float, part: Callable[[], Any], n_parts: float) -> TrainConfig:
+        """The configuration with what `fit`, which began then, has left of its budget for training; a tenth of it at
+        least. What follows the training takes n_parts times as long as `part`."""
+        if config.budget_s is None:
+            return config
+        spent = time.perf_counter() - began
+        part()
+        one = time.perf_counter() - began - spent
+        left = config.budget_s - spent - one * (1 + n_parts)
+        return dataclasses.replace(config, budget_s=max(left, config.budget_s / 10))
+
     def _new_detector(self, layout: Any, seed: int) -> Model:
         options = build(self._model_class().Options, self.options)
         return self._new_model(DataSpec(layout), options, seed)
 
-    def _n_kept(self, oddness: npt.ArrayLike, least: int) -> int:
-        """How many samples are learned from, at least `least`; the oddest others are set aside. oddness: [N]."""
-        odd = np.asarray(oddness, dtype=np.float64)
-        if self.contamination == "auto":
-            return max(least, int((odd <= tail_end(odd)).sum()))
-        return min(len(odd), max(least, round(len(odd) * (1 - self.contamination))))
+    def _trimmed(self, n: int, least: int, oddness: Callable[[Indices], Floats]) -> tuple[Indices, Indices]:
+        """Which of n samples to learn from, at least `least`, and which to take for anomalies, both ascending.
+
+        oddness: how odd each sample is [n] to one who knows those at given places, as a logarithm of a distance.
+
+        Of a share that was asked for both are the same: the oddest so many are anomalies, and the others are learned
+        from. With "auto" the oddest LEFT_OUT are not learned from, lest anomalies look familiar; but only those beyond
+        the tail of the others are taken for anomalies. The rest are normal, if rare, and count when false alarms do.
+        """
+        known = np.arange(n)
+        share = LEFT_OUT if self.contamination == "auto" else self.contamination
+        n_known = min(n, max(least, round(n * (1 - share))))
+        if n_known == n:
+            return known, known[:0]
+        for _ in range(TRIMS):
+            known = np.sort(np.argsort(oddness(known), kind="stable")[:n_known])
+        if self.contamination != "auto":
+            return known, np.setdiff1d(np.arange(n), known)
+        # what is left out looks odder for it, so the tail is looked at once more by one who knows all that is within
+        within = known
+        for _ in range(TRIMS):
+            odd = oddness(within)
+            within = np.flatnonzero(odd <= tail_end(odd))
+            if len(within) == n:
+                break
+        return known, np.setdiff1d(np.arange(n), np.union1d(known, within))
 
     def _calibrate_on(self, held_out: Floats) -> None:
         """Learn what scores mean from those of held-out samples."""

@@ -15,6 +15,7 @@ from gantools.errors import DataError
 from gantools.score.threshold import Calibration, best_f1
 
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 
 
 class Calibrated:

@@ -5,9 +5,11 @@ read -> one size -> train a detector per fold -> remember -> head -> calibrate o
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, Self, cast
 
@@ -24,8 +26,8 @@ from gantools.errors import DataError
 from gantools.models.base import ImageDetector
 from gantools.nn.efficientnet import load_efficientnet
 from gantools.score.assessed import Assessed
-from gantools.score.base import TRIMS, Scorer, detector_for, drawn
-from gantools.score.calibrated import Floats
+from gantools.score.base import Scorer, detector_for, drawn
+from gantools.score.calibrated import Floats, Indices
 from gantools.score.image_head import ALIGNED, FEATURES, Features, ImageHead, Remembered
 from gantools.score.patch_memory import BESIDE, placed
 from gantools.score.table_head import score_of
@@ -39,6 +41,7 @@ from gantools.train.stores import Images
 
 Bytes = npt.NDArray[np.uint8]
 
+PASSES = 3  # over all images, looking at each, that filling memories and calibrating take as long as
 HELD_OUT_IMAGES = 16  # per fold, that the detector is judged on while it trains
 MIN_IMAGES = 4  # for each of two folds one to learn from and one to remember
 PATCHES = 2000  # that one is compared with: those of its place and beside it, and as many from anywhere as lack
@@ -79,7 +82,8 @@ class ImageScorer(Scorer):
     are fewer training images than resolve it, those odder than all of them are. contamination: share of the training
     images that may be anomalies; the oddest so many are set aside before anything is learned. tail: extrapolate the
     scores of held-out images, for rates of false alarms that they cannot resolve by counting. random_state: seed or
-    RandomState. steps, budget_s, batch_size, device, devices, precision: of the training, see `TrainConfig`.
+    RandomState. budget_s: seconds that `fit` may take. steps, batch_size, device, devices, precision: of the training,
+    see `TrainConfig`.
 
     X is what `open_images` gives, an array [N, H, W] or [N, H, W, C] of bytes, or a sequence of arrays [H, W] or
     [H, W, C] of bytes.
@@ -167,6 +171,7 @@ class ImageScorer(Scorer):
         Raises DataError for images that cannot be learned from, ConfigError for options, CheckpointError for the
         folder, TrainingError when nothing usable came out.
         """
+        began = time.perf_counter()
         self._validate_params()
         source = _source(X)
         if len(source) < MIN_IMAGES:
@@ -182,18 +187,29 @@ class ImageScorer(Scorer):
         self.n_learned_ = len(chosen)
         self.fingerprint_ = source.fingerprint()
         detector = cast(ImageDetector, self._new_detector(layout, config.seed))
-        kept = self._trimmed(images, self._new_head(detector, net, device), config.seed)
+        untrained = self._new_head(detector, net, device)
+        oddness = partial(self._oddness, images, untrained, config.seed)
+        kept, beyond = self._trimmed(len(images), MIN_IMAGES, oddness)
         folds = ByFold.of(len(kept), detector.n_folds, config.seed)
         examples = Examples(Images(images[kept]), folds, HeldOut(HELD_OUT_IMAGES))
+        some = images[: self._at_once]
+        config = self._in_time(config, began, lambda: untrained.look(self._seen(some)), PASSES * len(kept) / len(some))
         model = self._run(detector, examples, config, folder=folder, resume=resume, progress=progress)
-        self.contamination_ = 1 - len(kept) / len(images)
+        self.contamination_ = len(beyond) / len(images)
         self.examples_ = images[kept[drawn(len(kept), N_EXAMPLES, config.seed)]]
         head = self._new_head(cast(ImageDetector, model), net, device)
-        held_out = self._calibrate(head, images[kept], folds.fold, config.seed)
+        held_out, judged, peaks = self._held_out(head, images[kept], folds.fold, config.seed)
         self.train_score_ = np.full(len(source), np.nan)
         self.train_score_[chosen[kept]] = held_out
-        aside = np.flatnonzero(np.isnan(self.train_score_))
-        self.train_score_[aside] = np.concatenate([s for _, s, _ in self._scored(source, aside)] or [np.zeros(0)])
+        more = np.flatnonzero(np.isnan(self.train_score_))
+        found = [(scores, places.amax((1, 2)).cpu().numpy()) for _, scores, places in self._scored(source, more)]
+        rare = np.setdiff1d(np.arange(len(images)), np.union1d(kept, beyond))
+        rare = rare[drawn(len(rare), round(len(rare) * len(judged) / len(kept)), config.seed)]
+        if found:
+            self.train_score_[more], peaks_of_more = (np.concatenate(each) for each in zip(*found, strict=True))
+            peaks = np.concatenate([peaks, peaks_of_more[np.searchsorted(more, chosen[rare])]])
+        self._calibrate_on(self.train_score_[chosen[np.concatenate([kept[judged], rare])]])
+        self.pixel_threshold_ = self._limit(Calibration.fit(score_of(torch.from_numpy(peaks)).numpy()))
         self._keep(folder)
         return self
 
@@ -212,26 +228,21 @@ class ImageScorer(Scorer):
         return self.head_.eval().to(device)
 
     @torch.no_grad()
-    def _trimmed(self, images: Tensor, head: ImageHead, seed: int) -> npt.NDArray[np.int64]:
-        """Which images to learn from: all but the share `contamination` that memories of the rest find oddest, or with
-        "auto" all but those beyond the tail of the others."""
-        kept = torch.arange(len(images))
-        for _ in range(TRIMS if self.contamination else 0):
-            self._remember(head, images, kept, seed)
-            parts = torch.split(torch.arange(len(images)), self._at_once)
-            recalled = [head.recall(self._seen(images[part]), part.to(self.device_)) for part in parts]
-            remembered, whole = (torch.cat(each) for each in zip(*recalled, strict=True))
-            odd = head.oddness(remembered, whole, kept)
-            n_kept = self._n_kept(odd.cpu().numpy(), MIN_IMAGES)
-            kept = odd.sort(stable=True).indices[:n_kept].cpu().sort().values
-            if len(kept) == len(images):
-                break
-        return kept.numpy()
+    def _oddness(self, images: Tensor, head: ImageHead, seed: int, known: Indices) -> Floats:
+        """How odd images [N] are to memories of those at the given places."""
+        kept = torch.from_numpy(known)
+        self._remember(head, images, kept, seed)
+        parts = torch.split(torch.arange(len(images)), self._at_once)
+        recalled = [head.recall(self._seen(images[part]), part.to(self.device_)) for part in parts]
+        remembered, whole = (torch.cat(each) for each in zip(*recalled, strict=True))
+        return cast(Floats, head.oddness(remembered, whole, kept).double().cpu().numpy())
 
     @torch.no_grad()
-    def _calibrate(self, head: ImageHead, images: Tensor, fold: Tensor, seed: int) -> Floats:
-        """Fill the memories, learn what is usual and calibrate. Returns the scores [N] of the images, as far as
-        possible by nets and memories that did not see them."""
+    def _held_out(
+        self, head: ImageHead, images: Tensor, fold: Tensor, seed: int
+    ) -> tuple[Floats, Indices, npt.NDArray[np.float32]]:
+        """Fill the memories and learn what is usual. Returns the scores [N] of the images, which of them are by nets
+        and memories that did not see them (all, or of very many some), and the peaks of the maps of these."""
         self._remember(head, images, torch.arange(len(images)), seed)
         places = head.grid**2 * (head.detector.n_maps + 1) * 4
         judged = torch.from_numpy(drawn(len(images), max(MIN_IMAGES, MAP_BYTES // places), seed + 1))
@@ -244,15 +255,12 @@ class ImageScorer(Scorer):
             whole.append(measures.whole.cpu())
         of_all = [torch.cat(each).to(self.device_) for each in (learned, remembered, whole)]
         abnormality, peaks = head.calibrate(of_all[0], of_all[1], of_all[2], fold[judged].to(self.device_))
-        held_out = score_of(abnormality).cpu().numpy()
-        self._calibrate_on(held_out)
-        self.pixel_threshold_ = self._limit(Calibration.fit(score_of(peaks).cpu().numpy()))
         scores = np.empty(len(images))
-        scores[judged.numpy()] = held_out
+        scores[judged.numpy()] = score_of(abnormality).cpu().numpy()
         rest = np.setdiff1d(np.arange(len(images)), judged.numpy())
         for more in torch.split(torch.from_numpy(rest), self._at_once) if len(rest) else ():
             scores[more.numpy()] = score_of(head(self._seen(images[more]), more.to(self.device_))[0]).cpu().numpy()
-        return scores
+        return scores, judged.numpy(), peaks.cpu().numpy()
 
     def _remember(self, head: ImageHead, images: Tensor, kept: Tensor, seed: int) -> None:
         """Fill the memories: with all patches of kept images, as many more from anywhere as lack, and whole images."""

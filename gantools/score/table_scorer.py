@@ -6,8 +6,10 @@ describe -> encode -> two views -> train a detector per fold -> head -> calibrat
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast
 
@@ -24,8 +26,8 @@ from gantools.encode.table import Layout, TableEncoder
 from gantools.encode.views import RowViews
 from gantools.errors import DataError
 from gantools.models.base import TableDetector
-from gantools.score.base import TRIMS, Scorer, detector_for, drawn
-from gantools.score.calibrated import Floats
+from gantools.score.base import Scorer, detector_for, drawn
+from gantools.score.calibrated import Floats, Indices
 from gantools.score.drift import Reference
 from gantools.score.explain import explain
 from gantools.score.reasons import Explanation, words
@@ -41,8 +43,11 @@ from gantools.train.stores import Tensors
 EXPLAINED_ROWS = 256  # explained at a time
 CALIBRATION_ROWS = 20_000  # at most so many held-out rows are calibrated on
 SPREAD = (0.5, 0.84)  # quantiles that are a standard deviation apart
+TINY = 1e-6
+MOST = 0.9  # of rows are no odder than one that has others close by can be
 ALONE = 0.8  # share of rows that have others closer by than one that is set aside
 MIN_ROWS = 3  # one to remember, one to compare it with and one to hold out
+PASSES = 3  # over all rows that calibrating takes as long as: two memories and the nets
 HELD_OUT_ROWS = 512  # per fold, that the detector is judged on while it trains
 
 Part = TypeVar("Part")
@@ -55,8 +60,9 @@ class AnomalyScorer(Scorer):
 
     model: a registered detector, see `gantools models`. options: of that model. memory: how many normal rows are
     remembered and compared with. false_alarms: share of normal rows that may be called anomalies. contamination: share
-    of the training rows that are anomalies; the oddest so many are set aside before anything is learned. "auto" sets
-    those aside that lie further out than the tail of the others goes, which is none of most tables. tail:
+    of the training rows that are anomalies; the oddest so many are set aside before anything is learned. "auto": those
+    that lie further out than the tail of the others goes, which is none of most tables; and nothing is learned from the
+    oddest 5 %, though they count for the rate of false alarms. tail:
     extrapolate the scores of held-out rows, for rates of false alarms that they cannot resolve by counting.
     random_state: seed or RandomState; one seed gives one result on one machine. steps, budget_s, batch_size, device,
     devices, precision: of the training, see `TrainConfig`.
@@ -65,8 +71,8 @@ class AnomalyScorer(Scorer):
 
     Attributes: `schema_`, `head_` (TableHead), `calibration_` (Calibration), `threshold_`, `offset_`, `report_`
     (TrainingReport), `drift_` (Reference), `train_score_` ([N] scores of the training rows by nets that did not see
-    them), `contamination_` (share of the rows that was set aside), `remembered_` (Raw, the rows of the memory),
-    `n_features_in_`, `feature_names_in_`.
+    them), `contamination_` (share of the rows that was taken for anomalies), `remembered_` (Raw, the rows of the
+    memory), `n_features_in_`, `feature_names_in_`.
 
         >>> from sklearn.datasets import load_iris
         >>> X = load_iris().data
@@ -141,6 +147,7 @@ class AnomalyScorer(Scorer):
         Raises DataError for data that cannot be learned from, ConfigError for options, CheckpointError for the folder,
         TrainingError when nothing usable came out.
         """
+        began = time.perf_counter()
         self._validate_params()
         config = self._train_config()
         frame = self._frame(X, reset=True)
@@ -153,86 +160,69 @@ class AnomalyScorer(Scorer):
         self.fingerprint_ = digest(raw.numbers, raw.codes)
         device = resolve_device(self.device)
         with one_thread():
-            kept = self._trimmed(raw, config.seed, device)
+            kept, beyond = self._trimmed(len(raw), MIN_ROWS, partial(self._oddness, raw, config.seed, device))
             self._views, standard, ranked = _viewed(raw.take(kept), self.schema_, device)
             detector = cast(TableDetector, self._new_detector(Layout(standard.shape[1], ()), config.seed))
             folds = ByFold.of(len(kept), detector.n_folds, config.seed)
             examples = Examples(Tensors(standard.cpu()), folds, HeldOut(HELD_OUT_ROWS))
-            model = self._run(detector, examples, config, folder=folder, resume=resume, progress=progress)
             chosen = drawn(len(kept), self.memory, config.seed)
+            some = standard[:CHUNK_ROWS]
+            n_parts = PASSES * len(kept) / len(some)
+            config = self._in_time(config, began, lambda: RowMemory.of(standard[chosen])(some), n_parts)
+            model = self._run(detector, examples, config, folder=folder, resume=resume, progress=progress)
             self.head_ = TableHead(self._views.cpu(), cast(TableDetector, model), len(chosen)).eval().to(device)
-            held_out = self._calibrate(raw.take(kept), standard, ranked, folds.fold.to(device), chosen, config.seed)
+            held_out, judged = self._held_out(
+                raw.take(kept), standard, ranked, folds.fold.to(device), chosen, config.seed
+            )
         self.train_score_ = np.empty(len(raw))
         self.train_score_[kept] = held_out
         aside = np.setdiff1d(np.arange(len(raw)), kept)
-        self.contamination_ = len(aside) / len(raw)
         self.train_score_[aside] = self.score_raw(raw.take(aside))
+        rare = np.setdiff1d(aside, beyond)
+        counted = drawn(len(rare), round(len(rare) * len(judged) / len(kept)), config.seed)
+        self._calibrate_on(self.train_score_[np.concatenate([kept[judged], rare[counted]])])
         self.train_score_ = _shared(self.train_score_, raw)
+        self.contamination_ = len(beyond) / len(raw)
         running = tuple(self.schema_.numeric[index] for index in self._views.runs_on)
-        self.drift_ = Reference.fit(raw.take(kept), self.schema_, running)
+        self.drift_ = Reference.fit(raw.take(np.union1d(kept, rare)), self.schema_, running)
         self._keep(folder)
         return self
 
-    def _trimmed(self, raw: Raw, seed: int, device: torch.device) -> np.ndarray:
-        """The rows to learn from: all but the share `contamination` that is furthest from the rest, or with "auto" all
-        but those beyond the tail of the others."""
-        kept = np.arange(len(raw))
-        if not self.contamination:
-            return kept
-        for _ in range(TRIMS):
-            distance = self._distance(raw, kept, seed, device)
-            kept = np.sort(np.argsort(distance, kind="stable")[: self._n_kept(distance, MIN_ROWS)])
-            if len(kept) == len(raw):
-                break
-        return kept
-
-    def _distance(self, raw: Raw, kept: np.ndarray, seed: int, device: torch.device) -> Floats:
-        """How far each row is from a memory of kept ones, in both views: [N]."""
-        views, standard, ranked = _viewed(raw.take(kept), self.schema_, device)
-        chosen = drawn(len(kept), self.memory, seed)
+    def _oddness(self, raw: Raw, seed: int, device: torch.device, known: Indices) -> Floats:
+        """How odd rows [N] are to a memory of those at the given places, in both views."""
+        views, standard, ranked = _viewed(raw.take(known), self.schema_, device)
+        chosen = drawn(len(known), self.memory, seed)
         standard_all, ranked_all = _all_views(
             views, told_apart(raw, self.schema_, _values(views.encoder, self.schema_))
         )
-        is_remembered = _among(len(raw), kept[chosen]).to(device)
+        is_remembered = _among(len(raw), known[chosen]).to(device)
         found = []
         for remembered, everything in ((standard[chosen], standard_all), (ranked[chosen], ranked_all)):
             memory = RowMemory.of(remembered)
             parts = zip(torch.split(everything, CHUNK_ROWS), torch.split(is_remembered, CHUNK_ROWS), strict=True)
             found.append(torch.cat([memory(*part) for part in parts])[:, :N_DISTANCES])
-        measured = torch.stack(found)  # [2, N, N_DISTANCES]
-        inner = measured[:, torch.from_numpy(kept).to(device)]
-        if self.contamination == "auto":
-            # against quantiles, for anomalies must not hide themselves; the sharpest measure knows rare but no far rows
-            half, most = (torch.from_numpy(np.quantile(inner.cpu(), share, axis=1, keepdims=True)) for share in SPREAD)
-            far = ((measured.cpu() - half) / (most - half).clamp(min=1e-6))[:, :, 1:].amax((0, 2)).double().numpy()
-            # it knows rows with others close by, and a group is nothing to be set aside
-            sharp = measured[0, :, 0].cpu().numpy()
-            is_alone = sharp > np.quantile(inner[0, :, 0].cpu().numpy(), ALONE)
-            return np.where(is_alone, far, np.minimum(far, np.quantile(far[kept], 0.9)))
-        distance = np.zeros(len(raw))
-        for each, usual in zip(measured, inner, strict=True):
-            distance += ((each - usual.mean(0)) / usual.std(0).clamp(min=1e-6)).amax(1).cpu().double().numpy()
-        return distance
+        measured = torch.stack(found).cpu()  # [2, N, N_DISTANCES]
+        return _far(measured, known) if self.contamination == "auto" else _odd(measured, known)
 
-    def _calibrate(
+    def _held_out(
         self, raw: Raw, standard: Tensor, ranked: Tensor, fold: Tensor, chosen: np.ndarray, seed: int
-    ) -> np.ndarray:
-        """Fill the memory, learn what is usual and calibrate. Returns the scores [N] of the rows, as far as possible by
-        nets that did not see them."""
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fill the memory and learn what is usual. Returns the scores [N] of the rows, and which of them are by nets
+        that did not see them: all, or of very many some."""
         self.remembered_ = raw.take(chosen)
         self.head_.remember(standard[chosen], ranked[chosen])
-        judged = torch.from_numpy(drawn(len(raw), CALIBRATION_ROWS, seed + 1)).to(standard.device)
+        judged = drawn(len(raw), CALIBRATION_ROWS, seed + 1)
         is_remembered = _among(len(raw), chosen)
         with torch.no_grad():
-            of_judged = is_remembered.to(standard.device)[judged]
-            abnormality = self.head_.calibrate(standard[judged], ranked[judged], fold[judged], of_judged)
+            mine = torch.from_numpy(judged).to(standard.device)
+            of_judged = is_remembered.to(standard.device)[mine]
+            abnormality = self.head_.calibrate(standard[mine], ranked[mine], fold[mine], of_judged)
             held_out = score_of(abnormality).cpu().numpy()
-            self._calibrate_on(held_out)
         if len(judged) == len(raw):
-            return held_out
+            return held_out, judged
         scores = self.score_raw(raw, is_remembered)
-        scores[judged.cpu().numpy()] = held_out
-        return scores
+        scores[judged] = held_out
+        return scores, judged
 
     # -- scoring ---------------------------------------------------------------------------------------------------
 
@@ -384,6 +374,28 @@ class AnomalyScorer(Scorer):
 
     def _facts(self) -> dict[str, Any]:
         return {"n_rows": self.schema_.n_rows, **super()._facts()}
+
+
+def _odd(measured: Tensor, known: Indices) -> Floats:
+    """How odd rows [N] are by their distances [2, N, N_DISTANCES], against the means of known ones."""
+    odd = np.zeros(measured.shape[1])
+    for each in measured:
+        usual = each[known]
+        odd += ((each - usual.mean(0)) / usual.std(0).clamp(min=TINY)).amax(1).double().numpy()
+    return odd
+
+
+def _far(measured: Tensor, known: Indices) -> Floats:
+    """How far out rows [N] are by these distances.
+
+    Against quantiles, for anomalies must not hide themselves; and not at the sharpest scale, which knows rare rows but
+    no far ones. A row with others close by is never very far out: a group is not odd for being small.
+    """
+    half, most = (torch.from_numpy(np.quantile(measured[:, known], share, axis=1, keepdims=True)) for share in SPREAD)
+    far = ((measured - half) / (most - half).clamp(min=TINY))[:, :, 1:].amax((0, 2)).double().numpy()
+    sharp = measured[0, :, 0].numpy()
+    is_alone = sharp > np.quantile(sharp[known], ALONE)
+    return np.where(is_alone, far, np.minimum(far, np.quantile(far[known], MOST)))
 
 
 def watching_constants(schema: Schema) -> Schema:

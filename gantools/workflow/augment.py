@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gantools.workflow.contract import IMAGES, TRAINING, Watch, refuse_fields, refuse_together
 from gantools.workflow.opening import Modality, check_meaning, modality_of, saved_model
 from gantools.workflow.places import check_apart, check_file, check_grids, claimed_save
+from gantools.workflow.stages import Stages
 from gantools.workflow.training import TrainingRequest
 
 if TYPE_CHECKING:
@@ -45,12 +46,13 @@ class Request(TrainingRequest):
 def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     """Balance a data set with synthetic rows or images, and say on real ones held back whether they help.
 
-    The verdict's generator is trained on what is not held back, then the final one on everything, each with its own
-    share of the budget.
+    The verdict's generator is trained on what is not held back, then the final one on everything. All of it, judging
+    and measuring as well, is to end within the request's budget.
 
     Raises DataError for data that cannot be balanced, ConfigError for a bad option, TrainingError where no usable
     generator came out, KeyboardInterrupt where training was interrupted. Then nothing is written.
     """
+    stages = Stages(watch or Watch(), request.budget_s)
     refuse_together(request, "save", "source")
     if request.source is not None:
         refuse_fields(request, "has no effect on the generator of `source`", training=True)
@@ -64,7 +66,7 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
         trained = None
         if request.source is not None:
             trained = saved_model(request.source, "sample", request.device, modality)
-        result: AugmentResult = job.run(request, trained, watch or Watch())
+        result: AugmentResult = job.run(request, trained, stages)
     return result
 
 

@@ -5,7 +5,6 @@ As for tables, and besides: how good synthetic images are by themselves, and whi
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -31,11 +30,25 @@ from gantools.report.balanced_images import Examples, balanced_images
 from gantools.train.devices import resolve_device
 from gantools.train.image_classifier import classifier_features
 from gantools.workflow.augment import Request
-from gantools.workflow.augmenting import AugmentResult, Trainings, reached, scaled_strategy, strategy_of
-from gantools.workflow.contract import Item, Table, Watch, noted
+from gantools.workflow.augmenting import (
+    JUDGE,
+    MAKE,
+    MAKE_TO_JUDGE,
+    MEASURE,
+    TRAIN,
+    TRAIN_TO_JUDGE,
+    AugmentResult,
+    Trainings,
+    plan,
+    reached,
+    scaled_strategy,
+    strategy_of,
+)
+from gantools.workflow.contract import Item, Table, noted
 from gantools.workflow.images import check_model, check_strategy, class_names, load_set, open_labelled
+from gantools.workflow.stages import Stages
 
-STAGE_FINAL = "Training on all images"
+MAKING, JUDGING, MEASURING = 0.06, 0.2, 0.06  # of the time: each trains classifiers
 
 MAX_COMPARED = 2_000  # real and fresh synthetic images each that quality is measured on
 MAX_REAL, MAX_SYNTHETIC = 20_000, 5_000  # that are searched for copies
@@ -104,9 +117,9 @@ def _figures(one: Quality) -> tuple[str, ...]:
     return tuple("-" if figure is None else f"{figure:.3f}" for figure in figures)
 
 
-def run(request: Request, trained: ImageSynthesizer | None, watch: Watch) -> ImageResult:
+def run(request: Request, trained: ImageSynthesizer | None, stages: Stages) -> ImageResult:
     """Balance images. trained: a generator in place of training one."""
-    started = time.monotonic()
+    stages.plan(plan(request, trained, MAKING, JUDGING, MEASURING))
     config, strategy = request.train_config(ImageSynthesizer.default_train()), strategy_of(request)
     device = resolve_device(config.device)
     if trained is None:
@@ -114,17 +127,20 @@ def run(request: Request, trained: ImageSynthesizer | None, watch: Watch) -> Ima
     features = request.features or FEATURES[0]
     check(features in FEATURES, "features", "must be one of " + ", ".join(FEATURES))
     pretrained = None if features == "classifier" else _PRETRAINED[features](device)
-    source = open_labelled(request.data, watch, None if trained is None else trained.schema_)
+    source = open_labelled(request.data, stages.watch, None if trained is None else trained.schema_)
     check_strategy(source, strategy)
-    real = load_set(source, request, watch, None if trained is None else trained.encoder_)
-
-    trainings = Trainings(request, config, ImageSynthesizer, watch)
-    judged, notes = reached(request, trained, lambda: _judged(real, strategy, trainings, device))
-    generator = trained or trainings.final(real, stage=STAGE_FINAL, grids=request.grids)
-    balance = balance_images(real, strategy=strategy, synthesizer=generator, seed=request.seed)
+    real = load_set(source, request, stages.watch, None if trained is None else trained.encoder_)
 
     seed, n_classes = request.seed, len(source.schema.classes)
-    measure = pretrained or classifier_features(real.images, real.label, n_classes, seed=seed, device=device)
+    trainings = Trainings(request, config, ImageSynthesizer)
+    judged, notes = reached(request, trained, lambda: _judged(real, strategy, trainings, stages, device))
+    generator = trained or trainings.fit(real, stage=stages[TRAIN], seed=seed, grids=request.grids)
+    balance = balance_images(real, strategy=strategy, synthesizer=generator, seed=seed, stage=stages[MAKE])
+
+    stage = stages[MEASURE]
+    measure = pretrained or classifier_features(
+        real.images, real.label, n_classes, seed=seed, device=device, stage=stage
+    )
     quality = _quality(real, balance, generator, measure, seed)
     copies, remark = _copies(real, balance, measure, seed)
     examples = _examples(real, balance, measure) if request.report is not None else ()
@@ -134,7 +150,7 @@ def run(request: Request, trained: ImageSynthesizer | None, watch: Watch) -> Ima
     result = ImageResult(
         request=request, balance=balance, schema=source.schema, generator=generator, verdict=judged, quality=quality,
         copies=copies, n_written=len(files) + (0 if request.synthetic_only else len(source)), repeats=repeats,
-        notes=(*real.encoder.notes(source.schema), *notes, *remark), started=started,
+        notes=(*real.encoder.notes(source.schema), *notes, *remark), stages=stages,
     )  # fmt: skip
 
     def page() -> str:
@@ -147,16 +163,19 @@ def run(request: Request, trained: ImageSynthesizer | None, watch: Watch) -> Ima
     return result
 
 
-def _judged(real: ImageSet, strategy: Strategy, trainings: Trainings, device: torch.device) -> Verdict:
+def _judged(real: ImageSet, strategy: Strategy, trainings: Trainings, stages: Stages, device: torch.device) -> Verdict:
     def balancer(images: Tensor, label: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         kept = _part(real, images, label)
-        generator = trainings.for_verdict(kept, seed=seed)
+        generator = trainings.fit(kept, stage=stages[TRAIN_TO_JUDGE], seed=seed)
         asked = scaled_strategy(strategy, class_names(real.schema, label), len(label) / len(real))
-        made = balance_images(kept, strategy=asked, synthesizer=generator, seed=seed)
+        made = balance_images(kept, strategy=asked, synthesizer=generator, seed=seed, stage=stages[MAKE_TO_JUDGE])
         return torch.cat([images, made.images]), torch.cat([label, made.label])
 
     seed = trainings.request.seed
-    return image_verdict(real.images, real.label, real.schema.classes, {"gantools": balancer}, seed=seed, device=device)
+    return image_verdict(
+        real.images, real.label, real.schema.classes, {"gantools": balancer}, seed=seed, device=device,
+        stage=stages[JUDGE],
+    )  # fmt: skip
 
 
 def _write(request: Request, source: ImageSource, balance: ImageBalance) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from gantools.augment.balance import FLAG, BalanceResult, Strategy, balance
+from gantools.augment.balance import FLAG, BalanceResult, Strategy, balance, rows_to_make
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.data.tables import read_table, write_table
@@ -18,23 +17,34 @@ from gantools.data.tables.schema import Schema, infer_schema
 from gantools.errors import DataError
 from gantools.evaluate.table_fidelity import TableFidelity, table_fidelity
 from gantools.evaluate.table_utility import verdict
+from gantools.evaluate.verdict import Verdict
 from gantools.report.balanced_table import balanced_table
 from gantools.words import listed
 from gantools.workflow.augment import Request
 from gantools.workflow.augmenting import (
+    JUDGE,
+    MAKE,
+    MAKE_TO_JUDGE,
+    MEASURE,
+    TRAIN,
+    TRAIN_TO_JUDGE,
     AugmentResult,
     Trainings,
     check_strategy,
     match_label,
+    plan,
     reached,
     scaled_strategy,
     strategy_of,
 )
-from gantools.workflow.contract import Item, Watch
+from gantools.workflow.contract import Item
 from gantools.workflow.opening import about
+from gantools.workflow.stages import Stages
 from gantools.workflow.tables import check_target, given_back, kinds_of, without
 
-STAGE_FINAL = "Training on all rows"
+JUDGING, MEASURING = 0.07, 0.02  # of the time
+MAKING = (0.02, 0.15)  # the same: at least, and at most
+SECONDS_A_ROW = 5e-4  # that making synthetic rows takes, about
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +75,8 @@ class TableResult(AugmentResult):
         yield f"Copies of real rows: {redrawn} drawn again, {left} left."
 
 
-def run(request: Request, trained: Synthesizer | None, watch: Watch) -> TableResult:
+def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableResult:
     """Balance a table. trained: a generator in place of training one."""
-    started = time.monotonic()
     kinds, strategy = kinds_of(request.kinds), strategy_of(request)
     config = request.train_config(TrainConfig())
     target = str(request.target)
@@ -76,13 +85,18 @@ def run(request: Request, trained: Synthesizer | None, watch: Watch) -> TableRes
         frame = without(everything, request.drop, target)
         schema = _schema(frame, target, kinds, trained, dialect)
         strategy = spelled_strategy(frame, schema, strategy)
-        trainings = Trainings(request, config, Synthesizer, watch)
-        judged, notes = reached(request, trained, lambda: _judged(frame, schema, strategy, kinds, trainings))
-        generator = trained or trainings.final(frame, target, stage=STAGE_FINAL, schema=schema)
+        n_wanted = sum(rows_to_make(frame[target], strategy).values())
+        making = 0.0 if request.budget_s is None else n_wanted * SECONDS_A_ROW / request.budget_s
+        stages.plan(plan(request, trained, min(max(making, MAKING[0]), MAKING[1]), JUDGING, MEASURING))
+        trainings = Trainings(request, config, Synthesizer)
+        judged, notes = reached(request, trained, lambda: _judged(frame, schema, strategy, kinds, trainings, stages))
+        generator = trained or trainings.fit(frame, target, stage=stages[TRAIN], seed=request.seed, schema=schema)
+        stages[MAKE].begin()
         balanced = balance(frame, target, strategy=strategy, synthesizer=generator, seed=request.seed)
+    stages[MEASURE].begin()
     result = TableResult(
         request=request, balance=balanced, schema=schema, generator=generator, verdict=judged, notes=tuple(notes),
-        fidelity=table_fidelity(frame, _synthetic(balanced), schema), started=started,
+        fidelity=table_fidelity(frame, _synthetic(balanced), schema), stages=stages,
     )  # fmt: skip
 
     def page() -> str:
@@ -124,18 +138,22 @@ def _schema(
 
 
 def _judged(
-    frame: pd.DataFrame, schema: Schema, strategy: Strategy, kinds: Mapping[str, Any] | None, trainings: Trainings
-) -> Any:
+    frame: pd.DataFrame, schema: Schema, strategy: Strategy, kinds: Mapping[str, Any] | None, trainings: Trainings,
+    stages: Stages,
+) -> Verdict:  # fmt: skip
     target = str(schema.target)
 
     def balancer(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
         # The schema, too, must come from these rows alone: levels and bounds of the others are knowledge of them.
-        generator = trainings.for_verdict(rows, target, schema=infer_schema(rows, target, kinds), seed=seed)
+        own = infer_schema(rows, target, kinds)
+        generator = trainings.fit(rows, target, stage=stages[TRAIN_TO_JUDGE], seed=seed, schema=own)
+        stages[MAKE_TO_JUDGE].begin()
         asked = scaled_strategy(strategy, rows[target], len(rows) / len(frame))
         balanced = balance(rows, target, strategy=asked, synthesizer=generator, seed=seed)
         return balanced.frame.drop(columns=FLAG)
 
-    return verdict(frame, target, {"gantools": balancer}, schema=schema, seed=trainings.request.seed)
+    seed, stage = trainings.request.seed, stages[JUDGE]
+    return verdict(frame, target, {"gantools": balancer}, schema=schema, seed=seed, stage=stage)
 
 
 def spelled_strategy(frame: pd.DataFrame, schema: Schema, strategy: Strategy) -> Strategy:

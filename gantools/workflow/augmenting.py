@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,24 +14,24 @@ from gantools.config import TrainConfig, check_memory
 from gantools.errors import ConfigError, DataError, TrainingError
 from gantools.evaluate.verdict import FIGURES, Verdict
 from gantools.report.page import write_html
+from gantools.stages import Stage
 from gantools.words import count
 from gantools.workflow.augment import Request
-from gantools.workflow.contract import Item, Table, Watch, given, noted, plain
+from gantools.workflow.contract import Item, Table, given, noted, plain
+from gantools.workflow.stages import Stages
 from gantools.workflow.training import check_finished, training_shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Shares of the budget for the verdict's generator and for the final one: equal, so that the verdict speaks for what the
-# user gets. The rest is for the judges, reading and writing.
-VERDICT_SHARE = 0.45
-FINAL_SHARE = 0.45
-# Without a verdict the final generator gets this much.
-ALONE_SHARE = 0.95
-
 SAMPLE_BYTES = 64  # of memory that a row or image takes, at least
 
-STAGE_VERDICT = "Training for the verdict"
+TRAIN_TO_JUDGE = "Training for the verdict"
+MAKE_TO_JUDGE = "Making samples for the verdict"
+JUDGE = "Reaching the verdict"
+TRAIN = "Training on all data"
+MAKE = "Making the samples"
+MEASURE = "Measuring and writing"
 
 # Trains a generator: on these data, with what `fit` takes besides.
 Fit = Callable[..., Any]
@@ -43,7 +42,7 @@ class AugmentResult:
     """What was found and made.
 
     request: with the output's place. generator: of the synthetic data. verdict: None where none was asked for or none
-    was possible (`notes` says why). schema: of the real data.
+    was possible (`notes` says why). schema: of the real data. stages: those of the command.
     """
 
     request: Request
@@ -52,7 +51,7 @@ class AugmentResult:
     generator: Any
     verdict: Verdict | None
     notes: tuple[str, ...]
-    started: float = field(repr=False)
+    stages: Stages = field(repr=False)
 
     samples: ClassVar[str]  # what the data consist of
     whole: ClassVar[str]  # what they are
@@ -66,7 +65,7 @@ class AugmentResult:
             "verdict": self.verdict.to_json() if self.verdict else None,
             "saved": self.request.save,
             "report": self.request.report,
-            "seconds": round(time.monotonic() - self.started, 1),
+            "seconds": round(self.stages.now, 1),
             "notes": [*self._data_notes(), *self.notes],
         }
         found: dict[str, Any] = plain({**shared, **self._more_json()})
@@ -142,25 +141,30 @@ class Trainings:
     request: Request
     config: TrainConfig
     new: Callable[..., Any]
-    watch: Watch
 
-    def fit(self, *data: Any, stage: str, share: float, seed: int, **options: Any) -> Any:
-        """A generator trained on the data with a share of the budget. Raises KeyboardInterrupt where interrupted."""
-        budget_s = None if self.config.budget_s is None else self.config.budget_s * share
+    def fit(self, *data: Any, stage: Stage, seed: int, **options: Any) -> Any:
+        """A generator trained on the data in the time of a stage. Raises KeyboardInterrupt where interrupted."""
         asked = given(self.request, "model", "options")
-        generator = self.new(**asked, train=replace(self.config, budget_s=budget_s, seed=seed))
-        generator.fit(*data, progress=lambda state: self.watch(stage, state), **options)
+        generator = self.new(**asked, train=replace(self.config, budget_s=stage.begin(), seed=seed))
+        generator.fit(*data, progress=stage.trained, **options)
         check_finished(generator.report_)
         return generator
 
-    def for_verdict(self, *data: Any, seed: int, **options: Any) -> Any:
-        """The generator of the verdict, trained on what is not held back."""
-        return self.fit(*data, stage=STAGE_VERDICT, share=VERDICT_SHARE, seed=seed, **options)
 
-    def final(self, *data: Any, stage: str, **options: Any) -> Any:
-        """The generator of the synthetic data, trained on everything."""
-        share = FINAL_SHARE if self.request.verdict else ALONE_SHARE
-        return self.fit(*data, stage=stage, share=share, seed=self.config.seed, **options)
+def plan(request: Request, trained: Any, making: float, judging: float, measuring: float) -> dict[str, float]:
+    """The stages of balancing, and their shares of the time.
+
+    making, judging, measuring: shares of what is no training. What they leave the two trainings share alike, so that
+    the verdict speaks for what the user gets.
+    """
+    shares = {MAKE: making, MEASURE: measuring}
+    if trained is not None:
+        return shares
+    is_judged = request.verdict
+    spent = measuring + (2 * making + judging if is_judged else making)
+    training = (1 - spent) / (2 if is_judged else 1)
+    to_judge = {TRAIN_TO_JUDGE: training, MAKE_TO_JUDGE: making, JUDGE: judging} if is_judged else {}
+    return {**to_judge, TRAIN: training, **shares}
 
 
 def reached(request: Request, trained: Any, judge: Callable[[], Verdict]) -> tuple[Verdict | None, list[str]]:

@@ -43,11 +43,11 @@ class Watch:
     def __call__(self, stage: str, state: Progress) -> None:
         """Training is in this state."""
 
-    def rows(self, stage: str, done: int, total: int | None) -> None:
-        """So many rows are done, of how many: None where that is not known yet."""
+    def done(self, stage: str, n: int, total: int | None, what: str) -> None:
+        """So many rows, images or steps are done, of how many: None where that is not known yet."""
 
-    def images(self, stage: str, done: int, total: int | None) -> None:
-        """The same for images."""
+    def left(self, seconds: float) -> None:
+        """All that remains to be done takes about so long."""
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def run(request: Request, watch: Watch | None = None) -> ExportResult:
         precision=request.precision,
         noise_inside=request.noise_inside,
         plain_inputs=request.plain_inputs,
-        progress=lambda stage: watch.rows(stage, 0, None),
+        progress=lambda stage: watch.done(stage, 0, None, ""),
     )
     return ExportResult(output=output, file=file, beside=_write_beside(request, output))
 

@@ -43,7 +43,9 @@ def open_labelled(data: Path, watch: Watch, known: ImageSchema | None = None) ->
     if data.is_dir() and has_manifest(data):
         remedy = "use the folder of the originals"
         raise DataError("gantools wrote this folder, and synthetic images are in it", where=str(data), remedy=remedy)
-    source = open_images(data, labelled=True, known=known, on_read=lambda done: watch.images(STAGE_CHECK, done, None))
+    source = open_images(
+        data, labelled=True, known=known, on_read=lambda done: watch.done(STAGE_CHECK, done, None, "images")
+    )
     check_class_names(source.schema.classes, str(data))
     if known is not None and known.classes != source.schema.classes:
         problem = f"its classes are {first_of(source.schema.classes)}, the generator's {first_of(known.classes)}"
@@ -58,7 +60,7 @@ def load_set(
     if encoder is None:
         size = request.size or fitting_size(source.schema, LARGEST_UNASKED)
         encoder = ImageEncoder(ImageLayout(source.schema.channels, size), request.fit or FITS[0])
-    return ImageSet.load(source, encoder, lambda done: watch.images(STAGE_READ, done, len(source)))
+    return ImageSet.load(source, encoder, lambda done: watch.done(STAGE_READ, done, len(source), "images"))
 
 
 def check_strategy(source: ImageSource, strategy: Strategy) -> None:

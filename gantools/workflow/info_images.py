@@ -16,7 +16,7 @@ from gantools.workflow.opening import MODALITIES
 def run(request: Request, watch: Watch) -> InfoResult:
     """Look at every image, and say what they are."""
     MODALITIES["image"].check_target(request.data, request.target)
-    schema = open_images(request.data, on_read=lambda done: watch.images(STAGE_CHECK, done, None)).schema
+    schema = open_images(request.data, on_read=lambda done: watch.done(STAGE_CHECK, done, None, "images")).schema
     facts = {
         "data": request.data,
         "n_images": schema.n_images,

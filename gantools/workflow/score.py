@@ -10,6 +10,7 @@ from gantools.errors import ConfigError, DataError
 from gantools.workflow.contract import IMAGES, TRAINING, Watch, refuse_fields, refuse_together
 from gantools.workflow.opening import Modality, check_meaning, modality_of, saved_model
 from gantools.workflow.places import check_apart, check_file, check_folder, check_table, claimed_save
+from gantools.workflow.stages import Stages
 from gantools.workflow.training import TrainingRequest
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def run(request: Request, watch: Watch | None = None) -> ScoreResult:
     Raises DataError for data that cannot be scored, ConfigError for a bad option, TrainingError where nothing usable
     was learned, KeyboardInterrupt where training was interrupted. Then nothing is written.
     """
+    stages = Stages(watch or Watch(), request.budget_s)
     refuse_together(request, "source", "onnx")
     place = request.source or request.onnx
     by = "source" if request.source is not None else "onnx"
@@ -74,7 +76,7 @@ def run(request: Request, watch: Watch | None = None) -> ScoreResult:
         if place is not None:
             exported = request.onnx is not None
             scorer = saved_model(place, "assess", request.device, modality, exported=exported)
-        result: ScoreResult = modality.job("score").run(request, scorer, watch or Watch())
+        result: ScoreResult = modality.job("score").run(request, scorer, stages)
     return result
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,16 +31,19 @@ from gantools.nn.efficientnet import load_efficientnet
 from gantools.report.overlay import map_folder, overlay, write_maps
 from gantools.report.scored_images import scored_images
 from gantools.score.image_scorer import ImageScorer
+from gantools.stages import Stage
 from gantools.words import count, legible, listed
 from gantools.workflow.contract import Item, Watch
 from gantools.workflow.opening import about
 from gantools.workflow.places import named
 from gantools.workflow.score import Request
 from gantools.workflow.scoring import (
+    LEARN,
     N_TOP,
     NORMAL,
-    STAGE_READ,
-    STAGE_SCORE,
+    READ,
+    SCORE,
+    SHARES,
     Fitted,
     Floats,
     Indices,
@@ -52,6 +54,7 @@ from gantools.workflow.scoring import (
     contamination_of,
     learn,
 )
+from gantools.workflow.stages import Stages
 
 FEWEST = 10  # images that are learned from: of fewer nothing can be held out that says anything
 FEW = 50  # below this many a note is due
@@ -130,30 +133,30 @@ class ImageResult(ScoreResult):
             yield f"Maps of {count(self.n_maps, 'image')}: {self.request.maps}"
 
 
-def run(request: Request, saved: Any, watch: Watch) -> ImageResult:
+def run(request: Request, saved: Any, stages: Stages) -> ImageResult:
     """Score images. saved: a scorer in place of learning.
 
     An image that was learned from is scored by nets and memories without it.
     """
-    started = time.monotonic()
+    stages.plan(SHARES)
     if saved is None:
         _check(request)
     good = None
     if request.normal is not None:
-        good = _open(request.normal, None if request.labels else False, None, watch)
+        good = _open(request.normal, None if request.labels else False, None, stages.watch)
     like = saved.schema_ if saved is not None else good.schema if good is not None else None
-    source = _open(request.data, request.labels is not None, like, watch)
+    source = _open(request.data, request.labels is not None, like, stages.watch)
     marks = _checked_marks(source, request)
     own: dict[bytes, float] = {}
     if saved is None:
-        fitted, own = _learned(request, good or source, watch)
+        fitted, own = _learned(request, good or source, stages[LEARN])
     else:
         fitted = Fitted.saved(saved, request)
     scorer, threshold = fitted.scorer, Threshold.of(fitted, request)
 
     known = [own.get(source.content(index), np.nan) if own else np.nan for index in range(len(source))]
     scoring = _Scoring(scorer, source, request, np.array(known))
-    frame = scoring.write(watch)
+    frame = scoring.write(stages[SCORE])
     tally = ScoreTally(N_TOP)
     tally.update(frame[["file"]], frame, None if marks is None else np.append(marks, np.nan)[scoring.places])
     top, pictures = scoring.pictured(frame.loc[tally.top.index])
@@ -161,7 +164,7 @@ def run(request: Request, saved: Any, watch: Watch) -> ImageResult:
         request=request, scorer=scorer, schema=source.schema, tally=tally, top=top, pictures=pictures,
         threshold=threshold, learned=fitted.learned, detection=tally.detection(), n_maps=scoring.n_maps,
         notes=fitted.notes, unread=tuple((legible(name), why) for name, why in source.schema.skipped),
-        data_notes=tuple(_data_notes(source, good, scorer.encoder_)), started=started,
+        data_notes=tuple(_data_notes(source, good, scorer.encoder_)), stages=stages,
     )  # fmt: skip
 
     def page() -> str:
@@ -194,7 +197,7 @@ def _data_notes(source: ImageSource, good: ImageSource | None, encoder: ImageEnc
 
 def _open(path: Path, labelled: bool | None, known: ImageSchema | None, watch: Watch) -> ImageSource:
     """known: the images that are learned from, as which these are read."""
-    return open_images(path, labelled=labelled, known=known, on_read=lambda n: watch.images(STAGE_READ, n, None))
+    return open_images(path, labelled=labelled, known=known, on_read=lambda n: watch.done(READ, n, None, "images"))
 
 
 def _checked_marks(source: ImageSource, request: Request) -> Floats | None:
@@ -220,7 +223,7 @@ def _marks(source: ImageSource) -> Floats:
 # Learning -------------------------------------------------------------------------------------------------------------
 
 
-def _learned(request: Request, source: ImageSource, watch: Watch) -> tuple[Fitted, dict[bytes, float]]:
+def _learned(request: Request, source: ImageSource, stage: Stage) -> tuple[Fitted, dict[bytes, float]]:
     """A scorer that has learned, and the scores of the images that it learned from, as if they were held out.
 
     They are known by their content, wherever they lie and by whatever name or link they are reached.
@@ -235,7 +238,7 @@ def _learned(request: Request, source: ImageSource, watch: Watch) -> tuple[Fitte
     contamination = contamination_of(request, marks)
     with about(source.path):
         scorer, f1, notes = learn(
-            ImageScorer, lambda part: Selection(source, part), parts, contamination, request, watch
+            ImageScorer, lambda part: Selection(source, part), parts, contamination, request, stage
         )
     own: dict[bytes, float] = {}
     for index, score in zip(parts.learned.tolist(), scorer.train_score_.tolist(), strict=True):
@@ -268,21 +271,22 @@ class _Scoring:
         self._order, self._names = order, names
         self.places = np.where(order < len(source), order, -1)
 
-    def write(self, watch: Watch) -> pd.DataFrame:
+    def write(self, stage: Stage) -> pd.DataFrame:
         """Score all images, and write the table and the maps."""
         assert self.request.output is not None
         with contextlib.nullcontext() if self.request.maps is None else map_folder(self.request.maps) as folder:
-            self._score(folder, watch)
+            self._score(folder, stage)
             frame = self._table()
             write_table(_written(frame), self.request.output)
         return frame
 
-    def _score(self, folder: Path | None, watch: Watch) -> None:
+    def _score(self, folder: Path | None, stage: Stage) -> None:
         limit, explain = self.scorer.threshold_, self.request.explain
         is_wanted = np.isnan(self.scores) | self.draws_all
         if folder is not None or explain:
             is_wanted |= self.scores > limit
         chosen = np.flatnonzero(is_wanted)
+        stage.begin()
         for found in self.scorer.assess(Selection(self.source, chosen)):
             index = int(chosen[found.index])
             if math.isnan(self.scores[index]):
@@ -293,7 +297,7 @@ class _Scoring:
             if folder is not None and (self.draws_all or is_anomaly):
                 write_maps(folder, self.source.names[index], self.source.read(index), found.heat)
                 self.n_maps += 1
-            watch.images(STAGE_SCORE, found.index + 1, len(chosen))
+            stage.done(found.index + 1, len(chosen), "images")
 
     def _table(self) -> pd.DataFrame:
         """A row for each image and each file that could not be read, by name."""

@@ -7,7 +7,6 @@ random are learned from, and rows are read, scored and written some thousands at
 from __future__ import annotations
 
 import difflib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,14 +26,17 @@ from gantools.evaluate.scores import ScoreTally
 from gantools.report.scored_table import scored_table
 from gantools.score.drift import Drift, DriftMonitor
 from gantools.score.table_scorer import AnomalyScorer
+from gantools.stages import Stage
 from gantools.words import listed
 from gantools.workflow.contract import Alert, Item, Watch
 from gantools.workflow.opening import about
 from gantools.workflow.score import Request
 from gantools.workflow.scoring import (
+    LEARN,
     N_TOP,
-    STAGE_READ,
-    STAGE_SCORE,
+    READ,
+    SCORE,
+    SHARES,
     Fitted,
     Floats,
     Learned,
@@ -45,6 +47,7 @@ from gantools.workflow.scoring import (
     learn,
     read_marks,
 )
+from gantools.workflow.stages import Stages
 from gantools.workflow.tables import kinds_of, without
 
 TRAINING_ROWS = 50_000
@@ -81,16 +84,16 @@ class TableResult(ScoreResult):
         yield from (Alert(f"Drift: {line}") for line in self.drift_words())
 
 
-def run(request: Request, saved: Any, watch: Watch) -> TableResult:
+def run(request: Request, saved: Any, stages: Stages) -> TableResult:
     """Score a table. saved: a scorer in place of learning."""
-    started = time.monotonic()
-    reader = _open(request.data, request, watch, None if saved is None else saved.schema_)
+    stages.plan(SHARES)
+    reader = _open(request.data, request, stages.watch, None if saved is None else saved.schema_)
     head = next(iter(reader))
     if request.labels in head:
         with about(request.data):
             read_marks(head[request.labels])
     if saved is None:
-        fitted, reader = _learned(request, reader, watch)
+        fitted, reader = _learned(request, reader, stages)
     else:
         _check_saved(saved, request, reader, head)
         fitted = Fitted.saved(saved, request)
@@ -98,7 +101,7 @@ def run(request: Request, saved: Any, watch: Watch) -> TableResult:
 
     is_itself = saved is None and request.normal is None
     scoring = _Scoring(scorer, request, is_itself)
-    scoring.write(reader, watch)
+    scoring.write(reader, stages[SCORE])
     tally = scoring.tally
     notes = list(fitted.notes)
     if tally.n_unscored:
@@ -108,7 +111,7 @@ def run(request: Request, saved: Any, watch: Watch) -> TableResult:
     result = TableResult(
         request=request, scorer=scorer, schema=scorer.schema_, tally=tally, top=scoring.explained_top(),
         threshold=threshold, learned=fitted.learned, drift=drift, detection=tally.detection(), notes=tuple(notes),
-        data_notes=tuple(column_notes(scorer.schema_)), started=started,
+        data_notes=tuple(column_notes(scorer.schema_)), stages=stages,
     )  # fmt: skip
 
     def page() -> str:
@@ -139,7 +142,7 @@ def _added(request: Request) -> dict[str, Added]:
 def _open(path: Path, request: Request, watch: Watch, like: Schema | None = None) -> TableReader:
     """like: columns that were learned before. Raises DataError when the table holds scores already."""
     reader = TableReader(
-        path, progress=lambda n: watch.rows(STAGE_READ, n, None), kinds=kinds_of(request.kinds), like=like
+        path, progress=lambda n: watch.done(READ, n, None, "rows"), kinds=kinds_of(request.kinds), like=like
     )
     there = [name for name in _added(request) if name in reader.columns]
     if there:
@@ -152,10 +155,10 @@ def _open(path: Path, request: Request, watch: Watch, like: Schema | None = None
 # Learning -------------------------------------------------------------------------------------------------------------
 
 
-def _learned(request: Request, reader: TableReader, watch: Watch) -> tuple[Fitted, TableReader]:
+def _learned(request: Request, reader: TableReader, stages: Stages) -> tuple[Fitted, TableReader]:
     """A scorer that has learned from the table of normal rows, or from the one that is scored, and the latter's reader:
     its columns are read as they were learned."""
-    source = reader if request.normal is None else _open(request.normal, request, watch)
+    source = reader if request.normal is None else _open(request.normal, request, stages.watch)
     with about(source.path):
         _check_labels(request.labels, source.columns, reader.columns)
         frame, marks = _drawn(source, request)
@@ -168,14 +171,14 @@ def _learned(request: Request, reader: TableReader, watch: Watch) -> tuple[Fitte
             remedy = "every one is constant or an identifier; see `gantools info`"
             raise DataError("no column is left to learn from", remedy=remedy)
     if request.normal is not None:
-        reader = _open(request.data, request, watch, schema)
+        reader = _open(request.data, request, stages.watch, schema)
         with about(request.data):
             _check_alike(next(iter(reader)), schema, request.normal)
     contamination = contamination_of(request, marks)
     with about(source.path):
         scorer, f1, notes = learn(
-            AnomalyScorer, lambda part: frame.iloc[part].reset_index(drop=True), parts, contamination, request, watch,
-            schema=schema,
+            AnomalyScorer, lambda part: frame.iloc[part].reset_index(drop=True), parts, contamination, request,
+            stages[LEARN], schema=schema,
         )  # fmt: skip
     notes += _wild_notes(frame.iloc[parts.learned].reset_index(drop=True), schema)
     if request.normal is not None and request.normal.samefile(request.data):
@@ -258,15 +261,16 @@ class _Scoring:
         if not self.is_itself:
             self.monitor = DriftMonitor(self.scorer.drift_, len(self.scorer.calibration_.scores))
 
-    def write(self, reader: TableReader, watch: Watch) -> None:
+    def write(self, reader: TableReader, stage: Stage) -> None:
         """Score all rows and write them with their scores behind."""
         assert self.request.output is not None
+        stage.begin()
         with TableWriter(self.request.output, reader, _added(self.request)) as writer:
             for chunk in reader.chunks():
                 with about(reader.path):
                     assessed = self._assessed(chunk.frame)
                 writer.write(chunk, assessed)
-                watch.rows(STAGE_SCORE, self.tally.n_rows, reader.n_rows)
+                stage.done(self.tally.n_rows, reader.n_rows, "rows")
 
     def _assessed(self, frame: pd.DataFrame) -> pd.DataFrame:
         labels = self.request.labels

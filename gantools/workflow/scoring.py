@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
@@ -17,9 +16,11 @@ from gantools.errors import DataError
 from gantools.evaluate.scores import Detection, ScoreTally, TopRow, top_rows
 from gantools.report.page import write_html
 from gantools.score.threshold import Calibration
+from gantools.stages import Stage
 from gantools.words import duration, percent
-from gantools.workflow.contract import Item, Table, Watch, given, noted, plain
+from gantools.workflow.contract import Item, Table, given, noted, plain
 from gantools.workflow.score import Request
+from gantools.workflow.stages import Stages
 from gantools.workflow.training import check_finished, training_shown
 
 FALSE_ALARMS = 0.01
@@ -28,11 +29,11 @@ MAX_HELD_BACK = 20_000
 MANY_ALARMS = 0.2  # share of what is normal above the threshold of the best F1 that people are warned of
 N_TOP = 20
 ROWS_SHOWN = 10  # of these
-TRAINING_SHARE = 0.9  # of the budget; the rest is for reading and writing
 
-STAGE_READ = "Reading"
-STAGE_TRAIN = "Learning what is normal"
-STAGE_SCORE = "Scoring"
+READ = "Reading"
+LEARN = "Learning what is normal"
+SCORE = "Scoring"
+SHARES = {LEARN: 0.9, SCORE: 0.1}  # of the time
 
 ANOMALOUS = ("1", "true", "t", "yes", "y", "anomaly", "anomalous", "abnormal", "outlier")
 NORMAL = ("0", "false", "f", "no", "n", "normal", "inlier", "good", "ok", "free")
@@ -141,7 +142,7 @@ class Fitted:
 
 def learn(
     new: Callable[..., Any], select: Callable[[Indices], Any], parts: Parts, contamination: float | Literal["auto"],
-    request: Request, watch: Watch, **more: Any,
+    request: Request, stage: Stage, **more: Any,
 ) -> tuple[Any, float | None, list[str]]:  # fmt: skip
     """A scorer that has learned what is normal, the best F1 where its threshold was sought by marks, and notes.
 
@@ -151,13 +152,11 @@ def learn(
     asked = given(request, "model", "options", "size", "features", "steps", "devices", "precision")
     if request.fit is not None:
         asked["shape"] = request.fit
-    if request.budget_s is not None:
-        asked["budget_s"] = request.budget_s * TRAINING_SHARE
     scorer = new(
         false_alarms=request.false_alarms or FALSE_ALARMS, contamination=contamination, tail=request.tail,
-        random_state=request.seed % 2**32, device=request.device, **asked,
+        random_state=request.seed % 2**32, device=request.device, budget_s=stage.begin(), **asked,
     )  # fmt: skip
-    scorer.fit(select(parts.learned), progress=lambda state: watch(STAGE_TRAIN, state), **more)
+    scorer.fit(select(parts.learned), progress=stage.trained, **more)
     check_finished(scorer.report_)
     notes = []
     if request.tail and scorer.calibration_.tail is None:
@@ -260,7 +259,7 @@ class ScoreResult:
     detection: Detection | None
     notes: tuple[str, ...]
     data_notes: tuple[str, ...]
-    started: float = field(repr=False)
+    stages: Stages = field(repr=False)
 
     sample: ClassVar[str]  # what is scored: "row", "image"
     named: ClassVar[str]  # what each is called by
@@ -313,7 +312,7 @@ class ScoreResult:
             "histogram": self.tally.histogram().to_json(),
             "most_abnormal": [self._row_json(row) for row in top_rows(self.top)],
             "notes": [*self.data_notes, *self.notes],
-            "seconds": round(time.monotonic() - self.started, 1),
+            "seconds": round(self.stages.now, 1),
         }
         found: dict[str, Any] = plain({**shared, **self._more_json()})
         return found
@@ -333,7 +332,7 @@ class ScoreResult:
         if self.learned.n_learned is not None:
             yield from training_shown(self.scorer.report_)
         yield from self._drift_shown()
-        yield f"Time: {duration(time.monotonic() - self.started)} in all."
+        yield f"Time: {duration(self.stages.now)} in all."
         yield ""
         yield f"Scored table: {self.request.output}"
         if self.request.report is not None:

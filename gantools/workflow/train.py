@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gantools.workflow.contract import IMAGES, Item, Watch, noted, plain
 from gantools.workflow.opening import check_meaning, modality_of
 from gantools.workflow.places import check_apart, check_grids, claimed_save, named
+from gantools.workflow.stages import Stages
 from gantools.workflow.training import TrainingRequest, training_shown
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def run(request: Request, watch: Watch | None = None) -> TrainResult:
     Checkpoints are written as training goes on. Raises DataError for data that cannot be learned from, ConfigError for
     a bad option, TrainingError where no usable generator came out, KeyboardInterrupt where training was interrupted.
     """
+    stages = Stages(watch or Watch(), request.budget_s)
+    stages.plan({STAGE: 1.0})
     modality = modality_of(request.data)
     check_meaning(request, modality)
     modality.check_target(request.data, request.target)
@@ -84,5 +87,5 @@ def run(request: Request, watch: Watch | None = None) -> TrainResult:
     check_apart(grids, "grids", request.data, request.save)
     job = modality.job("train")
     with claimed_save(request.save, force=request.force, resume=request.resume):
-        result: TrainResult = job.run(replace(request, grids=grids), watch or Watch())
+        result: TrainResult = job.run(replace(request, grids=grids), stages)
     return result

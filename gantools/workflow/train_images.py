@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gantools.augment.image_synthesizer import ImageSynthesizer
-from gantools.workflow.contract import Watch, given
+from gantools.workflow.contract import given
 from gantools.workflow.images import check_model, load_set, open_labelled
+from gantools.workflow.stages import Stages
 from gantools.workflow.train import STAGE, Request, TrainResult
 from gantools.workflow.training import resumable
 
 
-def run(request: Request, watch: Watch) -> TrainResult:
+def run(request: Request, stages: Stages) -> TrainResult:
     """Train on images and save the generator."""
     config = request.train_config(ImageSynthesizer.default_train(), tensorboard=request.tensorboard)
     generator = ImageSynthesizer(**given(request, "model", "options"), train=config)
     check_model(request)
-    source = open_labelled(request.data, watch)
-    images = load_set(source, request, watch)
+    source = open_labelled(request.data, stages.watch)
+    images = load_set(source, request, stages.watch)
+    stage = stages[STAGE]
+    generator.train = replace(config, budget_s=stage.begin())
     with resumable(request.save, generator):
         generator.fit(
             images, folder=request.save, resume=request.resume, grids=request.grids,
-            progress=lambda state: watch(STAGE, state),
+            progress=stage.trained,
         )  # fmt: skip
     return TrainResult(
         saved=request.save, model=generator.model, target="folder", report=generator.report_,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.data.tables import read_table
 from gantools.data.tables.schema import infer_schema
-from gantools.workflow.contract import Watch, given
+from gantools.workflow.contract import given
 from gantools.workflow.opening import about
+from gantools.workflow.stages import Stages
 from gantools.workflow.tables import check_target, kinds_of, without
 from gantools.workflow.train import STAGE, Request, TrainResult
 from gantools.workflow.training import resumable
 
 
-def run(request: Request, watch: Watch) -> TrainResult:
+def run(request: Request, stages: Stages) -> TrainResult:
     """Train on a table and save the generator."""
     kinds, target = kinds_of(request.kinds), str(request.target)
     config = request.train_config(TrainConfig(), tensorboard=request.tensorboard)
@@ -23,10 +26,12 @@ def run(request: Request, watch: Watch) -> TrainResult:
         frame = without(frame, request.drop, target)
         schema = infer_schema(frame, target, kinds, dialect=dialect)
         check_target(schema)
+        stage = stages[STAGE]
+        generator.train = replace(config, budget_s=stage.begin())
         with resumable(request.save, generator):
             generator.fit(
                 frame, target, schema=schema, folder=request.save, resume=request.resume,
-                progress=lambda state: watch(STAGE, state),
+                progress=stage.trained,
             )  # fmt: skip
     return TrainResult(
         saved=request.save, model=generator.model, target=target, report=generator.report_, notes=tuple(schema.notes())

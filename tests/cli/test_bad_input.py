@@ -453,7 +453,7 @@ INTERRUPTED = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from gantools_cli import show
-show.TrainingProgress.__call__ = lambda *_: os.kill(os.getpid(), signal.SIGINT)
+show.CommandProgress.__call__ = lambda *_: os.kill(os.getpid(), signal.SIGINT)
 from gantools_cli.main import main
 main(sys.argv[1:])
 """

@@ -14,7 +14,7 @@ import pytest
 
 from gantools.evaluate import image_quality
 from gantools.train import image_classifier as judge
-from gantools_cli.show import TrainingProgress
+from gantools_cli.show import CommandProgress
 
 from .conftest import Invoke, the_error, the_json
 
@@ -132,7 +132,7 @@ def test_ctrl_c_leaves_nothing(invoke: Invoke, digits: Path, monkeypatch: pytest
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(TrainingProgress, "__call__", interrupt)
+    monkeypatch.setattr(CommandProgress, "__call__", interrupt)
     also = ("--save", digits.with_name("made"), "--report", digits.with_name("r.html"))
     line = the_error(invoke("augment", digits, *QUICK, *also), exit_code=130)
     assert line == "Interrupted: nothing was written"
@@ -192,7 +192,7 @@ def test_an_interrupted_training_goes_on(
 
     arguments = ("train", digits, "--save", save, "--set", "width=4", "--steps", "60", "--device", "cpu")
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingProgress, "__call__", interrupt)
+        patch.setattr(CommandProgress, "__call__", interrupt)
         line = the_error(invoke(*arguments), exit_code=130)
     assert "--resume" in line
     assert the_json(invoke("info", save, "--json"))["training"]["steps"] == 50

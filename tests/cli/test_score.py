@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from gantools.data.tables import read_table
-from gantools_cli.show import TrainingProgress
+from gantools_cli.show import CommandProgress
 
 from .conftest import QUICK, Invoke, the_error, the_json
 
@@ -185,9 +185,9 @@ def test_no_progress_without_a_terminal(customers: Path, scorer: Path) -> None:
 def test_progress_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stage whose length is not known ends when another begins."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with TrainingProgress() as show:
-        show.rows("Reading", 500, None)
-        show.rows("Reading", 900, None)
-        show.rows("Scoring", 100, 900)
+    with CommandProgress() as show:
+        show.done("Reading", 500, None, "rows")
+        show.done("Reading", 900, None, "rows")
+        show.done("Scoring", 100, 900, "rows")
         states = {task.description: (task.completed, task.total) for task in show._bars.tasks}
     assert states == {"Reading": (900, 900), "Scoring": (100, 900)}

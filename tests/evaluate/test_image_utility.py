@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -15,7 +16,17 @@ from gantools.evaluate import image_utility as module
 from gantools.evaluate.image_utility import image_verdict
 from gantools.evaluate.verdict import METHODS
 from gantools.nn.features import features_of
-from gantools.train.image_classifier import classifier_features, probabilities, steps_for, train_classifier
+from gantools.stages import Stage
+from gantools.train import image_classifier
+from gantools.train.image_classifier import (
+    FEWEST_STEPS,
+    Lesson,
+    classifier_features,
+    probabilities,
+    steps_for,
+    train_classifier,
+    train_classifiers,
+)
 
 
 def digits() -> tuple[Tensor, Tensor]:
@@ -49,7 +60,7 @@ def harmful(images: Tensor, label: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "N_CLASSIFIERS", 1)
-    monkeypatch.setattr(module, "steps_for", lambda n, size: 25)
+    monkeypatch.setattr(image_classifier, "steps_for", lambda n, size: 25)
 
 
 def test_harmful_images_do_not_help_and_the_best_alternative_is_named() -> None:
@@ -148,3 +159,35 @@ def test_classifier_features_say_what_they_are() -> None:
 def test_steps_shrink_with_the_size_of_images_and_are_never_few() -> None:
     assert steps_for(100_000, 28) > steps_for(100_000, 64) > steps_for(100_000, 256) >= 100
     assert steps_for(50, 16) == 100
+
+
+class Seconds(Stage):
+    """A stage of so many seconds, and what it was told."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.told = seconds, []
+
+    def begin(self) -> float:
+        return self.seconds
+
+    def done(self, n: int, total: int | None, what: str = "steps") -> None:
+        self.told.append((n, total))
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0])
+def test_classifiers_are_trained_in_the_time_that_there_is(seconds: float) -> None:
+    """As many steps as the time is enough for, and never very few; how far they are is told to the end."""
+    images, label = long_tail()
+    stage = Seconds(seconds)
+    began = time.perf_counter()
+    train_classifiers([Lesson(images, label, seed) for seed in range(4)], 4, steps=10**6, stage=stage)
+    total = stage.told[-1][1]
+    assert stage.told[-1] == (total, total) and total >= 4 * FEWEST_STEPS
+    if total > 4 * FEWEST_STEPS:
+        assert time.perf_counter() - began < 3 * seconds
+
+
+def test_time_to_spare_changes_nothing() -> None:
+    images, label = long_tail()
+    one, other = (train_classifier(images, label, 4, steps=12, stage=stage) for stage in (Seconds(1000), None))
+    assert torch.equal(one.head.weight, other.head.weight)

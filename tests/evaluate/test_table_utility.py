@@ -13,6 +13,7 @@ from gantools.data.tables.schema import infer_schema
 from gantools.errors import DataError
 from gantools.evaluate.table_utility import scores, verdict
 from gantools.evaluate.verdict import FIGURES
+from gantools.stages import Stage
 
 
 def rare(n: int = 600, share: float = 0.08, seed: int = 0, **options) -> pd.DataFrame:
@@ -239,6 +240,31 @@ def test_large_tables_are_thinned_and_say_so(monkeypatch: pytest.MonkeyPatch) ->
     assert found.n_holdout == pytest.approx(1_500, abs=1)
     assert any(note.startswith("The classifiers were trained on 2,00") for note in found.notes)
     assert found.scores["repetition"] != found.scores["none"]
+
+
+class Hurry(Stage):
+    """A stage with hardly any time, and what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int, int | None]] = []
+
+    def begin(self) -> float:
+        return 0.01
+
+    def done(self, n: int, total: int | None, what: str = "steps") -> None:
+        self.told.append((n, total))
+
+
+def test_classifiers_in_a_hurry_see_fewer_rows_and_say_so() -> None:
+    hurry = Hurry()
+    found = verdict(rare(12_000), "label", {"gantools": repeat}, stage=hurry)
+    assert any(note.startswith("For want of time the classifiers were trained on") for note in found.notes)
+    assert hurry.told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert found.scores["repetition"] is not None and found.scores["repetition"]["average_precision"] > 0.5
+
+
+def test_few_rows_are_never_too_many() -> None:
+    assert not verdict(rare(800), "label", {"gantools": repeat}, stage=Hurry()).notes
 
 
 def test_identifiers_of_the_schema_are_kept_from_the_classifiers() -> None:
