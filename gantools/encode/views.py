@@ -11,8 +11,9 @@ Categories are one-hot blocks in both. In the standard view levels are weighed b
 in the ranked view any two levels are equally far apart. A level never seen is further from each level than they are
 from each other, in the standard view as far as a level so rare that it was to be expected not to be seen (after Good
 1953: as rare as all levels together that were seen once).
-Time goes on, so of dates that run on (in order with the rows, or as many at their end as elsewhere) one that is later
-than all that were learned tells nothing: it counts as the same weekday and hour of the last week learned.
+Time goes on, so of dates, or seconds since 1970, that run on (in order with the rows, or as many at their end as
+elsewhere) one that is later than all that were learned tells nothing: it counts as the same weekday and hour of the
+last week learned.
 A missing cell in a column that had some is a level of its own; where there was none it counts as a value below all
 seen.
 """
@@ -20,7 +21,8 @@ seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -38,9 +40,11 @@ WILD_ROWS = 20  # known cells of a column, below which none of them is called wi
 WILD_SHARE = 0.01  # of the known cells are wild at most
 WILD_TIMES, WILD_SPREAD = 10, 3  # so many times as far away as the others, and as much standard deviation with them
 WILD_DIFFER = 0.9  # a tenth of the cells must differ from the median, or there is no scale to be far on
-DAY, WEEK = 86_400e6, 7 * 86_400e6  # in microseconds
+WEEK, DAY = 7 * 86_400, 86_400  # in seconds
 IN_ORDER = 0.9  # rank correlation, or share of neighbours in order, from which dates go with their rows
+CENTURY = (946_684_800, 4_102_444_800)  # its first second since 1970, and that of the next
 AT_THE_END = 0.5  # share of the dates to expect in the last tenth of their range, from which they do not peter out
+EMPTY: Mapping[int, float] = MappingProxyType({})
 FLOAT32_MAX, FLOAT64_MAX = (torch.finfo(dtype).max for dtype in (torch.float32, torch.float64))
 FURTHEST = 1e300  # deviations at most: what is computed with them stays finite
 RAREST = 1e-3  # share below which a level counts as if it had this share
@@ -56,22 +60,22 @@ class RowViews(nn.Module):
     level_share: Tensor  # [n_levels] float32, share of each place of the one-hot blocks
     unseen_share: Tensor  # [n_blocks] float32, share of rows that may be expected to have a level never seen
     of_dates: Tensor  # [n_numeric] bool, which columns are dates that run on
-    week_and_day: Tensor  # [2] float64, in microseconds
+    week_and_day: Tensor  # [2, n_numeric] float64, in the units of each of these columns
     block_of: Tensor  # [n_levels] int64, the block of each place
     block_size: Tensor  # [n_levels] float32, and how many places it has
 
-    def __init__(self, encoder: TableEncoder, n_lacking: int, runs_on: Sequence[int] = ()) -> None:
-        """n_lacking: numeric columns that have missing cells. runs_on: numeric columns of dates that run on."""
+    def __init__(self, encoder: TableEncoder, n_lacking: int, runs_on: Mapping[int, float] = EMPTY) -> None:
+        """n_lacking: numeric columns that have missing cells. runs_on: numeric columns of dates that run on, and how
+        many of its units are a second."""
         super().__init__()
         self.encoder = encoder
         c = encoder.layout.n_numeric
         for name in ("mean", "spread"):
             self.register_buffer(name, torch.zeros(c, dtype=torch.float64))
-        self.runs_on = tuple(runs_on)
-        of_dates = torch.zeros(c, dtype=torch.bool)
-        of_dates[list(self.runs_on)] = True
-        self.register_buffer("of_dates", of_dates, persistent=False)
-        self.register_buffer("week_and_day", torch.tensor([WEEK, DAY], dtype=torch.float64), persistent=False)
+        self.runs_on = dict(runs_on)
+        per_second = torch.tensor([self.runs_on.get(j, 0.0) for j in range(c)], dtype=torch.float64)
+        self.register_buffer("of_dates", per_second > 0, persistent=False)
+        self.register_buffer("week_and_day", torch.stack([WEEK * per_second, DAY * per_second]), persistent=False)
         self.register_buffer("has_missing", torch.zeros(c, dtype=torch.bool))
         self.register_buffer("lacking", torch.zeros(n_lacking, dtype=torch.int64))
         self.register_buffer("level_share", torch.zeros(encoder.layout.n_levels))
@@ -83,12 +87,13 @@ class RowViews(nn.Module):
         self.register_buffer("block_size", size[block_of].float(), persistent=False)
 
     @classmethod
-    def fit(cls, encoder: TableEncoder, raw: Raw, dates: Sequence[int] = ()) -> RowViews:
-        """encoder: fitted on rows like these. raw: the training rows. dates: the numeric columns that are dates."""
+    def fit(cls, encoder: TableEncoder, raw: Raw, dates: Mapping[int, float] = EMPTY) -> RowViews:
+        """encoder: fitted on rows like these. raw: the training rows. dates: the numeric columns that are dates, and how
+        many of its units are a second."""
         numbers = torch.from_numpy(np.array(raw.numbers))
         known = ~torch.isnan(numbers)
         lacking = torch.nonzero(~known.all(0)).squeeze(1)
-        views = cls(encoder, len(lacking), [j for j in dates if runs_on(raw.numbers[:, j])])
+        views = cls(encoder, len(lacking), {j: unit for j, unit in dates.items() if runs_on(raw.numbers[:, j])})
         views.lacking.copy_(lacking)
         count = known.sum(0).clamp(min=1)
         views.mean.copy_(torch.where(known, numbers, 0.0).sum(0) / count)
@@ -169,12 +174,17 @@ class RowViews(nn.Module):
 
     def to_json(self) -> dict[str, Any]:
         """The shape; with its weights the views can be built again."""
-        return {**self.encoder.to_json(), "n_lacking": len(self.lacking), "runs_on": list(self.runs_on)}
+        return {
+            **self.encoder.to_json(),
+            "n_lacking": len(self.lacking),
+            "runs_on": {str(j): unit for j, unit in self.runs_on.items()},
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RowViews:
         """Views of that shape, their weights still to be loaded."""
-        return cls(TableEncoder.from_json(document), int(document["n_lacking"]), document.get("runs_on", ()))
+        runs_on = {int(j): float(unit) for j, unit in (document.get("runs_on") or {}).items()}
+        return cls(TableEncoder.from_json(document), int(document["n_lacking"]), runs_on)
 
 
 def wild_cells(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
@@ -201,6 +211,17 @@ def wild_cells(values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
             return wild
     wild[known[found]] = True
     return wild
+
+
+def units_since_1970(numbers: npt.NDArray[np.float64]) -> float:
+    """How many units a second has where numbers [N], NaN where missing, are moments of this century as computers count
+    them: seconds since 1970, or thousandths or millionths of them; 0 where they are not. (Billionths are too long for a
+    number, and are categories.)"""
+    known = numbers[~np.isnan(numbers)]
+    if not len(known):
+        return 0.0
+    units = (u for u in (1.0, 1e3, 1e6) if CENTURY[0] * u <= known.min() and known.max() < CENTURY[1] * u)
+    return next(units, 0.0)
 
 
 def runs_on(dates: npt.NDArray[np.float64]) -> bool:

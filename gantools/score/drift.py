@@ -96,7 +96,7 @@ class Reference:
     above, the last the missing cells; a datetime has one bin for all its values. counts: per numeric, then per
     categorical column, training rows in each bin; categorical bins are the levels, the pooled levels, those never seen,
     the missing cells. The bins for values never seen hold one row, as many as training would lead to expect there at
-    most. runs_on: names of the datetimes whose later values are not held against a row.
+    most. runs_on: names of the columns of moments whose later values are not held against a row.
     """
 
     schema: Schema
@@ -110,8 +110,10 @@ class Reference:
         """From the training rows. Raises DataError when there are none."""
         if not len(raw):
             raise DataError("there are no rows to compare later ones with")
-        kinds = (schema[name].kind for name in schema.numeric)
-        edges = tuple(ALL if kind is Kind.DATETIME else _edges(raw.numbers[:, j]) for j, kind in enumerate(kinds))
+        edges = tuple(
+            ALL if schema[name].kind is Kind.DATETIME or name in runs_on else _edges(raw.numbers[:, j])
+            for j, name in enumerate(schema.numeric)
+        )
         bare = cls(schema, len(raw), edges, ())
         counts = bare.count(raw)
         for j, count in enumerate(counts):
@@ -192,7 +194,9 @@ class DriftMonitor:
         self._n_judged = 0
         self._n_odd = 0
         names = enumerate(reference.schema.numeric)
-        self._later = {j: 0 for j, name in names if reference.schema[name].kind is Kind.DATETIME}
+        self._later = {
+            j: 0 for j, name in names if reference.schema[name].kind is Kind.DATETIME or name in reference.runs_on
+        }
         self._counts = tuple(np.zeros_like(counts) for counts in reference.counts)
 
     def update(self, raw: Raw, p_value: npt.ArrayLike | None = None) -> None:

@@ -23,7 +23,7 @@ from gantools import registry
 from gantools.data.tables.raw import Raw, to_raw
 from gantools.data.tables.schema import Column, Kind, Schema, infer_schema
 from gantools.encode.table import Layout, TableEncoder
-from gantools.encode.views import RowViews
+from gantools.encode.views import RowViews, units_since_1970
 from gantools.errors import DataError
 from gantools.models.base import TableDetector
 from gantools.score.base import Scorer, detector_for, drawn
@@ -43,6 +43,7 @@ from gantools.train.stores import Tensors
 EXPLAINED_ROWS = 256  # explained at a time
 CALIBRATION_ROWS = 20_000  # at most so many held-out rows are calibrated on
 SPREAD = (0.5, 0.84)  # quantiles that are a standard deviation apart
+MICROSECONDS = 1e6  # a second has, of which dates are numbers
 TINY = 1e-6
 MOST = 0.9  # of rows are no odder than one that has others close by can be
 ALONE = 0.8  # share of rows that have others closer by than one that is set aside
@@ -415,10 +416,13 @@ def watching_constants(schema: Schema) -> Schema:
 
 def _viewed(raw: Raw, schema: Schema, device: torch.device) -> tuple[RowViews, Tensor, Tensor]:
     """Views fitted on the rows, and the rows in both of them, on the device."""
-    dates = [index for index, name in enumerate(schema.numeric) if schema[name].kind is Kind.DATETIME]
+    dates = {
+        j: MICROSECONDS if schema[name].kind is Kind.DATETIME else units_since_1970(raw.numbers[:, j])
+        for j, name in enumerate(schema.numeric)
+    }
     encoder = TableEncoder.fit(raw, schema)
     raw = told_apart(raw, schema, _values(encoder, schema))
-    views = RowViews.fit(encoder, raw, dates).to(device)
+    views = RowViews.fit(encoder, raw, {j: unit for j, unit in dates.items() if unit}).to(device)
     return views, *_all_views(views, raw)
 
 

@@ -18,6 +18,7 @@ from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from gantools import AnomalyScorer
+from gantools.data.tables.raw import to_raw
 from gantools.data.tables.schema import infer_schema
 from gantools.errors import CheckpointError, ConfigError, DataError
 from gantools.score import table_scorer as module
@@ -577,6 +578,31 @@ def test_dates_that_run_on_are_not_held_against_rows(order: str) -> None:
     assert (scorer.predict(later) == -1).mean() <= 0.06
     assert scorer.predict(later.assign(temp=80.0)).tolist() == [-1] * 200
     assert (scorer.predict(log_of(200, "1995-01-01", seed=1)) == -1).all()
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us"])
+def test_seconds_since_1970_that_run_on_are_dates(unit: str) -> None:
+    """Whole numbers, as loggers write them; two rows of each moment, so that they are no identifier."""
+
+    def counted(rows: pd.DataFrame) -> pd.DataFrame:
+        moments = rows["ts"].dt.floor("2h").dt.as_unit(unit).astype("int64")
+        return rows.assign(ts=moments)
+
+    scorer = AnomalyScorer(**{**QUICK, "false_alarms": 0.02}).fit(counted(log_of(600)))
+    assert scorer.drift_.runs_on == ("ts",)
+    later = counted(log_of(200, "2024-06-01", seed=1))
+    assert (scorer.predict(later) == -1).mean() <= 0.06
+    monitor = DriftMonitor(scorer.drift_)
+    monitor.update(to_raw(later, scorer.schema_))
+    report = monitor.report()
+    assert not report.drifted and len(report.later) == 1 and "not held against" in report.later[0]
+
+
+def test_large_whole_numbers_that_are_no_moments_are_held_against_rows() -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"turnover": np.sort(rng.integers(1_000_000, 2_000_000_000, 500)), "a": rng.normal(size=500)})
+    scorer = AnomalyScorer(**QUICK).fit(rows)
+    assert scorer.drift_.runs_on == ()
 
 
 def test_dates_that_peter_out_are_held_against_rows() -> None:
