@@ -76,7 +76,7 @@ class Schema:
         found: dict[str, Any] = {"version": 1, "target": self.target, "n_rows": self.n_rows, "columns": columns}
         if self.dialect is not None:
             kept = asdict(replace(self.dialect, columns={}, source=None))
-            found["dialect"] = {name: kept[name] for name in kept if name not in ("columns", "source")}
+            found["dialect"] = {name: kept[name] for name in kept if name not in ("columns", "source", "notes")}
         return found
 
     @classmethod
@@ -162,7 +162,7 @@ def infer_schema(
                 label=None if isinstance(label, str) else getattr(label, "item", lambda label=label: label)(),
             )
         )
-    kept = None if dialect is None else replace(dialect, source=None)
+    kept = None if dialect is None else replace(dialect, source=None, notes=())
     return Schema(columns=tuple(columns), target=target, n_rows=len(frame), dialect=kept)
 
 
