@@ -57,6 +57,7 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     modality = modality_of(request.data)
     check_meaning(request, modality)
     modality.check_target(request.data, request.target)
+    modality.check_columns(request, request.data)
     request = replace(request, output=request.output or modality.balanced(request.data))
     _check_places(request, modality)
     job = modality.job("augment")

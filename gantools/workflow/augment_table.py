@@ -39,10 +39,12 @@ STAGE_FINAL = "Training on all rows"
 
 @dataclass(frozen=True, kw_only=True)
 class TableResult(AugmentResult):
-    """balance: the balanced frame, counts and copies. fidelity: how synthetic columns compare with real ones."""
+    """balance: the balanced frame, counts and copies. fidelity: how synthetic columns compare with real ones.
+    read_notes: what was noticed in reading the table."""
 
     balance: BalanceResult
     fidelity: TableFidelity | None
+    read_notes: tuple[str, ...]
     samples = "rows"
     whole = "table"
 
@@ -59,6 +61,9 @@ class TableResult(AugmentResult):
             "n_copies_left": self.balance.n_copies_left,
             "fidelity": None if self.fidelity is None else self.fidelity.to_json(),
         }
+
+    def _data_notes(self) -> list[str]:
+        return [*self.read_notes, *super()._data_notes()]
 
     def _made_shown(self) -> Iterator[Item]:
         redrawn, left = self.balance.n_copies_redrawn, self.balance.n_copies_left
@@ -82,7 +87,7 @@ def run(request: Request, trained: Synthesizer | None, watch: Watch) -> TableRes
         balanced = balance(frame, target, strategy=strategy, synthesizer=generator, seed=request.seed)
     result = TableResult(
         request=request, balance=balanced, schema=schema, generator=generator, verdict=judged, notes=tuple(notes),
-        fidelity=table_fidelity(frame, _synthetic(balanced), schema), started=started,
+        fidelity=table_fidelity(frame, _synthetic(balanced), schema), read_notes=dialect.notes, started=started,
     )  # fmt: skip
 
     def page() -> str:

@@ -59,6 +59,12 @@ class Modality:
     def check_labels(self, data: Path, labels: str | None) -> None:
         """Refuse a column of marks that this kind of data cannot have. Raises ConfigError."""
 
+    def check_columns(self, request: Any, source: Path) -> None:
+        """Refuse columns that the request names and `source`, which is learned from, does not have.
+
+        Raises DataError or ConfigError.
+        """
+
 
 class _Tables(Modality):
     name, plural, module, has_pictures, suffix = "table", "tables", "table", False, ".csv"
@@ -78,6 +84,11 @@ class _Tables(Modality):
             raise ConfigError("does not exist", where=str(data), remedy=remedy)
         if target is None:
             raise ConfigError("is needed for a table", where="target", remedy="name the column with the classes")
+
+    def check_columns(self, request: Any, source: Path) -> None:
+        from gantools.workflow.tables import check_columns
+
+        check_columns(request, source)
 
 
 class _Images(Modality):

@@ -29,5 +29,6 @@ def run(request: Request, watch: Watch) -> TrainResult:
                 progress=lambda state: watch(STAGE, state),
             )  # fmt: skip
     return TrainResult(
-        saved=request.save, model=generator.model, target=target, report=generator.report_, notes=tuple(schema.notes())
-    )
+        saved=request.save, model=generator.model, target=target, report=generator.report_,
+        notes=(*dialect.notes, *schema.notes()),
+    )  # fmt: skip

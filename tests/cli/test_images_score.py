@@ -159,6 +159,8 @@ def test_info_on_a_scorer_of_images(invoke: Invoke, image_scorer: Path) -> None:
         (("--maps", "{photos}/../no/maps"), "--maps"),
         (("--report", "{photos}/../photos.scored.csv"), "--report"),
         (("--save", "{photos}"), "--save"),
+        (("--save", "{photos}/scorer"), "--save: {photos}/scorer lies in {photos}; give a place outside it"),
+        (("--save", "{photos}/../photos.scored.csv"), "--save"),
         (("--size", "30"), "--size"),
         (("--model", "denoiser"), "--model"),
         (("--set", "width"), "--set"),
@@ -169,7 +171,9 @@ def test_info_on_a_scorer_of_images(invoke: Invoke, image_scorer: Path) -> None:
 )
 def test_refusals(invoke: Invoke, photos: Path, options: tuple[str, ...], said: str) -> None:
     before = sorted(photos.parent.rglob("*"))
-    assert said in the_error(invoke("score", photos, *(option.format(photos=photos) for option in options)))
+    assert said.format(photos=photos) in the_error(
+        invoke("score", photos, *(option.format(photos=photos) for option in options))
+    )
     assert sorted(photos.parent.rglob("*")) == before
 
 

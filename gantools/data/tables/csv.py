@@ -6,6 +6,7 @@ before any work is done. Every block is then converted alike.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import io
@@ -264,6 +265,17 @@ def open_csv(
         with contextlib.suppress(UnicodeDecodeError):
             return CsvTable(CsvFile(path, compression, encoding), known, keep, progress)
     return CsvTable(CsvFile(path, compression, last), known, keep, progress)
+
+
+def csv_names(path: Path, compression: str) -> list[str]:
+    """The names of the columns, from the beginning of the file alone. Raises DataError as `csv_layout` does."""
+    head = csv_head(path, compression)
+    *likely, last = csv_encodings(head, str(path))
+    for encoding in likely:
+        with contextlib.suppress(UnicodeDecodeError):
+            codecs.getincrementaldecoder(encoding)().decode(head)  # the last character may be cut
+            return csv_layout(head, encoding, str(path)).names
+    return csv_layout(head, last, str(path)).names
 
 
 @contextlib.contextmanager

@@ -285,15 +285,17 @@ def csv_layout(head: bytes, encoding: str, where: str) -> Layout:
 
 
 def _found_width(rows: Sequence[Sequence[str]]) -> tuple[int, int]:
-    """How many columns the header, `rows[0]`, has, and how many empty cells every row has behind them.
+    """How many columns the header, `rows[0]`, has, and how many empty cells a row usually has behind them.
 
     Cells without a name at the end of the header are columns only where a row has something in them.
     """
-    n_named = _n_named(rows[0])
-    widths = {len(row) for row in rows[1:]}
-    if n_named and len(widths) == 1 and min(widths) >= n_named and not any(map(_has_more(n_named), rows[1:])):
-        return n_named, min(widths) - n_named
-    return len(rows[0]), 0
+    header, *body = rows
+    n_named = _n_named(header)
+    usual = Counter(map(len, body)).most_common(1)[0][0] if body else 0
+    has_more = _has_more(n_named)
+    if n_named and usual >= n_named and not any(has_more(row) for row in body if len(row) == usual):
+        return n_named, usual - n_named
+    return len(header), 0
 
 
 def _n_named(header: Sequence[str]) -> int:
@@ -345,9 +347,9 @@ def _likeness(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Literal["n
     repeated = [place for place in words if any(row[place] == names[place] for row in rows)]
     values = list(numbers.values())
     are_whole = all(value.is_integer() for value in values)
-    if len(repeated) == len(words) and len(names) > 1:
-        if words or (values != sorted(values) and not are_whole):
-            return "sure"
+    are_unordered = values != sorted(values) and not are_whole
+    if len(names) > 1 and len(repeated) == len(words) and (words or are_unordered):
+        return "sure"
     in_order = are_whole and values in (sorted(set(values)), sorted(set(values), reverse=True))
     if in_order or (are_whole and words and not repeated):
         numbers = {}
