@@ -46,7 +46,9 @@ class Modality:
 
     def generated(self, model: Path) -> Path:
         """Where data that the model makes go by default."""
-        return named(model).with_name(f"{named(model).name.removesuffix('.onnx')}.generated{self.suffix}")
+        model = named(model)
+        stem = model.stem if model.suffix.lower() == ".onnx" else model.name
+        return model.with_name(f"{stem}.generated{self.suffix}")
 
     def check_output(self, path: Path, *, force: bool, apart: Path | None = None) -> None:
         """Refuse a place for balanced or generated data. apart: what is read. Raises ConfigError."""
