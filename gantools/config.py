@@ -147,4 +147,4 @@ def _check_range(value: Any, name: str) -> Any:
 
 def _article(kind: Any) -> str:
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    return words.get(kind, f"a {kind}")
+    return words.get(kind, f"of the type {getattr(kind, '__name__', kind)}")

@@ -157,8 +157,8 @@ class _Model:
         entries = self.session.get_modelmeta().custom_metadata_map
         kind = entries.get("gantools.kind")
         if kind != self.kind:
-            what = f"a {kind}" if kind else "no model of gantools"
-            raise ModelError(f"{path}: it is {what}, and a {self.kind} is needed here")
+            what = f"a model of the kind '{kind}'" if kind else "no model of gantools"
+            raise ModelError(f"{path}: it is {what}, and one of the kind '{self.kind}' is needed here")
         self.entries = entries
         try:
             self.read()

@@ -88,8 +88,8 @@ class RowViews(nn.Module):
 
     @classmethod
     def fit(cls, encoder: TableEncoder, raw: Raw, dates: Mapping[int, float] = EMPTY) -> RowViews:
-        """encoder: fitted on rows like these. raw: the training rows. dates: the numeric columns that are dates, and how
-        many of its units are a second."""
+        """encoder: fitted on rows like these. raw: the training rows. dates: the numeric columns that are dates, and
+        how many of its units are a second."""
         numbers = torch.from_numpy(np.array(raw.numbers))
         known = ~torch.isnan(numbers)
         lacking = torch.nonzero(~known.all(0)).squeeze(1)

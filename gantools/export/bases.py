@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from gantools.export.runtime import Exported
 from gantools.score.calibrated import Calibrated
 from gantools.score.threshold import Calibration
 from gantools.words import percent
+
+if TYPE_CHECKING:
+    from gantools.encode.images import ImageEncoder
 
 SCORES = ("anomaly_score", "p_value", "is_anomaly")
 PIXELS_AT_ONCE = 2**17  # of images that are run at a time
@@ -75,6 +78,13 @@ class OfImages(Exported):
         super().__init__(session, path)
         self.schema_ = ImageSchema.from_json(self.described["schema"])
         self.size = int(self.described["encoder"]["size"])  # pixels of each side, as nets see images
+
+    @property
+    def encoder_(self) -> ImageEncoder:
+        """How images are resized, as the trained model has it. It takes torch, which nothing else here does."""
+        from gantools.encode.images import ImageEncoder
+
+        return ImageEncoder.from_json(self.described["encoder"])
 
     @property
     def largest_batch(self) -> int:

@@ -59,8 +59,10 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     modality = modality_of(request.data)
     check_meaning(request, modality)
     modality.check_target(request.data, request.target)
-    request = replace(request, output=request.output or modality.balanced(request.data))
-    _check_places(request, modality)
+    modality.check_columns(request, request.data)
+    output = request.output or modality.balanced(request.data)
+    request = replace(request, output=output)
+    _check_places(request, modality, output)
     job = modality.job("augment")
     with claimed_save(request.save, force=request.force):
         trained = None
@@ -70,11 +72,10 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     return result
 
 
-def _check_places(request: Request, modality: Modality) -> None:
+def _check_places(request: Request, modality: Modality, output: Path) -> None:
     """Refuse places where something cannot or must not be written."""
-    assert request.output is not None
     check_file(request.report, "report", force=request.force, inputs=(request.data,))
     check_grids(request.grids)
     for name in ("report", "save", "grids"):
-        check_apart(getattr(request, name), name, request.output, request.data)
-    modality.check_output(request.output, force=request.force, apart=request.data)
+        check_apart(getattr(request, name), name, output, request.data)
+    modality.check_output(output, force=request.force, apart=request.data)

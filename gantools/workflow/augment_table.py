@@ -49,10 +49,12 @@ SECONDS_A_ROW = 5e-4  # that making synthetic rows takes, about
 
 @dataclass(frozen=True, kw_only=True)
 class TableResult(AugmentResult):
-    """balance: the balanced frame, counts and copies. fidelity: how synthetic columns compare with real ones."""
+    """balance: the balanced frame, counts and copies. fidelity: how synthetic columns compare with real ones.
+    read_notes: what was noticed in reading the table."""
 
     balance: BalanceResult
     fidelity: TableFidelity | None
+    read_notes: tuple[str, ...]
     samples = "rows"
     whole = "table"
 
@@ -69,6 +71,9 @@ class TableResult(AugmentResult):
             "n_copies_left": self.balance.n_copies_left,
             "fidelity": None if self.fidelity is None else self.fidelity.to_json(),
         }
+
+    def _data_notes(self) -> list[str]:
+        return [*self.read_notes, *super()._data_notes()]
 
     def _made_shown(self) -> Iterator[Item]:
         redrawn, left = self.balance.n_copies_redrawn, self.balance.n_copies_left
@@ -96,7 +101,7 @@ def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableR
     stages[MEASURE].begin()
     result = TableResult(
         request=request, balance=balanced, schema=schema, generator=generator, verdict=judged, notes=tuple(notes),
-        fidelity=table_fidelity(frame, _synthetic(balanced), schema), stages=stages,
+        fidelity=table_fidelity(frame, _synthetic(balanced), schema), read_notes=dialect.notes, stages=stages,
     )  # fmt: skip
 
     def page() -> str:

@@ -92,5 +92,5 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult:
     output = request.output or modality.generated(place)
     check_apart(output, "output", place)
     modality.check_output(output, force=request.force)
-    result: GenerateResult = modality.job("generate").run(replace(request, output=output), generator)
+    result: GenerateResult = modality.job("generate").run(request, generator, output)
     return replace(result, repeatable=not getattr(generator, "draws_noise", False))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from gantools.config import check_memory
@@ -12,9 +13,8 @@ from gantools.workflow.augmenting import match_label
 from gantools.workflow.generate import GenerateResult, Request
 
 
-def run(request: Request, generator: Any) -> GenerateResult:
+def run(request: Request, generator: Any, output: Path) -> GenerateResult:
     """Make images and write them into a folder with a sub-folder for each class."""
-    assert request.output is not None
     schema = generator.schema_
     check_class_names(schema.classes, "generator")
     layout = generator.encoder_.layout
@@ -24,8 +24,8 @@ def run(request: Request, generator: Any) -> GenerateResult:
         counts = {match_label(schema.classes, label, "where"): request.n}
     images, codes = generator.sample(counts, seed=request.seed)
     names = [schema.classes[code] for code in codes.tolist()]
-    with new_image_folder(request.output) as folder:
+    with new_image_folder(output) as folder:
         for image, name in zip(images.movedim(1, 3).numpy(), names, strict=True):
             folder.synthetic(image, name, request.seed)
     made = Counter(names)
-    return GenerateResult(output=request.output, target="folder", samples="images", whole="images", counts=made)
+    return GenerateResult(output=output, target="folder", samples="images", whole="images", counts=made)

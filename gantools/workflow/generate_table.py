@@ -17,18 +17,17 @@ from gantools.workflow.generate import GenerateResult, Request
 CELL_BYTES = 8  # of memory for each cell, at least
 
 
-def run(request: Request, generator: Any) -> GenerateResult:
+def run(request: Request, generator: Any, output: Path) -> GenerateResult:
     """Make rows and write them as a table."""
-    assert request.output is not None
     target = str(generator.schema_.target)
     check_memory(CELL_BYTES * request.n * len(generator.schema_.columns), "n", count(request.n, "row"))
     counts: int | dict[Any, int] = request.n
     if (label := request.label(target)) is not None:
         counts = {match_label(generator.schema_[target].levels, label, "where"): request.n}
     frame = generator.sample(counts, seed=request.seed, **given(request, "refine"))
-    write_table(frame, request.output, _dialect(generator.schema_.dialect, request.output))
+    write_table(frame, output, _dialect(generator.schema_.dialect, output))
     made = frame[target].value_counts().to_dict()
-    return GenerateResult(output=request.output, target=target, samples="rows", whole="table", counts=made)
+    return GenerateResult(output=output, target=target, samples="rows", whole="table", counts=made)
 
 
 def _dialect(learned: Dialect | None, output: Path) -> Dialect | None:

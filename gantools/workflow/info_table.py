@@ -23,6 +23,7 @@ def run(request: Request, _: Watch) -> InfoResult:
     with about(request.data):
         kept = without(frame, request.drop, request.target)
         schema = infer_schema(kept, request.target, kinds, dialect=dialect)
+    notes = [*dialect.notes, *schema.notes()]
     counts = {} if request.target is None else frame[request.target].value_counts().to_dict()
     facts = {
         "data": request.data,
@@ -30,9 +31,9 @@ def run(request: Request, _: Watch) -> InfoResult:
         "n_rows": schema.n_rows,
         "schema": schema.to_json(),
         "classes": [{"label": label, "rows": n} for label, n in counts.items()],
-        "notes": schema.notes(),
+        "notes": notes,
     }
-    items: list[Item] = [f"{request.data} ({dialect.kind})", *shown(schema), *noted(schema.notes())]
+    items: list[Item] = [f"{request.data} ({dialect.kind})", *shown(schema), *noted(notes)]
     if counts:
         rows = tuple((label, n, percent(n / schema.n_rows)) for label, n in counts.items())
         items.append(Table((str(request.target), "rows", "share"), rows, right=(1, 2)))

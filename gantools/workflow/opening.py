@@ -46,7 +46,9 @@ class Modality:
 
     def generated(self, model: Path) -> Path:
         """Where data that the model makes go by default."""
-        return named(model).with_name(f"{named(model).name.removesuffix('.onnx')}.generated{self.suffix}")
+        model = named(model)
+        stem = model.stem if model.suffix.lower() == ".onnx" else model.name
+        return model.with_name(f"{stem}.generated{self.suffix}")
 
     def check_output(self, path: Path, *, force: bool, apart: Path | None = None) -> None:
         """Refuse a place for balanced or generated data. apart: what is read. Raises ConfigError."""
@@ -58,6 +60,12 @@ class Modality:
 
     def check_labels(self, data: Path, labels: str | None) -> None:
         """Refuse a column of marks that this kind of data cannot have. Raises ConfigError."""
+
+    def check_columns(self, request: Any, source: Path) -> None:
+        """Refuse columns that the request names and `source`, which is learned from, does not have.
+
+        Raises DataError or ConfigError.
+        """
 
 
 class _Tables(Modality):
@@ -78,6 +86,11 @@ class _Tables(Modality):
             raise ConfigError("does not exist", where=str(data), remedy=remedy)
         if target is None:
             raise ConfigError("is needed for a table", where="target", remedy="name the column with the classes")
+
+    def check_columns(self, request: Any, source: Path) -> None:
+        from gantools.workflow.tables import check_columns
+
+        check_columns(request, source)
 
 
 class _Images(Modality):

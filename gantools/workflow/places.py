@@ -60,7 +60,7 @@ def check_table(path: Path, where: str, *, force: bool, inputs: tuple[Path | Non
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED_SUFFIXES:
         suffixes.pop()
-    of_input = bool(inputs and inputs[0] is not None and path.suffix == inputs[0].suffix)
+    of_input = bool(inputs and inputs[0] is not None and path.suffix.lower() == inputs[0].suffix.lower())
     if suffixes and suffixes[-1] not in TABLE_SUFFIXES and not of_input:
         raise ConfigError(f"{path} is neither CSV nor Parquet", where=where, remedy="end it in .csv or .parquet")
     check_file(path, where, force=force, inputs=inputs)

@@ -6,7 +6,6 @@ random are learned from, and rows are read, scored and written some thousands at
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,7 +94,7 @@ def run(request: Request, saved: Any, stages: Stages) -> TableResult:
     if saved is None:
         fitted, reader = _learned(request, reader, stages)
     else:
-        _check_saved(saved, request, reader, head)
+        _check_saved(saved, request, head)
         fitted = Fitted.saved(saved, request)
     scorer, threshold = fitted.scorer, Threshold.of(fitted, request)
 
@@ -111,7 +110,7 @@ def run(request: Request, saved: Any, stages: Stages) -> TableResult:
     result = TableResult(
         request=request, scorer=scorer, schema=scorer.schema_, tally=tally, top=scoring.explained_top(),
         threshold=threshold, learned=fitted.learned, drift=drift, detection=tally.detection(), notes=tuple(notes),
-        data_notes=tuple(column_notes(scorer.schema_)), stages=stages,
+        data_notes=(*(f"{note}." for note in reader.dialect.notes), *column_notes(scorer.schema_)), stages=stages,
     )  # fmt: skip
 
     def page() -> str:
@@ -124,12 +123,20 @@ def run(request: Request, saved: Any, stages: Stages) -> TableResult:
     return result
 
 
+_TOLD = ("many_levels", "large_integers", "ambiguous_date", "unnamed")  # rules that change how a column is scored
+
+
 def column_notes(schema: Schema) -> list[str]:
     """What was done with columns that are not simply scored."""
     unscored = {Kind.CONSTANT: "has no values", Kind.IDENTIFIER: "an identifier"}
-    names = [f"'{column.name}' ({unscored[column.kind]})" for column in schema.columns if column.kind in unscored]
+    why = {
+        column.name: "numbers the rows" if column.rule == "row_names" else unscored[column.kind]
+        for column in schema.columns
+        if column.kind in unscored
+    }
+    names = [f"'{name}' ({reason})" for name, reason in why.items()]
     notes = [f"Not scored: {listed(names, 10, quote='')}."] if names else []
-    kept = [column for column in schema.columns if column.rule in ("many_levels", "large_integers", "ambiguous_date")]
+    kept = [column for column in schema.columns if column.rule in _TOLD]
     return notes + [f"{column.note.replace(' and drawn at random', '')}." for column in kept]
 
 
@@ -160,7 +167,6 @@ def _learned(request: Request, reader: TableReader, stages: Stages) -> tuple[Fit
     its columns are read as they were learned."""
     source = reader if request.normal is None else _open(request.normal, request, stages.watch)
     with about(source.path):
-        _check_labels(request.labels, source.columns, reader.columns)
         frame, marks = _drawn(source, request)
         parts = Parts.of(marks, request.seed)
         if len(parts.marked) == len(frame):
@@ -211,14 +217,6 @@ def _drawn(source: TableReader, request: Request) -> tuple[pd.DataFrame, Floats]
     return frame.drop(columns=str(request.labels)), read_marks(frame[request.labels])
 
 
-def _check_labels(labels: str | None, *tables: tuple[str, ...]) -> None:
-    if labels is None or any(labels in columns for columns in tables):
-        return
-    near = difflib.get_close_matches(labels, tables[0], n=1)
-    remedy = f"did you mean '{near[0]}'?" if near else "name the column that marks known anomalies"
-    raise DataError("there is no such column", where=f"column '{labels}'", remedy=remedy)
-
-
 def _check_alike(head: pd.DataFrame, schema: Schema, normal: Path) -> None:
     """Refuse, before anything is trained, a table that has not the columns that are learned from."""
     ignored = [column for column in schema.columns if column.kind is Kind.IDENTIFIER or column.n_distinct == 0]
@@ -229,14 +227,13 @@ def _check_alike(head: pd.DataFrame, schema: Schema, normal: Path) -> None:
     to_raw(head, schema)
 
 
-def _check_saved(scorer: Any, request: Request, reader: TableReader, head: pd.DataFrame) -> None:
+def _check_saved(scorer: Any, request: Request, head: pd.DataFrame) -> None:
     """Refuse a table that the saved scorer cannot score, or marks that it has learned from. Raises DataError."""
     labels = request.labels
     with about(request.data):
         if labels is not None and labels in scorer.schema_.names:
             problem = "the scorer has learned from it, so it marks nothing"
             raise DataError(problem, where=f"column '{labels}'", remedy="leave `labels` out or train anew")
-        _check_labels(labels, reader.columns)
         for name in request.drop:
             if name in scorer.schema_.names:
                 problem = f"the scorer has learned from '{name}'"

@@ -1,16 +1,20 @@
-"""What workflows on tables share: kinds of columns as text, columns left out, and targets that are none."""
+"""What workflows on tables share: columns that are named, kinds as text, columns left out, targets that are none."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gantools.data.tables.schema import Kind, Schema
+from gantools.data.tables.reader import column_names
+from gantools.data.tables.schema import Kind, Schema, check_there
 from gantools.errors import ConfigError, DataError
 from gantools.words import listed
+from gantools.workflow.opening import about
 
 
 def kinds_of(kinds: Mapping[str, str] | None) -> dict[str, Kind] | None:
@@ -30,12 +34,24 @@ def _kind(word: str) -> Kind:
     raise ConfigError(f"unknown kind {word!r}", where="kinds", remedy=remedy)
 
 
-def without(frame: pd.DataFrame, drop: Sequence[str], *needed: str | None) -> pd.DataFrame:
-    """The table without the columns that nothing is to be learned from.
+def check_columns(request: Any, source: Path) -> None:
+    """Refuse a request that names columns which the table to learn from, `source`, does not have.
 
-    needed: columns that cannot be dropped. Raises ConfigError for one of these, and for a column that is not there.
+    Only the names are read. Raises DataError for the table, its target and its marks, which may also be in the data
+    alone, ConfigError for columns to drop; each with the nearest name.
     """
-    names = {str(name): name for name in frame.columns}
+    names, kinds = column_names(source), kinds_of(request.kinds) or {}
+    target, labels = getattr(request, "target", None), getattr(request, "labels", None)
+    with about(source):
+        check_there([*([] if target is None else [target]), *kinds], names)
+        if labels is not None and labels not in (*names, *column_names(request.data)):
+            near = difflib.get_close_matches(labels, names, n=1)
+            remedy = f"did you mean '{near[0]}'?" if near else "name the column that marks known anomalies"
+            raise DataError("there is no such column", where=f"column '{labels}'", remedy=remedy)
+    _check_drop(request.drop, names, target, labels)
+
+
+def _check_drop(drop: Sequence[str], names: Sequence[str], *needed: str | None) -> None:
     for name in drop:
         if name in needed:
             raise ConfigError(f"'{name}' is what the rows are labelled by", where="drop", remedy="leave it out")
@@ -43,6 +59,15 @@ def without(frame: pd.DataFrame, drop: Sequence[str], *needed: str | None) -> pd
             near = difflib.get_close_matches(name, names, n=1)
             remedy = f"did you mean '{near[0]}'?" if near else f"the columns are {listed(names, 10)}"
             raise ConfigError(f"there is no column '{name}'", where="drop", remedy=remedy)
+
+
+def without(frame: pd.DataFrame, drop: Sequence[str], *needed: str | None) -> pd.DataFrame:
+    """The table without the columns that nothing is to be learned from.
+
+    needed: columns that cannot be dropped. Raises ConfigError for one of these, and for a column that is not there.
+    """
+    names = {str(name): name for name in frame.columns}
+    _check_drop(drop, list(names), *needed)
     left = frame.drop(columns=[names[name] for name in drop])
     if not left.shape[1]:
         raise ConfigError("no column is left", where="drop", remedy="keep some")

@@ -79,6 +79,7 @@ def run(request: Request, watch: Watch | None = None) -> TrainResult:
     modality = modality_of(request.data)
     check_meaning(request, modality)
     modality.check_target(request.data, request.target)
+    modality.check_columns(request, request.data)
     grids = request.grids
     if grids is None and modality.has_pictures:
         grids = request.save.with_name(f"{named(request.save).name}.grids")

@@ -34,5 +34,6 @@ def run(request: Request, stages: Stages) -> TrainResult:
                 progress=stage.trained,
             )  # fmt: skip
     return TrainResult(
-        saved=request.save, model=generator.model, target=target, report=generator.report_, notes=tuple(schema.notes())
-    )
+        saved=request.save, model=generator.model, target=target, report=generator.report_,
+        notes=(*dialect.notes, *schema.notes()),
+    )  # fmt: skip

@@ -165,6 +165,29 @@ def test_target_absent(invoke: Invoke, folder: Path, make_table: Table) -> None:
     assert "'churned'" in line
 
 
+@pytest.mark.parametrize("command", ["augment", "train", "score"])
+def test_a_wrong_column_is_told_before_a_place_that_exists(
+    invoke: Invoke, customers: Path, tmp_path: Path, command: str
+) -> None:
+    """And before the slow imports."""
+    place = tmp_path / "there"
+    place.mkdir()
+    (place / "mine.txt").write_text("mine")
+    (tmp_path / "out.csv").write_text("mine")
+    places = ("--save", place) if command == "train" else ("--save", place, "-o", tmp_path / "out.csv")
+    target = ("--labels",) if command == "score" else ("--target",)
+    wrong: list[tuple[tuple[str, ...], str]] = [
+        ((*target, "churnd"), "'churned'"),
+        ((*target, "churned", "--drop", "agee"), "did you mean 'age'"),
+        ((*target, "churned", "--kind", "agee=integer"), "did you mean 'age'"),
+        ((*target, "churned", "--kind", "age=intger"), "did you mean 'integer'"),
+    ]
+    for options, said in wrong:
+        line = the_error(invoke(command, customers, *options, *places))
+        assert said in line and "there" not in line.replace("there is no", ""), line
+    assert "exists already" in the_error(invoke(command, customers, *target, "churned", *places)) or command == "train"
+
+
 @pytest.mark.parametrize("values", ["no", 1, True])
 def test_one_class(invoke: Invoke, folder: Path, make_table: Table, values: object) -> None:
     refused(invoke, saved(make_table().assign(churned=values), folder), "customers.csv", "churned")

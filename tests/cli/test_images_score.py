@@ -110,6 +110,17 @@ def test_the_saved_scorer_scores_alike(invoke: Invoke, photos: Path, image_score
     assert pd.read_parquet(part)["anomaly_score"].to_numpy() == pytest.approx(scores, rel=1e-4)
 
 
+def test_the_exported_scorer_scores_alike(invoke: Invoke, photos: Path, image_scorer: Path, tmp_path: Path) -> None:
+    """With a suffix in capitals, too."""
+    file = tmp_path / "S.ONNX"
+    the_json(invoke("export", image_scorer, "-o", file, "--json"))
+    assert "image scorer" in invoke("info", file).stdout.splitlines()[0]
+    for by in (("--from", image_scorer), ("--onnx", file)):
+        the_json(invoke("score", photos, *by, "-o", tmp_path / f"{by[0]}.csv", "--maps", tmp_path / by[0], "--json"))
+    one, other = (pd.read_csv(tmp_path / f"{by}.csv") for by in ("--from", "--onnx"))
+    assert other["anomaly_score"].to_numpy() == pytest.approx(one["anomaly_score"].to_numpy(), rel=1e-3)
+
+
 def test_maps_of_all_images_and_force(invoke: Invoke, photos: Path, image_scorer: Path, tmp_path: Path) -> None:
     """--force replaces what gantools drew, and nothing else."""
     maps = tmp_path / "maps"
@@ -159,6 +170,8 @@ def test_info_on_a_scorer_of_images(invoke: Invoke, image_scorer: Path) -> None:
         (("--maps", "{photos}/../no/maps"), "--maps"),
         (("--report", "{photos}/../photos.scored.csv"), "--report"),
         (("--save", "{photos}"), "--save"),
+        (("--save", "{photos}/scorer"), "--save: {photos}/scorer lies in {photos}; give a place outside it"),
+        (("--save", "{photos}/../photos.scored.csv"), "--save"),
         (("--size", "30"), "--size"),
         (("--model", "denoiser"), "--model"),
         (("--set", "width"), "--set"),
@@ -169,7 +182,9 @@ def test_info_on_a_scorer_of_images(invoke: Invoke, image_scorer: Path) -> None:
 )
 def test_refusals(invoke: Invoke, photos: Path, options: tuple[str, ...], said: str) -> None:
     before = sorted(photos.parent.rglob("*"))
-    assert said in the_error(invoke("score", photos, *(option.format(photos=photos) for option in options)))
+    assert said.format(photos=photos) in the_error(
+        invoke("score", photos, *(option.format(photos=photos) for option in options))
+    )
     assert sorted(photos.parent.rglob("*")) == before
 
 

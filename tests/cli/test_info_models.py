@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pytest
+from PIL import Image
 
 from .conftest import Invoke, the_error, the_json
 
@@ -46,6 +50,33 @@ def test_info_writes_odd_names_as_they_are(invoke: Invoke, tmp_path: Path) -> No
     result = invoke("info", path)
     assert "[red]size[/]" in result.stdout
     assert "[bold]" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["T.CSV", "T.PARQUET", "T.PQ", "T.CSV.GZ", "P.NPZ", "P"])
+def test_suffixes_in_capitals(invoke: Invoke, tmp_path: Path, name: str) -> None:
+    frame, pixels = pd.DataFrame({"a": [1, 2, 3], "b": ["x", "y", "x"]}), np.zeros((3, 16, 16), np.uint8)
+    path = tmp_path / name
+    if name == "P":
+        path.mkdir()
+        for suffix in ("PNG", "JPG", "BMP"):
+            Image.fromarray(pixels[0]).save(path / f"I.{suffix}")
+    elif name.endswith("NPZ"):
+        with path.open("wb") as file:
+            np.savez(file, images=pixels)
+    elif "CSV" in name:
+        content = frame.to_csv(index=False).encode()
+        path.write_bytes(gzip.compress(content) if name.endswith("GZ") else content)
+    else:
+        frame.to_parquet(path)
+    told = the_json(invoke("info", path, "--json"))
+    assert told.get("n_rows", told.get("n_images")) == 3
+
+
+@pytest.mark.parametrize("kind", ["table-scorer", "table-generator", "image-scorer", "image-generator"])
+def test_info_on_an_exported_file(invoke: Invoke, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "M.ONNX"
+    file.write_bytes((Path(__file__).parents[2] / "exports" / "golden" / f"{kind}.onnx").read_bytes())
+    assert invoke("info", file).stdout.startswith(f"{file}: {kind.replace('-', ' ')}\n")
 
 
 def test_info_on_a_generator(invoke: Invoke, generator: Path) -> None:

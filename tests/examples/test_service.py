@@ -27,6 +27,7 @@ pytest.importorskip("prometheus_client")
 pytest.importorskip("uvicorn")
 
 FOLDER = Path(__file__).parents[2] / "examples" / "service"
+GOLDEN = FOLDER.parents[1] / "exports" / "golden"
 MAX_ROWS, MAX_BODY = 20, 4000
 ROW = {"amount": 10.5, "items": 3, "colour": "red", "paid": True, "sold": "2024-01-05T00:00:00", "label": "yes"}
 
@@ -357,7 +358,12 @@ def test_a_signal_ends_the_service_after_its_open_requests(exported: dict[str, P
     [
         ({}, "set SCORER or GENERATOR"),
         ({"SCORER": "nowhere.onnx"}, "nowhere.onnx: there is no such file"),
-        ({"SCORER": "GENERATOR"}, "it is a table-generator, and a table-scorer is needed here"),
+        (
+            {"SCORER": "GENERATOR"},
+            "a model of the kind 'table-generator', and one of the kind 'table-scorer' is needed",
+        ),
+        ({"SCORER": str(GOLDEN / "image-scorer.onnx")}, "it is a model of the kind 'image-scorer'"),
+        ({"GENERATOR": str(GOLDEN / "image-generator.onnx")}, "it is a model of the kind 'image-generator'"),
         ({"GENERATOR": __file__}, "onnxruntime cannot open it"),
         ({"SCORER": "SCORER", "MAX_ROWS": "many"}, "MAX_ROWS is 'many': set it to a number"),
         ({"SCORER": "SCORER", "QUEUE": "3"}, "QUEUE is 3: set it to at least MAX_ROWS"),
@@ -374,7 +380,7 @@ def test_bad_settings_stop_the_start(exported: dict[str, Path], settings: dict[s
 
 @pytest.mark.parametrize("names", ["{}", "[]", "7", "{"])
 def test_damaged_metadata_stop_the_start(names: str, tmp_path: Path) -> None:
-    proto = onnx.load(FOLDER.parents[1] / "exports" / "golden" / "table-scorer.onnx")
+    proto = onnx.load(GOLDEN / "table-scorer.onnx")
     said = {entry.key: entry.value for entry in proto.metadata_props}
     del proto.metadata_props[:]
     onnx.helper.set_model_props(proto, {**said, "gantools.names": names})

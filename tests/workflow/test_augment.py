@@ -135,6 +135,22 @@ def test_progress_names_the_stage(make_table: Table, augment: Augment) -> None:
     assert len(left) == len(trained) + len(judged) and min(left) >= 0
 
 
+def test_row_numbers_and_delimiters_at_the_end_of_lines(make_table: Table, tmp_path: Path) -> None:
+    """Real rows stay as they are; new ones have new numbers."""
+    data, out = tmp_path / "t.csv", tmp_path / "out.csv"
+    make_table(40, 8).to_csv(data)
+    lines = data.read_text().splitlines()
+    data.write_text("\n".join([lines[0], *(f"{line}," for line in lines[1:])]) + "\n")
+    result = run(Request(data=data, target="churned", output=out, steps=5, device="cpu", verdict=False))
+    notes = result.to_json()["notes"]
+    assert "the empty column behind it is left out" in notes[0]
+    assert any("'Unnamed: 0'" in note and "not learned" in note for note in notes)
+    made = out.read_text().splitlines()
+    assert made[0] == f"{lines[0]},is_synthetic"
+    assert made[1 : len(lines)] == [f"{line},False" for line in lines[1:]]
+    assert [int(line.partition(",")[0]) for line in made[1:]] == list(range(len(made) - 1))
+
+
 def test_a_class_of_one_row(make_table: Table, augment: Augment) -> None:
     """Too small to be held back or learned: it is still filled to the asked count."""
     result = augment(make_table(n_rare=1), "churned")

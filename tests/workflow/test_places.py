@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gantools.errors import ConfigError
-from gantools.workflow.places import beside, check_file, claimed_save
+from gantools.workflow.opening import MODALITIES
+from gantools.workflow.places import beside, check_file, check_table, claimed_save
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,15 @@ def test_default_output_name(data: str, expected: str) -> None:
 def test_a_folder_has_no_default_output_name(folder: str) -> None:
     with pytest.raises(ConfigError, match="is a folder"):
         beside(Path(folder), "balanced")
+
+
+def test_suffixes_are_read_in_capitals_too(tmp_path: Path) -> None:
+    for name in ("T.CSV", "T.TSV", "T.PARQUET", "T.PQ", "T.CSV.GZ", "T.DAT"):
+        check_table(tmp_path / name, "output", force=False, inputs=(tmp_path / "in.dat",))
+    assert beside(Path("T.CSV.GZ"), "scored") == Path("T.scored.CSV.GZ")
+    assert MODALITIES["table"].generated(Path("G.ONNX")) == Path("G.generated.csv")
+    assert MODALITIES["image"].generated(Path("g.onnx")) == Path("g.generated")
+    assert MODALITIES["image"].generated(Path("run.1")) == Path("run.1.generated")
 
 
 def test_the_input_is_never_overwritten(tmp_path: Path) -> None:

@@ -472,6 +472,27 @@ def test_dropped_columns_stay_in_the_output(data: Path, fits: list[Distance], sa
     refused(data, "drop", kind=ConfigError, drop=("a",), source=saved, n_fits=1)
 
 
+def test_row_numbers_and_delimiters_at_the_end_of_lines(data: Path, fits: list[Distance]) -> None:
+    """Neither is learned from; the lines stay as they are."""
+    make(40).to_csv(data)
+    lines = data.read_text().splitlines()
+    data.write_text("\n".join(f"{line}," for line in lines) + "\n")
+    result, _ = scored(data)
+    assert fits[0].schema_.numeric == ("a", "b")
+    assert list(result.data_notes) == [
+        "lines end in ',': the empty column behind it is left out.",
+        "Not scored: 'Unnamed: 0' (numbers the rows).",
+    ]
+    out = data.with_name("out.csv").read_text().splitlines()
+    assert out[0] == f"{lines[0]},anomaly_score,p_value,is_anomaly"
+    assert all(one.startswith(f"{line},") and one.count(",") == 7 for line, one in zip(lines, out, strict=True))
+
+
+def test_a_saved_scorer_never_lies_in_what_it_is_learned_from(data: Path) -> None:
+    refused(data, "data.csv itself", kind=ConfigError, save=data)
+    refused(data, "out.csv itself", kind=ConfigError, save=data.with_name("out.csv"))
+
+
 def test_later_dates_and_wild_cells_are_named(data: Path) -> None:
     days = pd.date_range("2024-01-01", periods=500, freq="D").astype(str)
     train = make(300, 0).assign(day=days[:300])

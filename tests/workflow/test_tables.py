@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,7 +10,9 @@ import pytest
 
 from gantools.data.tables.schema import Kind, Schema, infer_schema
 from gantools.errors import ConfigError, DataError
-from gantools.workflow.tables import check_target, given_back, kinds_of, without
+from gantools.workflow.augment import Request as Augment
+from gantools.workflow.score import Request as Score
+from gantools.workflow.tables import check_columns, check_target, given_back, kinds_of, without
 
 
 def schema_of(labels: list[Any]) -> Schema:
@@ -31,6 +34,26 @@ def test_kinds_suggest() -> None:
 def test_targets_that_are_no_classes(labels: list[Any]) -> None:
     with pytest.raises(DataError, match="'y'"):
         check_target(schema_of(labels))
+
+
+def test_columns_that_are_not_there_are_told_by_the_header_alone(tmp_path: Path) -> None:
+    data, normal = tmp_path / "data.csv", tmp_path / "normal.csv.gz"
+    data.write_bytes("größe,stück,bad\n1,2,0\n".encode("cp1252"))
+    pd.DataFrame({"größe": [1], "stück": [2]}).to_csv(normal, index=False, encoding="cp1252")
+    check_columns(Augment(data=data, target="bad", drop=("größe",), kinds={"stück": "integer"}), data)
+    check_columns(Score(data=data, normal=normal, labels="bad", drop=("größe",)), normal)
+    cases: list[tuple[Any, Path, str]] = [
+        (Augment(data=data, target="bat"), data, "data.csv: there is no column 'bat'; did you mean 'bad'"),
+        (Augment(data=data, target="bad", drop=("stuck",)), data, "drop: there is no column 'stuck'; did you mean 'st"),
+        (Augment(data=data, target="bad", drop=("bad",)), data, "drop: 'bad' is what the rows are labelled by"),
+        (Augment(data=data, target="bad", kinds={"b": "integer"}), data, "there is no column 'b'"),
+        (Score(data=data, normal=normal, labels="bda"), normal, "normal.csv.gz: column 'bda': there is no such column"),
+        (Score(data=data, normal=normal, drop=("bad",)), normal, "drop: there is no column 'bad'"),
+    ]
+    for request, source, said in cases:
+        with pytest.raises((ConfigError, DataError)) as caught:
+            check_columns(request, source)
+        assert said in str(caught.value)
 
 
 def test_dropped_columns_are_given_back() -> None:

@@ -293,11 +293,14 @@ def _walk(root: Path) -> Iterator[str]:
                 yield name if below == "." else f"{below}/{name}"
 
 
+_CHECK = "check the path; a table is given as one file"
+
+
 def _classes(path: Path, names: Sequence[str], labelled: bool | None) -> tuple[tuple[str, ...], list[str]]:
     """Class folders of images with these names, and remarks for the user. Raises DataError for another layout."""
     where, example = str(path), f"such as {path.name}/yes/1.png and {path.name}/no/2.png"
     if not names:
-        remedy = f"give a folder with images in a folder for each class, {example}" if labelled else "check the path"
+        remedy = f"give a folder with images in a folder for each class, {example}" if labelled else _CHECK
         raise DataError("holds no images", where=where, remedy=remedy)
     if labelled is False:
         return (), []

@@ -30,6 +30,9 @@ _NOTES = {
     "missing_everywhere": "has no value at all; synthetic rows leave it empty",
     "present_or_missing": "has a single value, missing in some rows; treated as a category",
     "identifier": "looks like an identifier; not learned, synthetic rows get fresh ones",
+    "row_names": "has no name and differs in every row, so it numbers the rows; not learned, synthetic rows get fresh "
+    "ones",
+    "unnamed": "has no name in the header; it is learned like the others",
     "many_levels": "has {n_distinct} levels; the {n_kept} most frequent are learned, the other {n_pooled} are pooled "
     "and drawn at random",
     "large_integers": "has whole numbers too large to compute with; treated as {kind}",

@@ -6,6 +6,7 @@ before any work is done. Every block is then converted alike.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
 import io
@@ -39,13 +40,15 @@ _UNCLOSED = "unexpected end of data"  # what Python's reader says, when strict, 
 class CsvFile:
     """The rows of a CSV file, as they are spelled and as text.
 
-    names: of the columns. header: the names as the file spells them, known once its rows are being read.
+    names: of the columns. header: the names as the file spells them, known once its rows are being read. Empty cells
+    that all rows have behind the columns are cut off from these and from the header.
     """
 
     def __init__(self, path: Path, compression: str, encoding: str) -> None:
         self.path, self.compression, self.encoding = path, compression, encoding
         head = csv_head(path, compression)
-        self.preamble, self.delimiter, self.names, self.newline = csv_layout(head, encoding, str(path))
+        self.layout = csv_layout(head, encoding, str(path))
+        self.names, self.delimiter = self.layout.names, self.layout.delimiter
         self.header = ""
 
     def records(self) -> Iterator[list[str]]:
@@ -63,10 +66,12 @@ class CsvFile:
                 if len(rest) > MAX_CELL_BYTES:
                     raise too_large(str(self.path))
                 if records and is_first:
-                    if self.preamble:
+                    if self.layout.preamble:
                         records.pop(0)
-                    self._check_header(records.pop(0))
+                    self._take_header(records.pop(0))
                     is_first = False
+                if self.layout.n_behind:
+                    records = [self._cut(record, self.layout.n_behind) for record in records]
                 if records:
                     yield records
 
@@ -134,26 +139,38 @@ class CsvFile:
             return _UNCLOSED in str(error)
         return False
 
-    def _check_header(self, header: str) -> None:
+    def _take_header(self, header: str) -> None:
         names = next(csv.reader([header], delimiter=self.delimiter))
-        if named(names) != self.names:
+        n_behind = len(names) - len(self.names)
+        if n_behind < 0 or named(names[: len(self.names)]) != self.names:
             problem = "has a header that cannot be read"
             raise DataError(problem, where=str(self.path), remedy="quote its names plainly")
-        self.header = header
+        self.header = self._cut(header, n_behind)
+
+    def _cut(self, record: str, n_cells: int) -> str:
+        """A row as the file spells it without its last cells, which are empty. Raises DataError where they are not."""
+        for _ in range(n_cells):
+            left = record.rstrip(" ").removesuffix('""').rstrip(" ")
+            if not left.endswith(self.delimiter):
+                problem, remedy = "has rows that do not end in a delimiter like the others", "mend them"
+                raise self._broken_row() or DataError(problem, where=str(self.path), remedy=remedy)
+            record = left.removesuffix(self.delimiter)
+        return record
 
     def _broken_row(self) -> DataError | None:
-        """The error for the first row that is not as wide as the header, or whose quote is never closed."""
-        width, line = len(self.names), 1
+        """The error for the first row that is not as wide as the others, or whose quote is never closed."""
+        n_names, n_behind, line = len(self.names), self.layout.n_behind, 1
+        n_before = 2 if self.layout.preamble else 1  # lines that are no rows
         with self._text("replace") as text, _long_fields():
             rows = csv.reader(text, delimiter=self.delimiter, strict=True)
             try:
-                if self.preamble:
-                    next(rows)
-                    line = 2
                 for row in rows:
-                    if row and len(row) != width:
+                    if row and n_before:
+                        n_before -= 1
+                    elif row and (len(row) != n_names + n_behind or any(cell.strip(" ") for cell in row[n_names:])):
                         fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
-                        problem = f"line {line} has {fields} where the header names {width}"
+                        names = f"{n_names}, with a delimiter behind them" if n_behind else f"{n_names}"
+                        problem = f"line {line} has {fields} where the header names {names}"
                         remedy = "mend the line, or quote cells that contain the delimiter"
                         return DataError(problem, where=str(self.path), remedy=remedy)
                     line = rows.line_num + 1
@@ -203,9 +220,10 @@ class CsvTable:
             decimal=self._types.decimal,
             compression=file.compression,
             truths=self._types.truths,
-            newline=file.newline,
+            newline=file.layout.newline,
             columns=self._types.columns if self._kept is None else self._types.with_places(self._kept),
-            preamble=file.preamble,
+            preamble=file.layout.preamble,
+            notes=file.layout.notes,
         )
 
     def whole(self) -> pd.DataFrame:
@@ -247,6 +265,17 @@ def open_csv(
         with contextlib.suppress(UnicodeDecodeError):
             return CsvTable(CsvFile(path, compression, encoding), known, keep, progress)
     return CsvTable(CsvFile(path, compression, last), known, keep, progress)
+
+
+def csv_names(path: Path, compression: str) -> list[str]:
+    """The names of the columns, from the beginning of the file alone. Raises DataError as `csv_layout` does."""
+    head = csv_head(path, compression)
+    *likely, last = csv_encodings(head, str(path))
+    for encoding in likely:
+        with contextlib.suppress(UnicodeDecodeError):
+            codecs.getincrementaldecoder(encoding)().decode(head)  # the last character may be cut
+            return csv_layout(head, encoding, str(path)).names
+    return csv_layout(head, last, str(path)).names
 
 
 @contextlib.contextmanager

@@ -21,17 +21,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from gantools.data.tables.foreign import refuse_archive, refuse_binary, refuse_text
 from gantools.data.tables.spelling import TRUTHS, Spelling
 from gantools.errors import DataError
+from gantools.words import listed
 
 MAX_CELL_BYTES = 16 * 2**20
 
-_WORKBOOK = "is a workbook; tables are read from CSV and Parquet"
 _HEAD_BYTES = 2**18
 _DELIMITERS = (",", ";", "\t", "|")
 _CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 _PARQUET_SUFFIXES = (".parquet", ".pq")
-_NUMBER_NAME = r"-?[0-9]+(\.[0-9]+)?"
+_NUMBER_NAME = r"-?[0-9]+([.,][0-9]+)?"
 _SUFFIX_COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
 
 
@@ -50,6 +51,7 @@ class Dialect:
     preamble: a line before the header that names the delimiter, as Excel writes it; "" for none.
     arrow: of Parquet, the Arrow schema of the file as base64; "" where it is not known.
     source: the file that was read and its state then, see `write_table`.
+    notes: what was noticed in reading the file, a sentence each; a schema does not keep them.
     """
 
     kind: Literal["csv", "parquet"] = "csv"
@@ -63,6 +65,7 @@ class Dialect:
     preamble: str = ""
     arrow: str = field(default="", compare=False, repr=False)
     source: tuple[Path, int, int] | None = field(default=None, compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
 
 @contextlib.contextmanager
@@ -122,8 +125,8 @@ def check_names(names: Sequence[str], where: str) -> None:
         raise DataError("has no columns", where=where, remedy="give a table with a header and rows")
     empty = [position for position, name in enumerate(names, start=1) if not name.strip()]
     if empty:
-        remedy = "name it in the header, or leave a row index out"
-        raise DataError(f"column {empty[0]} has no name", where=where, remedy=remedy)
+        beside = f", behind '{names[empty[0] - 2]}'," if empty[0] > 1 else ""
+        raise DataError(f"column {empty[0]}{beside} has no name", where=where, remedy="name it in the header")
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         shown = ", ".join(f"'{name}'" for name in twice[:8])
@@ -154,13 +157,10 @@ def found_compression(path: Path, start: bytes) -> str:
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         with zipfile.ZipFile(path) as archive:
             names = _members(archive)
-        if "[Content_Types].xml" in names or "mimetype" in names:
-            raise DataError(_WORKBOOK, where=str(path), remedy="save the sheet as CSV")
+        refuse_archive(names, path)
         if len(names) != 1:
             raise DataError(f"holds {len(names)} files", where=str(path), remedy="put one table in one archive")
         return "zip"
-    if start.startswith(b"\xd0\xcf\x11\xe0"):
-        raise DataError(_WORKBOOK, where=str(path), remedy="save the sheet as CSV")
     return ""
 
 
@@ -233,18 +233,32 @@ def _found_encoding(head: bytes, where: str) -> str:
         half = len(head) // 4
         encoding = "utf-16-le" if odd > half and not even else "utf-16-be" if even > half and not odd else "utf-8"
     text = head.decode(encoding, errors="replace")
-    if re.match(r"\ufeff?\s*(\{\s*[\"}]|\[\s*[\[{])", text):
-        remedy = 'convert it, in Python: pandas.read_json("FILE").to_csv("FILE.csv", index=False)'
-        raise DataError("is JSON; tables are read from CSV and Parquet", where=where, remedy=remedy)
+    refuse_text(text, Path(where))
     if re.search(r"[\x00-\x08\x0e-\x1b]", text):
-        raise DataError("is not a table but a binary file", where=where, remedy="give a CSV or Parquet file")
+        refuse_binary(head, Path(where))
     if not text.strip():
         raise DataError("is empty", where=where, remedy="give a table with a header and rows")
     return encoding
 
 
-def csv_layout(head: bytes, encoding: str, where: str) -> tuple[str, str, list[str], str]:
-    """The preamble, the delimiter, the names of the columns and the line end of the CSV file that begins with `head`.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the lines of a CSV file are laid out.
+
+    names: of the columns. n_behind: delimiters at the end of every row that have no column. preamble, delimiter,
+    newline, notes: as for a `Dialect`.
+    """
+
+    names: list[str]
+    delimiter: str
+    newline: str
+    preamble: str = ""
+    n_behind: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def csv_layout(head: bytes, encoding: str, where: str) -> Layout:
+    """The layout of the CSV file that begins with `head`.
 
     Raises DataError when it has no header, or names that columns cannot have.
     """
@@ -253,34 +267,104 @@ def csv_layout(head: bytes, encoding: str, where: str) -> tuple[str, str, list[s
     rest = text[declared.end() :] if declared else text
     is_cut = len(head) == _HEAD_BYTES
     delimiter, rows = _found_delimiter(_head_rows(rest, declared[2] if declared else _DELIMITERS, is_cut), where)
-    names = named(rows[0])
+    n_columns, n_behind = _found_width(rows)
+    header, body = rows[0][:n_columns], [row[:n_columns] for row in rows[1:] if len(row) >= n_columns]
+    notes = _header_notes(header, body, where)
+    if n_behind or len(rows[0]) > n_columns:
+        notes.append(f"lines end in {delimiter!r}: the empty column behind it is left out")
+    names = named(header)
     check_names(names, where)
-    _check_is_header(names, rows[1:], where)
-    newline = "\r\n" if 2 * text.count("\r\n") > text.count("\n") else "\n"
-    return declared[1] if declared else "", delimiter, names, newline
+    return Layout(
+        names=names,
+        delimiter=delimiter,
+        newline="\r\n" if 2 * text.count("\r\n") > text.count("\n") else "\n",
+        preamble=declared[1] if declared else "",
+        n_behind=n_behind,
+        notes=tuple(notes),
+    )
+
+
+def _found_width(rows: Sequence[Sequence[str]]) -> tuple[int, int]:
+    """How many columns the header, `rows[0]`, has, and how many empty cells a row usually has behind them.
+
+    Cells without a name at the end of the header are columns only where a row has something in them.
+    """
+    header, *body = rows
+    n_named = _n_named(header)
+    usual = Counter(map(len, body)).most_common(1)[0][0] if body else 0
+    has_more = _has_more(n_named)
+    if n_named and usual >= n_named and not any(has_more(row) for row in body if len(row) == usual):
+        return n_named, usual - n_named
+    return len(header), 0
+
+
+def _n_named(header: Sequence[str]) -> int:
+    """How many cells a header has up to the last that holds a name."""
+    return max((place for place, name in enumerate(header, start=1) if name.strip()), default=0)
+
+
+def _has_more(width: int) -> Callable[[Sequence[str]], bool]:
+    """Whether a row has something behind so many cells."""
+    return lambda row: any(cell.strip(" ") for cell in row[width:])
 
 
 def named(header: Sequence[str]) -> list[str]:
-    """The names of a header, with one for a column that has none at either end: of the numbers of rows, or behind a
-    delimiter at the end of every line."""
+    """The names of a header, with one for a column that has none at either end, such as that of the numbers of rows."""
     names = list(header)
     for place in {0, len(names) - 1} if len(names) > 1 else ():
         if not names[place].strip():
-            names[place] = f"Unnamed: {place}"
+            name = f"Unnamed: {place}"
+            while name in names:  # a table that was written with the numbers of its rows twice
+                name += ".1"
+            names[place] = name
     return names
 
 
-def _check_is_header(names: Sequence[str], rows: Sequence[Sequence[str]], where: str) -> None:
-    """Refuse a first line that is a row like those below: numbers, in no order, and words that stand below too."""
-    numbers = [float(name) for name in names if re.fullmatch(_NUMBER_NAME, name)]
-    words = [place for place, name in enumerate(names) if not re.fullmatch(_NUMBER_NAME, name)]
-    if not numbers or not rows:
-        return
-    repeat = [any(len(row) == len(names) and row[place] == names[place] for row in rows) for place in words]
-    is_row = all(repeat) if words else numbers != sorted(numbers) and any("." in name for name in names)
-    if is_row:
+def _header_notes(names: Sequence[str], rows: Sequence[Sequence[str]], where: str) -> list[str]:
+    """What to say of a first line that looks like a row. Raises DataError where it is one."""
+    likeness = _likeness(names, rows)
+    filled = [name for name in names if name]
+    cannot_be = not all(name.strip() for name in names[1:-1]) or len(set(filled)) < len(filled)
+    if likeness == "sure" or (likeness == "likely" and cannot_be):
         remedy = "put a line with the names of the columns above it"
         raise DataError("has no header: its first line is a row like the others", where=where, remedy=remedy)
+    if likeness == "no":
+        return []
+    looks = f"the first line looks like data, not like names of columns: {listed(names)}"
+    return [f"{looks}; if it is, put a line with the names above it"]
+
+
+def _likeness(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Literal["no", "likely", "sure"]:
+    """How much a first line is like the rows below: numbers as they are there, and words that stand there too.
+
+    Whole numbers in order, such as years and numbers of pixels, are names.
+    """
+    rows = [row for row in rows if list(row) != list(names)]
+    numbers = {place: _number(name) for place, name in enumerate(names) if re.fullmatch(_NUMBER_NAME, name)}
+    words = [place for place, name in enumerate(names) if name and place not in numbers]
+    if not rows:
+        return "no"
+    repeated = [place for place in words if any(row[place] == names[place] for row in rows)]
+    values = list(numbers.values())
+    are_whole = all(value.is_integer() for value in values)
+    are_unordered = values != sorted(values) and not are_whole
+    if len(names) > 1 and len(repeated) == len(words) and (words or are_unordered):
+        return "sure"
+    in_order = are_whole and values in (sorted(set(values)), sorted(set(values), reverse=True))
+    if in_order or (are_whole and words and not repeated):
+        numbers = {}
+    n_alike = len(repeated) + sum(_is_within(value, [row[place] for row in rows]) for place, value in numbers.items())
+    return "likely" if n_alike >= min(2, len(names)) and 3 * n_alike >= 2 * len(names) else "no"
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", "."))
+
+
+def _is_within(value: float, cells: Sequence[str]) -> bool:
+    """Whether a number lies among those of a column."""
+    others = [_number(cell) for cell in cells if re.fullmatch(_NUMBER_NAME, cell)]
+    return bool(others) and min(others) <= value <= max(others)
 
 
 def _head_rows(text: str, delimiters: Sequence[str], is_cut: bool) -> dict[str, list[list[str]]]:
@@ -295,14 +379,15 @@ def _head_rows(text: str, delimiters: Sequence[str], is_cut: bool) -> dict[str, 
 
 
 def _found_delimiter(rows: dict[str, list[list[str]]], where: str) -> tuple[str, list[list[str]]]:
-    """The delimiter under which most rows have as many fields as the header, and the rows; the more fields the
-    better, and the first of them when there is but one."""
+    """The delimiter under which most rows have as many fields as the header, empty ones at the end apart, and the rows;
+    the more fields the better, and the first of them when there is but one."""
     best, best_score = next(iter(rows)), (0.0, 0)
     for delimiter, found in rows.items():
         if not found or len(found[0]) < 2:
             continue
-        widths = Counter(map(len, found))
-        score = (round(widths[len(found[0])] / len(found), 1), len(found[0]))
+        width, has_more = len(found[0]), _has_more(_n_named(found[0]))
+        n_fit = sum(len(row) == width or (len(row) > width and not has_more(row)) for row in found)
+        score = (round(n_fit / len(found), 1), width)
         if score > best_score:
             best, best_score = delimiter, score
     if not rows[best]:

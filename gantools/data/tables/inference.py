@@ -8,6 +8,9 @@ The rules that turn a column into something other than its plain reading have na
     present_or_missing   one number, missing in some rows: a category of one level
     identifier           text that differs in every row, or whole numbers that do and are numbered through or named
                          like an identifier (50 rows and more): not modelled, synthetic rows get fresh ones
+    row_names            text or whole numbers that differ in every row, in a first column without a name: likewise, of
+                         however many rows
+    unnamed              any other column without a name, which is read like one that has a name
     many_levels          more than `max_levels` levels: the most frequent are kept, the others pooled into one level; a
                          synthetic row that has it gets one of the MAX_POOLED most frequent of them at random
     large_integers       whole numbers beyond 2**53, which floating point cannot hold: identifiers when all differ,
@@ -65,6 +68,7 @@ STEPS_US = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000)  # a da
 
 _TIMES = (Family.DATETIME, Family.DATE, Family.TIMEDELTA)
 _NUMBERS = (Family.INTEGER, Family.FLOAT, Family.DECIMAL, *_TIMES)
+_UNNAMED = re.compile(r"Unnamed: ([0-9]+)(\.1)*")  # as pandas and gantools call a column whose header cell is empty
 _ID_WORDS = {"id", "ids", "uid", "uuid", "guid", "key", "index", "idx", "rowid", "userid", "customerid", "patientid"}
 
 
@@ -142,12 +146,19 @@ def is_identifier_name(name: str) -> bool:
 
 
 class _Feature:
-    """A feature's cells, and the columns that they can be read as. bare: what is known of it before it is read."""
+    """A feature's cells, and the columns that they can be read as.
+
+    bare: what is known of it before it is read. is_unnamed: its name says that its header cell is empty.
+    is_first_unnamed: and that it is the first column.
+    """
 
     def __init__(self, series: pd.Series, name: str, max_levels: int) -> None:
         self.series = series
         self.name = name
         self.max_levels = max_levels
+        unnamed = _UNNAMED.fullmatch(name)
+        self.is_unnamed = unnamed is not None
+        self.is_first_unnamed = unnamed is not None and unnamed[1] == "0"
         self.family = family(series, name)
         self.bare = Column(
             name=name,
@@ -162,7 +173,9 @@ class _Feature:
 
     def inferred(self) -> Column:
         """What the rules make of the column."""
-        return self.numbers() if self.family in _NUMBERS else self.levels()
+        column = self.numbers() if self.family in _NUMBERS else self.levels()
+        is_learned = column.kind not in (Kind.IDENTIFIER, Kind.CONSTANT)
+        return replace(column, rule="unnamed") if self.is_unnamed and is_learned and not column.rule else column
 
     def counted(self) -> tuple[Column, _Tally]:
         """The column with its missing cells and distinct values counted."""
@@ -195,7 +208,7 @@ class _Feature:
         if len(distinct) == 1 and not column.missing:
             return replace(column, kind=Kind.CONSTANT, rule="constant")
         if column.kind is Kind.INTEGER and not is_time and self._is_identifier(column, present):
-            return replace(column, kind=Kind.IDENTIFIER, rule="identifier")
+            return replace(column, kind=Kind.IDENTIFIER, rule="row_names" if self.is_first_unnamed else "identifier")
         return column
 
     def days(self, column: Column, distinct: Floats) -> Column | None:
@@ -227,8 +240,10 @@ class _Feature:
 
     def _is_identifier(self, column: Column, present: Floats) -> bool:
         n = len(present)
-        if n < MIN_IDENTIFIER_ROWS or column.n_distinct < n or column.low is None or column.high is None:
+        if column.n_distinct < n or column.low is None or column.high is None:
             return False
+        if n < MIN_IDENTIFIER_ROWS or self.is_first_unnamed:
+            return self.is_first_unnamed
         span = column.high - column.low
         steps = np.diff(present)
         is_monotone = bool((steps > 0).all() or (steps < 0).all())
@@ -286,9 +301,10 @@ class _Feature:
         if formats:
             return replace(column, rule="ambiguous_date")
         n_present = len(self.series) - present.n_missing
-        if len(present.levels) == n_present and n_present >= MIN_IDENTIFIER_ROWS and not _misfits(present.levels):
+        is_long = n_present >= MIN_IDENTIFIER_ROWS and not _misfits(present.levels)
+        if len(present.levels) == n_present and (is_long or self.is_first_unnamed):
             column = replace(column, missing=present.n_missing / len(self.series), n_distinct=n_present)
-            return _text_identifier(column, present, "identifier")
+            return _text_identifier(column, present, "row_names" if self.is_first_unnamed else "identifier")
         return column
 
 

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 
 from gantools.data.tables.column import NUMERIC_KINDS, Column, Kind
-from gantools.data.tables.csv import CsvTable, open_csv
+from gantools.data.tables.csv import CsvTable, csv_names, open_csv
 from gantools.data.tables.dialect import Dialect, file_state, found_compression, is_parquet, read_errors
 from gantools.data.tables.parquet import ParquetTable
 from gantools.data.tables.schema import Schema
@@ -51,6 +51,18 @@ def read_table(
     """
     reader = TableReader(path, keep=True, kinds=kinds, like=like)
     return reader.whole(), reader.dialect
+
+
+def column_names(path: str | Path) -> tuple[str, ...]:
+    """The names of the columns of the table in the file at `path`, without reading its rows.
+
+    Raises DataError, with the file's name, for a file that is not there or whose beginning is that of no table.
+    """
+    path = Path(path)
+    with read_errors(path) as start:
+        if is_parquet(path, start):
+            return tuple(ParquetTable(path).names)
+        return tuple(csv_names(path, found_compression(path, start)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -76,7 +76,7 @@ class Schema:
         found: dict[str, Any] = {"version": 1, "target": self.target, "n_rows": self.n_rows, "columns": columns}
         if self.dialect is not None:
             kept = asdict(replace(self.dialect, columns={}, source=None))
-            found["dialect"] = {name: kept[name] for name in kept if name not in ("columns", "source")}
+            found["dialect"] = {name: kept[name] for name in kept if name not in ("columns", "source", "notes")}
         return found
 
     @classmethod
@@ -141,10 +141,7 @@ def infer_schema(
     names = _checked_names(frame)
     target = None if target is None else str(target)
     wanted = {name: _kind(name, kind) for name, kind in (kinds or {}).items()}
-    for name in (*wanted, *([] if target is None else [target])):
-        if name not in names:
-            remedy = f"{_meant(name, names)}the columns are {listed(names, _MOST_LISTED)}"
-            raise DataError(f"there is no column '{name}'", remedy=remedy)
+    check_there((*wanted, *([] if target is None else [target])), names)
     columns = []
     for position, name in enumerate(names):
         series = frame.iloc[:, position]
@@ -162,8 +159,16 @@ def infer_schema(
                 label=None if isinstance(label, str) else getattr(label, "item", lambda label=label: label)(),
             )
         )
-    kept = None if dialect is None else replace(dialect, source=None)
+    kept = None if dialect is None else replace(dialect, source=None, notes=())
     return Schema(columns=tuple(columns), target=target, n_rows=len(frame), dialect=kept)
+
+
+def check_there(wanted: Iterable[str], names: Sequence[str]) -> None:
+    """Refuse columns that are not among those of a table. Raises DataError with the nearest name."""
+    for name in wanted:
+        if name not in names:
+            remedy = f"{_meant(name, names)}the columns are {listed(names, _MOST_LISTED)}"
+            raise DataError(f"there is no column '{name}'", remedy=remedy)
 
 
 def text_names(frame: pd.DataFrame) -> pd.DataFrame:

@@ -307,6 +307,10 @@ class _Column:
             )
         self.signs |= {sign for sign in _SEPARATORS if sign not in self.signs and _any_has(cells, sign)}
         self.has_exponent = self.has_exponent or _any_match(cells, "[eEiI]")
+        is_dressed = bool(self.prefixes or self.suffixes or self.minus != "-")
+        if self.has_exponent and (is_dressed or not (self.dot or self.comma)):
+            self.is_text = True  # as where both stand in one block: what is dressed has no exponent
+            return
         self.has_plus = self.has_plus or _any_match(cells, r"^\+")
         self.has_unmarked = self.has_unmarked or _any_match(cells, r"^[+-]?[0-9]+$")
         if any(self.threes.values()):

@@ -413,7 +413,7 @@ def test_what_is_no_folder_is_said(tmp_path):
         open_images(tmp_path / "table.csv")
     (tmp_path / "empty").mkdir()
     for labelled in (None, False):
-        with pytest.raises(DataError, match="empty: holds no images"):
+        with pytest.raises(DataError, match="empty: holds no images; check the path; a table is given as one file"):
             open_images(tmp_path / "empty", labelled=labelled)
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import gantools.data.tables.csv
@@ -233,6 +233,8 @@ CELLS = [
     read_chars=st.sampled_from([7, 30, 10**6]),
     rows=st.sampled_from([1, 4, 100]),
 )
+@example(columns=[["1", "1", "1", "1,234", "007", "1e5"]], delimiter=",", newline="\n", read_chars=7, rows=1)
+@example(columns=[["1", "1", "1", "1e5", "$5", "7"]], delimiter=",", newline="\n", read_chars=7, rows=1)
 def test_any_csv_in_chunks_is_the_table_and_its_copy_too(tmp_path, columns, delimiter, newline, read_chars, rows):
     source = tmp_path / "t.csv"
     with source.open("w", newline="", encoding="utf-8") as file:

@@ -124,6 +124,26 @@ def test_identifiers_are_recognised_and_said(name, values):
 
 
 @pytest.mark.parametrize(
+    "values",
+    [range(3), [7, 3, 5], [f"car {i}" for i in range(4)], np.random.default_rng(0).choice(10**6, N, replace=False)],
+)
+def test_a_first_column_without_a_name_numbers_the_rows(values):
+    schema = infer_schema(pd.DataFrame({"Unnamed: 0": values, "x": 1.5}))
+    assert schema["Unnamed: 0"].kind is Kind.IDENTIFIER
+    assert "numbers the rows; not learned" in schema.notes()[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("Unnamed: 0", [0, 1, 0, 1]), ("Unnamed: 0", [0.5, 0.7, 0.1]), ("Unnamed: 3", [4, 5, 6])],
+)
+def test_other_columns_without_a_name_are_learned_and_said(name, values):
+    schema = infer_schema(pd.DataFrame({name: values}))
+    assert schema[name].kind in (Kind.INTEGER, Kind.CONTINUOUS)
+    assert schema.notes() == [f"column '{name}' has no name in the header; it is learned like the others"]
+
+
+@pytest.mark.parametrize(
     ("name", "values"),
     [
         ("weight", np.random.default_rng(0).choice(10**6, N, replace=False)),

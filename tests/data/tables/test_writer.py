@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris, load_wine
 
-from gantools.data.tables import read_table, write_table
+from gantools.data.tables import TableReader, TableWriter, read_table, write_table
 from gantools.data.tables.dialect import Dialect
 from gantools.data.tables.schema import infer_schema
 from gantools.errors import DataError
@@ -128,6 +128,20 @@ MESSY = (
 def with_flag(frame):
     more = frame.iloc[:2].assign(Nr=["11", "12"], Ort=["Ulm", "Hof"], Preis=[3.5, np.nan], Rabatt=[5.0, 7.5])
     return pd.concat([frame.assign(new=False), more.assign(new=True)], ignore_index=True)
+
+
+@pytest.mark.parametrize("header", ["a;b", "a;b;"])
+def test_what_is_added_takes_the_place_of_a_delimiter_at_the_end_of_lines(put, tmp_path, header):
+    path = put(f"{header}\n01; x;\n02;;\n")
+    frame, dialect = read_table(path)
+    more = pd.concat([frame.assign(new=False), frame.iloc[:1].assign(new=True)])
+    write_table(more, tmp_path / "out.csv", dialect, n_copied=2)
+    assert (tmp_path / "out.csv").read_text() == "a;b;new\n01; x;False\n02;;False\n01; x;True\n"
+    reader = TableReader(path)
+    with TableWriter(tmp_path / "out.csv", reader, {"score": "number"}) as writer:
+        for chunk in reader.chunks():
+            writer.write(chunk, pd.DataFrame({"score": [0.5, 1.0]}))
+    assert (tmp_path / "out.csv").read_text() == "a;b;score\n01; x;0.5\n02;;1\n"
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16"])
