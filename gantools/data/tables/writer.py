@@ -29,6 +29,7 @@ from gantools.data.tables.dialect import (
 )
 from gantools.data.tables.parquet import ParquetTable, arrow_of, with_columns
 from gantools.data.tables.reader import Chunk, TableReader
+from gantools.data.tables.schema import as_frame
 from gantools.data.tables.spelling import TRUTHS
 from gantools.errors import DataError
 from gantools.files import unwritable, write_file
@@ -50,7 +51,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None =
     DataError when the file cannot be written: no such folder, no permission, no space left, a value that the file's
     format or encoding does not have.
     """
-    path = Path(path)
+    path, frame = Path(path), as_frame(frame)
     dialect = dialect_for(path, dialect)
     with _write_errors(path, dialect):
         if dialect.kind == "parquet":
