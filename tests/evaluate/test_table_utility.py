@@ -127,7 +127,7 @@ def test_the_frame_is_untouched_and_a_seed_gives_one_result() -> None:
 
 
 def test_the_largest_seed_of_the_command_line_is_one() -> None:
-    assert "smote" in verdict(mixed(), "label", seed=2**63 - 1).scores
+    assert "smote" in verdict(mixed(), "label", {}, seed=2**63 - 1).scores
 
 
 @pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow", None])
