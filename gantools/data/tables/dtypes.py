@@ -220,6 +220,17 @@ def _too_far(series: pd.Series) -> DataError:
     return DataError(problem, where=f"column '{series.name}'", remedy="mend or empty the cell")
 
 
+def in_calendar(cells: pd.Series) -> pd.Series:
+    """Moments in a time zone as moments in UTC where Python's calendar, within which it knows zones, does not have all
+    of them; any other column as it is."""
+    if not isinstance(cells.dtype, pd.DatetimeTZDtype):
+        return cells
+    utc = cells.dt.tz_convert("UTC")
+    seconds = utc.dt.tz_localize(None).to_numpy().astype("datetime64[s]")
+    first, last = np.datetime64("0001-01-03", "s"), np.datetime64("9999-12-30", "s")
+    return utc if ((seconds < first) | (seconds > last)).any() else cells
+
+
 def utc_to_wall(values: Floats, zone: Any) -> Floats:
     """Microseconds since the epoch as the clocks of `zone` show them: [N]; no NaN."""
     years = _years_off(values)

@@ -27,6 +27,7 @@ from gantools.data.tables.dialect import (
     found_compression,
     read_errors,
 )
+from gantools.data.tables.dtypes import in_calendar
 from gantools.data.tables.parquet import ParquetTable, arrow_of, with_columns
 from gantools.data.tables.reader import Chunk, TableReader
 from gantools.data.tables.schema import as_frame
@@ -317,10 +318,11 @@ def _cells(added: pd.DataFrame, kinds: Mapping[str, Added], dialect: Dialect) ->
 
 
 def _in_dialect(frame: pd.DataFrame, dialect: Dialect) -> pd.DataFrame:
-    """`frame` with booleans and decimals as text where pandas would not spell them as the dialect does."""
+    """`frame` with booleans and decimals as text where pandas would not spell them as the dialect does, and moments in
+    UTC where it cannot spell them in their time zone."""
     frame = frame.copy(deep=False)
     for name in frame.columns:
-        cells = frame[name]
+        cells = frame[name] = in_calendar(frame[name])
         spelling = dialect.columns.get(str(name))
         kind = cells.dtype
         if pd.api.types.is_bool_dtype(kind):

@@ -144,11 +144,16 @@ def test_a_part_of_the_columns_is_written_in_its_arrow_types(tmp_path):
         assert found.to_pandas()["c"].tolist() == ["x"] * N
 
 
-def test_a_moment_that_csv_cannot_spell_is_told(tmp_path):
-    frame = pd.DataFrame({"x": pd.Series(np.array([FAR[1]], "datetime64[s]")).dt.tz_localize("UTC")})
-    frame["x"] = frame["x"].astype(pd.DatetimeTZDtype("s", "Europe/Berlin"))
-    with pytest.raises(DataError, match="cannot be written as csv"):
-        write_table(frame, tmp_path / "o.csv")
+@pytest.mark.parametrize("unit", ["s", "us"])
+def test_moments_that_a_zone_has_no_clock_for_are_written_in_utc(tmp_path, unit):
+    days = ["29349-01-01", "2020-01-01", "NaT"]
+    frame = pd.DataFrame({"x": pd.Series(np.array(days, f"datetime64[{unit}]")).dt.tz_localize("UTC")})
+    frame["x"] = frame["x"].astype(pd.DatetimeTZDtype(unit, "Europe/Berlin"))
+    write_table(frame, tmp_path / "o.csv")
+    lines = (tmp_path / "o.csv").read_text().splitlines()
+    assert lines[1:3] == ["29349-01-01 00:00:00+00:00", "2020-01-01 00:00:00+00:00"]
+    write_table(frame.iloc[1:], tmp_path / "o.csv")
+    assert (tmp_path / "o.csv").read_text().splitlines()[1] == "2020-01-01 01:00:00+01:00"
 
 
 def test_cells_that_the_files_type_does_not_hold_are_refused_by_name(tmp_path):
