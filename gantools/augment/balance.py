@@ -70,9 +70,11 @@ def balance(
     "not majority", "all", a ratio for two classes, or label -> rows wanted in the end. Raises ConfigError for a
     strategy that does not fit the labels.
     """
+    frame, target = text_names(frame), str(target)
     if FLAG in frame.columns:
         raise DataError("exists already", where=f"column '{FLAG}'", remedy="rename or drop it")
-    frame, target = text_names(frame), str(target)
+    if target not in frame.columns:
+        raise DataError("lacks the column of the labels", where=f"column '{target}'")
     before = {label: int(n) for label, n in frame[target].value_counts().items()}
     to_make = rows_to_make(frame[target], strategy)
     notes = []

@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from gantools.augment.balance import Strategy, fresh_rows
 from gantools.augment.synthesizer import Synthesizer
+from gantools.data.tables.schema import as_pandas
 from gantools.train.parameters import TRAINING, train_config
 
 
@@ -69,6 +70,10 @@ class GANOverSampler(BaseOverSampler):
         self.device = device
         self.devices = devices
         self.precision = precision
+
+    def fit_resample(self, X: Any, y: Any, **params: Any) -> tuple[Any, Any]:
+        """Rows X and labels y with synthetic ones behind them; frames of other libraries come back as pandas ones."""
+        return super().fit_resample(as_pandas(X), as_pandas(y), **params)  # type: ignore[no-any-return]
 
     def _check_X_y(self, X: Any, y: Any) -> tuple[Any, Any, bool]:  # noqa: N802 - imbalanced-learn's hook
         y, binarize_y = check_target_type(y, indicate_one_vs_all=True)

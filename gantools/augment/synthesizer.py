@@ -20,7 +20,7 @@ from gantools.augment.rows import CHUNK_ROWS, RowGenerator, chunk_seeds
 from gantools.augment.small import SmallClasses
 from gantools.config import TrainConfig, build, check
 from gantools.data.tables.raw import Raw, labelled_rows, labels_to_codes, to_raw
-from gantools.data.tables.schema import Schema, infer_schema, own_names, text_names
+from gantools.data.tables.schema import Schema, as_frame, infer_schema, own_names, text_names
 from gantools.encode.table import EncodedTable, TableEncoder
 from gantools.errors import ConfigError, DataError
 from gantools.models.base import GAN, DataSpec, GANOptions
@@ -85,7 +85,8 @@ class Synthesizer(Generator):
         TrainingError when nothing usable came out.
         """
         cls = self._generator_class()
-        frame, given, target = text_names(frame), frame, str(target)
+        given = as_frame(frame)
+        frame, target = text_names(given), str(target)
         options = cast(GANOptions, build(cls.Options, self.options))
         tensorboard_folder(self.train, folder)
         if schema is not None and schema.target != target:

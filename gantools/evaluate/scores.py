@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from gantools.data.tables.dtypes import in_calendar
+
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
@@ -90,7 +92,7 @@ def top_rows(top: pd.DataFrame) -> tuple[TopRow, ...]:
     """
     if not len(top):
         return ()
-    cells = top.iloc[:, : -len(FOUND)].astype(object)
+    cells = top.iloc[:, : -len(FOUND)].apply(in_calendar).astype(object)
     cells = cells.where(cells.notna(), None)
     names = [str(name) for name in cells.columns]
     found = top.iloc[:, -len(FOUND) :]

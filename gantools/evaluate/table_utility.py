@@ -304,7 +304,7 @@ class _Bench(Bench[Balancer, _Set]):
         options: dict[str, Any] = {
             "sampling_strategy": {int(code): int(goal[code]) for code in growing},
             "k_neighbors": int(min(5, np.bincount(y)[growing].min() - 1)),
-            "random_state": self.seed,
+            "random_state": self.seed % 2**32,  # scikit-learn takes no larger ones
         }
         is_level = self.features.is_level
         if not is_level.any():
@@ -339,7 +339,7 @@ def _predict(
         max_iter=100 if len(present) <= 3 else max(10, 300 // len(present)),
         categorical_features=features.is_level if features.is_level.any() else None,
         early_stopping=False,
-        random_state=seed,
+        random_state=seed % 2**32,
     )
     predictions = []
     # One thread: at these sizes more gain little, and cost much where other work shares the cores.

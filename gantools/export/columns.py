@@ -29,8 +29,9 @@ from gantools.score.spikes import float32_holds
 
 Type = Literal["float32", "float64", "int64", "string"]
 MISSING_INT = -(2**63)
+MAX_INT = 2**63 - 1
 MISSING_TEXT = "<missing>"  # where "" is a level
-WHOLE_LIMIT = 2.0**63  # whole numbers of int64 are below it; its negative stands for a missing cell
+WHOLE_LIMIT = 2.0**63  # the largest whole number of int64, as float64 has it
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -158,13 +159,15 @@ def _number_cells(values: npt.NDArray[np.float64], port: Port) -> npt.NDArray[An
         return values.clip(-FLOAT32_MAX, FLOAT32_MAX).astype(np.float32)
     missing = np.isnan(values)
     whole = np.rint(np.where(missing, 0, values))
-    fits = np.abs(whole) < WHOLE_LIMIT
+    fits = np.abs(whole) <= WHOLE_LIMIT
     if not port.unit:
         fits &= missing | (whole == values)
     if not fits.all():
         problem = f"has {values[~fits][0]:.17g}, and the exported file takes whole numbers of 64 bits there"
         raise DataError(problem, where=f"column '{port.name}'", remedy="score with the saved model, or round it")
-    return np.where(missing, MISSING_INT, whole.astype(np.int64))
+    is_end = np.abs(whole) == WHOLE_LIMIT
+    ends = np.where(whole < 0, -MAX_INT, MAX_INT)  # which become the limit again as float64
+    return np.where(missing, MISSING_INT, np.where(is_end, ends, np.where(is_end, 0, whole).astype(np.int64)))
 
 
 def _level_cells(codes: npt.NDArray[np.int64], port: Port, cells: pd.Series) -> npt.NDArray[Any]:
@@ -189,7 +192,8 @@ def _as_given(cell: Any, port: Port) -> Any:
     levels = cast("tuple[Any, ...]", port.levels)
     if port.type != "string":
         return unlike(levels)
-    return _apart(str(cell), (*levels, port.missing))
+    text = str(cell).encode("utf-8", "replace").decode()  # Python's text may hold what UTF-8 does not
+    return _apart(text, (*levels, port.missing))
 
 
 def unlike(levels: Sequence[float]) -> int:

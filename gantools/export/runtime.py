@@ -23,6 +23,8 @@ from gantools.errors import ExportError
 from gantools.export.columns import Port
 
 if TYPE_CHECKING:
+    import onnx
+
     from gantools.export.graph import Graph
     from gantools.export.proof import Parity, Tolerance
 
@@ -82,7 +84,8 @@ def open_session(
     if not isinstance(model, bytes) and Path(model).exists() and not Path(model).is_file():
         raise ExportError("is not a regular file", where=str(model), remedy="name an exported model")
     try:
-        session = ort.InferenceSession(source, options, providers=providers)
+        # falling back to the CPU from the CPU is of no use, and is printed
+        session = ort.InferenceSession(source, options, providers=providers, enable_fallback=wanted != "cpu")
     except Exception as error:  # onnxruntime's errors share no base class
         where = "" if isinstance(model, bytes) else str(model)
         if where and not Path(where).is_file():
@@ -150,7 +153,8 @@ class Exported:
     make a graph of a trained model and compare the two, with torch. The methods of the estimator run the file, without
     torch. The rest is what model cards and servers have to know.
 
-    described: the metadata. names: what the inputs and outputs that are no columns are called, by what they are.
+    path: the file, None where the model came as bytes. content: these bytes. described: the metadata. names: what the
+    inputs and outputs that are no columns are called, by what they are.
     inputs, outputs: those that are columns. takes, defaults, gives: all inputs, those that may be left out, all
     outputs, as onnxruntime describes them (name, type, shape).
     """
@@ -161,6 +165,7 @@ class Exported:
     needed: ClassVar[tuple[str, ...]] = ()  # what `names` must have
     usage: ClassVar[str] = ""  # how inputs are given, as a sentence
     refuses_unknown: ClassVar[bool] = False  # whether a level that is not listed stops the run
+    content: bytes | None = None
 
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
         self.session, self.path = session, path
@@ -200,6 +205,16 @@ class Exported:
             reason = str(error).strip().splitlines()[0].rsplit(" : ", 1)[-1]
             where = str(self.path or "the exported model")
             raise ExportError(f"cannot be run on these inputs: {reason}", where=where) from error
+
+    def proto(self) -> onnx.ModelProto:
+        """The graph with all that it holds."""
+        import onnx
+
+        if self.content is not None:
+            return onnx.load_from_string(self.content)
+        if self.path is None:
+            raise ExportError("its file is not known", where="the exported model", remedy="open it with load_exported")
+        return onnx.load(self.path)
 
     # -- what it says of itself ------------------------------------------------------------------------------------
 
@@ -254,16 +269,21 @@ def load_exported(model: Path | str | bytes, device: str = "auto", *, threads: i
     """An exported file, or its bytes, ready to run. Raises ExportError; device, threads: as for `open_session`."""
     session = open_session(model, device, threads=threads)
     where = "" if isinstance(model, bytes) else str(model)
-    kind = session.get_modelmeta().custom_metadata_map.get(f"{PREFIX}kind")
+    try:
+        kind = session.get_modelmeta().custom_metadata_map.get(f"{PREFIX}kind")
+    except UnicodeDecodeError as error:
+        raise ExportError("its metadata cannot be read", where=where, remedy="export it again") from error
     if kind is None:
         problem = "is not a model that gantools exported"
         raise ExportError(problem, where=where, remedy="export one with `gantools export`")
     try:
-        return kind_class(kind)(session, Path(where) if where else None)
+        found = kind_class(kind)(session, Path(where) if where else None)
     except ExportError as error:
         raise ExportError(error.problem, where=where, remedy=error.remedy) from error
     except Exception as error:  # metadata that were changed fail in any way
         raise ExportError("its metadata cannot be read", where=where, remedy="export it again") from error
+    found.content = model if isinstance(model, bytes) else None
+    return found
 
 
 def kind_class(kind: str) -> type[Exported]:

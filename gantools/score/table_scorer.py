@@ -21,7 +21,7 @@ from torch import Tensor
 
 from gantools import registry
 from gantools.data.tables.raw import Raw, to_raw
-from gantools.data.tables.schema import Column, Kind, Schema, infer_schema
+from gantools.data.tables.schema import Column, Kind, Schema, as_pandas, infer_schema
 from gantools.encode.table import Layout, TableEncoder
 from gantools.encode.views import RowViews, units_since_1970
 from gantools.errors import DataError
@@ -68,7 +68,8 @@ class AnomalyScorer(Scorer):
     random_state: seed or RandomState; one seed gives one result on one machine. steps, budget_s, batch_size, device,
     devices, precision: of the training, see `TrainConfig`.
 
-    X may be an array or a data frame with numbers, text, categories, booleans, dates and missing cells.
+    X may be an array or a data frame with numbers, text, categories, booleans, dates and missing cells; polars' frames
+    and Arrow's tables are taken too.
 
     Attributes: `schema_`, `head_` (TableHead), `calibration_` (Calibration), `threshold_`, `offset_`, `report_`
     (TrainingReport), `drift_` (Reference), `train_score_` ([N] scores of the training rows by nets that did not see
@@ -328,6 +329,7 @@ class AnomalyScorer(Scorer):
         """X as a data frame with text names; checked as scikit-learn checks."""
         if not reset:
             check_is_fitted(self, "head_")
+        X = as_pandas(X)
         if isinstance(X, pd.DataFrame):
             if reset:
                 validate_data(self, X=X, reset=True, skip_check_array=True)

@@ -183,7 +183,7 @@ def check_fits(frame: pd.DataFrame, target: str, schema: Schema) -> None:
     found = [f"the generator knows {_columns(lacking)}, the table does not"] if lacking else []
     found += [f"the table has {_columns(further)}, the generator does not"] if further else []
     if found:
-        raise DataError("; ".join(found), remedy="use the generator of this table")
+        raise DataError("; ".join(found), remedy="use the generator of this table, or leave columns out with `drop`")
 
 
 def _columns(names: list[str]) -> str:

@@ -75,6 +75,11 @@ def test_strategy_badly_written(text: str) -> None:
         parse_strategy(text)
 
 
+def test_a_column_of_labels_that_is_not_there_is_named(make_table: Callable[..., pd.DataFrame]) -> None:
+    with pytest.raises(DataError, match="column 'left'"):
+        balance(make_table(), "left", synthesizer=Synthesizer())
+
+
 def test_the_frame_comes_back_whole_and_flagged(make_table: Callable[..., pd.DataFrame]) -> None:
     frame = make_table()
     result = balance(frame, "churned", synthesizer=fitted(frame, "churned"))

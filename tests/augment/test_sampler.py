@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from imblearn.utils.estimator_checks import parametrize_with_checks
 from scipy import sparse
@@ -63,6 +64,13 @@ def test_columns_that_are_no_text_and_a_strange_index(frame: pd.DataFrame) -> No
     X = frame[["age", "city"]].set_axis([0, 1], axis=1).set_index(np.arange(len(frame))[::-1] * 3)
     X_out, _ = QuickSampler(random_state=0).fit_resample(X, frame["churned"].to_numpy())
     assert list(X_out.columns) == [0, 1] and len(X_out) == 192
+
+
+def test_a_frame_of_another_library_is_taken_for_one_of_pandas(frame: pd.DataFrame) -> None:
+    X, y = frame.drop(columns="churned"), frame["churned"]
+    X_out, _ = QuickSampler(random_state=0).fit_resample(pa.Table.from_pandas(X), y)
+    pd.testing.assert_frame_equal(X_out.iloc[: len(X)], X)
+    assert len(X_out) == 192
 
 
 def test_one_seed_one_result(frame: pd.DataFrame) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -189,6 +191,14 @@ def test_one_seed_one_result(trained: tuple[Case, Any, Any], data: dict[str, Any
         assert again.pixel_threshold_ == scorer.pixel_threshold_
     other = case.fitted(data, random_state=4)
     assert not (other.anomaly_score(X) == scorer.anomaly_score(X)).all()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda scorer: pickle.loads(pickle.dumps(scorer))])
+def test_copies_score_alike_and_stand_alone(trained: tuple[Case, Any, Any], copied: Callable[[Any], Any]) -> None:
+    _, scorer, X = trained
+    again, threshold = copied(scorer), scorer.threshold_
+    assert (again.anomaly_score(X) == scorer.anomaly_score(X)).all() and again.threshold_ == threshold
+    assert again.set_params(false_alarms=0.3).threshold_ != threshold == scorer.threshold_
 
 
 def test_saved_and_loaded_gives_the_same_scores(trained: tuple[Case, Any, Any], tmp_path: Path) -> None:

@@ -133,3 +133,12 @@ def test_top_rows_have_plain_values() -> None:
     }
     assert second["row"] == 3 and second["cells"] == {"n": None, "x": None, "when": None, "7": "b"}
     assert top_rows(pd.DataFrame()) == ()
+
+
+def test_a_moment_that_its_zone_has_no_clock_for_is_shown_in_utc() -> None:
+    moments = pd.Series(np.array(["29349-01-01", "2020-01-01"], "datetime64[us]")).dt.tz_localize("UTC")
+    top = pd.DataFrame({"x": moments.astype(pd.DatetimeTZDtype("us", "Europe/Berlin"))})
+    top = top.assign(anomaly_score=1.0, p_value=0.5, is_anomaly=False, reason="")
+    assert [row.to_json()["cells"]["x"] for row in top_rows(top)] == [
+        "29349-01-01 00:00:00+00:00", "2020-01-01 00:00:00+00:00",
+    ]  # fmt: skip

@@ -127,6 +127,10 @@ def test_the_frame_is_untouched_and_a_seed_gives_one_result() -> None:
     pd.testing.assert_frame_equal(frame, before)
 
 
+def test_the_largest_seed_of_the_command_line_is_one() -> None:
+    assert "smote" in verdict(mixed(), "label", {}, seed=2**63 - 1).scores
+
+
 @pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow", None])
 def test_missing_text_dates_booleans_and_unseen_levels(backend: str | None) -> None:
     frame = mixed() if backend is None else mixed().convert_dtypes(dtype_backend=backend)

@@ -30,7 +30,7 @@ def test_numbers_beyond_float32_are_its_largest(value: float) -> None:
     assert number(value, "float64") == value
 
 
-@pytest.mark.parametrize("value", [2.5, 1e19, 18446744073709551615.0, -(2.0**63), 2.0**63])
+@pytest.mark.parametrize("value", [2.5, 1e19, 18446744073709551615.0, -(2.0**63) - 2048, 2.0**63 + 2048])
 def test_what_int64_cannot_hold_is_refused_by_name(value: float) -> None:
     with pytest.raises(DataError, match=r"column 'x': has .* whole numbers of 64 bits"):
         number(value, "int64")
@@ -39,6 +39,16 @@ def test_what_int64_cannot_hold_is_refused_by_name(value: float) -> None:
 @pytest.mark.parametrize(("value", "held"), [(np.nan, MISSING_INT), (2.0**62, 2**62), (-3.0, -3)])
 def test_what_int64_holds(value: float, held: int) -> None:
     assert number(value, "int64") == held
+
+
+@pytest.mark.parametrize("end", [2.0**63, -(2.0**63)])
+def test_the_ends_of_int64_are_the_same_float64_and_no_missing_cell(end: float) -> None:
+    held = number(end, "int64")
+    assert held != MISSING_INT and float(held) == end
+
+
+def test_text_that_utf8_does_not_have_is_a_level_never_seen() -> None:
+    assert level(UNSEEN, "\udc80a", Port("x", "string", ("a", "?a"))) == "?a?"
 
 
 def test_times_are_rounded_to_microseconds() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import sparse
 from sklearn.base import clone
@@ -160,6 +161,10 @@ def test_names_that_are_no_text() -> None:
     mixed = numbered.rename(columns={0: "a"})
     with pytest.raises(TypeError, match="Feature names are only supported"):
         AnomalyScorer(**QUICK).fit(mixed)
+
+
+def test_a_frame_of_another_library_is_taken_for_one_of_pandas(scorer: AnomalyScorer, frame: pd.DataFrame) -> None:
+    assert (scorer.anomaly_score(pa.Table.from_pandas(frame)) == scorer.anomaly_score(frame)).all()
 
 
 def test_arrays_of_objects_and_lists(frame: pd.DataFrame) -> None:

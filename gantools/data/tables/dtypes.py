@@ -181,7 +181,7 @@ def to_floats(series: pd.Series, kind: Family) -> Floats:
     of time microseconds; finer parts are cut off.
 
     kind: the family of the column, one of the numbers, dates, times and booleans. Raises ValueError or TypeError when
-    a cell is none.
+    a cell is none, DataError when one is further off than microseconds count.
     """
     if kind in (Family.DATETIME, Family.DATE, Family.TIMEDELTA):
         return _to_microseconds(series, kind)
@@ -195,30 +195,67 @@ def _to_microseconds(series: pd.Series, kind: Family) -> Floats:
         cells = pa.array(series, type=days, from_pandas=True)
         if pa.types.is_timestamp(cells.type) and cells.type.tz is not None:
             unit = pa.timestamp("us", cells.type.tz)
-        whole = cells.cast(unit, safe=False).cast(pa.int64())
+        is_finer = getattr(cells.type, "unit", "") == "ns"
+        try:
+            whole = cells.cast(unit, safe=not is_finer).cast(pa.int64())
+        except pa.ArrowInvalid as error:
+            raise _too_far(series) from error
         return np.asarray(whole.cast(pa.float64(), safe=False), dtype=np.float64)
     if kind is Family.TIMEDELTA:
-        ticks = series.to_numpy().astype("timedelta64[us]")
+        given = series.to_numpy()
     else:
         moments = pd.to_datetime(series) if pd.api.types.is_object_dtype(series.dtype) else series
         if isinstance(moments.dtype, pd.DatetimeTZDtype):
             moments = moments.dt.tz_convert("UTC").dt.tz_localize(None)
-        ticks = moments.to_numpy().astype("datetime64[us]")
+        given = moments.to_numpy()
+    ticks = given.astype(f"{given.dtype.kind}8[us]")
+    seconds = f"{given.dtype.kind}8[s]"
+    if (ticks.astype(seconds) != given.astype(seconds))[~np.isnat(given)].any():
+        raise _too_far(series)
     return np.where(np.isnat(ticks), np.nan, ticks.view(np.int64))
+
+
+def _too_far(series: pd.Series) -> DataError:
+    problem = "has a moment that is more than 290,000 years off"
+    return DataError(problem, where=f"column '{series.name}'", remedy="mend or empty the cell")
+
+
+def in_calendar(cells: pd.Series) -> pd.Series:
+    """Moments in a time zone as moments in UTC where Python's calendar, within which it knows zones, does not have all
+    of them; any other column as it is."""
+    if not isinstance(cells.dtype, pd.DatetimeTZDtype):
+        return cells
+    utc = cells.dt.tz_convert("UTC")
+    seconds = utc.dt.tz_localize(None).to_numpy().astype("datetime64[s]")
+    first, last = np.datetime64("0001-01-03", "s"), np.datetime64("9999-12-30", "s")
+    return utc if ((seconds < first) | (seconds > last)).any() else cells
 
 
 def utc_to_wall(values: Floats, zone: Any) -> Floats:
     """Microseconds since the epoch as the clocks of `zone` show them: [N]; no NaN."""
-    return _ticks(pd.DatetimeIndex(_moments(values), tz="UTC").tz_convert(zone).tz_localize(None))
+    years = _years_off(values)
+    wall = pd.DatetimeIndex(_moments(values - years), tz="UTC").tz_convert(zone).tz_localize(None)
+    return _ticks(wall) + years
 
 
 def wall_to_utc(values: Floats, zone: Any) -> Floats:
     """The inverse of `utc_to_wall`; an hour that comes twice is the first one, one that is skipped moves on."""
     first = np.ones(len(values), dtype=bool)
-    wall = pd.DatetimeIndex(_moments(values))
-    return _ticks(
-        wall.tz_localize(zone, ambiguous=first, nonexistent="shift_forward").tz_convert("UTC").tz_localize(None)
-    )
+    years = _years_off(values)
+    wall = pd.DatetimeIndex(_moments(values - years))
+    utc = wall.tz_localize(zone, ambiguous=first, nonexistent="shift_forward").tz_convert("UTC").tz_localize(None)
+    return _ticks(utc) + years
+
+
+_CYCLE_US = 146_097 * 86_400_000_000.0  # 400 years, after which the calendar repeats
+
+
+def _years_off(values: Floats) -> Floats:
+    """What to take away from moments so that they lie in years that pandas knows time zones for, 1570 to 9969:
+    whole cycles of the calendar, 0 for most."""
+    cycles: Floats = np.floor(values / _CYCLE_US)
+    off: Floats = _CYCLE_US * (cycles - cycles.clip(-1, 19))
+    return off
 
 
 def _moments(values: Floats) -> npt.NDArray[np.datetime64]:

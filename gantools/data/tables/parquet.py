@@ -82,14 +82,7 @@ class ParquetTable:
 
     def arrow_schema(self) -> pa.Schema:
         """The columns as Arrow types, with what pandas needs to give back its own."""
-        fields = [self._schema.field(name) for name in self.names]
-        metadata = dict(self._schema.metadata or {})
-        if b"pandas" in metadata:
-            known = json.loads(metadata[b"pandas"])
-            known["index_columns"] = []
-            known["columns"] = [entry for entry in known["columns"] if entry["field_name"] in self.names]
-            metadata[b"pandas"] = json.dumps(known).encode()
-        return pa.schema(fields, metadata)
+        return with_columns(self._schema, self.names)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[pq.ParquetFile]:
@@ -141,6 +134,17 @@ class ParquetTable:
                 whole = pd.arrays.IntegerArray(*_values_and_mask(table.column(name)))
                 frame[name] = pd.Series(whole, index=frame.index)
         return frame
+
+
+def with_columns(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:
+    """A schema with these of its columns alone, in what pandas needs to give back its own too."""
+    metadata = dict(schema.metadata or {})
+    if b"pandas" in metadata:
+        known = json.loads(metadata[b"pandas"])
+        known["index_columns"] = []
+        known["columns"] = [entry for entry in known["columns"] if entry["field_name"] in names]
+        metadata[b"pandas"] = json.dumps(known).encode()
+    return pa.schema([schema.field(name) for name in names], metadata)
 
 
 def arrow_text(schema: pa.Schema) -> str:

@@ -138,6 +138,7 @@ def infer_schema(
     """
     if max_levels < 1:
         raise ConfigError(f"must be at least 1, not {max_levels}", where="max_levels")
+    frame = as_frame(frame)
     names = _checked_names(frame)
     target = None if target is None else str(target)
     wanted = {name: _kind(name, kind) for name, kind in (kinds or {}).items()}
@@ -171,8 +172,23 @@ def check_there(wanted: Iterable[str], names: Sequence[str]) -> None:
             raise DataError(f"there is no column '{name}'", remedy=remedy)
 
 
-def text_names(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with the names of its columns as text, as a schema has them."""
+def as_pandas(table: Any) -> Any:
+    """A data frame of another library (polars, Arrow) as one of pandas; anything else as it is."""
+    return table.to_pandas() if hasattr(table, "to_pandas") else table
+
+
+def as_frame(table: Any) -> pd.DataFrame:
+    """A data frame of any library as one of pandas. Raises DataError for what is none."""
+    frame = as_pandas(table)
+    if not isinstance(frame, pd.DataFrame):
+        problem = f"a table must be a data frame, not of the type {type(table).__name__}"
+        raise DataError(problem, remedy="make one with pandas.DataFrame(...)")
+    return frame
+
+
+def text_names(table: Any) -> pd.DataFrame:
+    """A data frame with the names of its columns as text, as a schema has them. Raises DataError for what is none."""
+    frame = as_frame(table)
     if all(isinstance(name, str) for name in frame.columns):
         return frame
     return frame.set_axis([str(name) for name in frame.columns], axis=1)

@@ -27,8 +27,10 @@ from gantools.data.tables.dialect import (
     found_compression,
     read_errors,
 )
-from gantools.data.tables.parquet import ParquetTable, arrow_of
+from gantools.data.tables.dtypes import in_calendar
+from gantools.data.tables.parquet import ParquetTable, arrow_of, with_columns
 from gantools.data.tables.reader import Chunk, TableReader
+from gantools.data.tables.schema import as_frame
 from gantools.data.tables.spelling import TRUTHS
 from gantools.errors import DataError
 from gantools.files import unwritable, write_file
@@ -50,7 +52,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None =
     DataError when the file cannot be written: no such folder, no permission, no space left, a value that the file's
     format or encoding does not have.
     """
-    path = Path(path)
+    path, frame = Path(path), as_frame(frame)
     dialect = dialect_for(path, dialect)
     with _write_errors(path, dialect):
         if dialect.kind == "parquet":
@@ -205,7 +207,7 @@ def _write_errors(path: Path, dialect: Dialect) -> Iterator[None]:
     except UnicodeEncodeError as error:
         problem = f"{error.object[error.start : error.end]!r} cannot be written as {dialect.encoding}"
         raise DataError(problem, where=where, remedy="write UTF-8 or Parquet") from error
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+    except (pa.ArrowException, ValueError, TypeError, OverflowError, NotImplementedError) as error:
         problem = f"cannot be written as {dialect.kind} ({error})"
         raise DataError(problem, where=where, remedy="try another format") from error
 
@@ -215,12 +217,12 @@ def _arrow_table(frame: pd.DataFrame, dialect: Dialect, n_copied: int) -> pa.Tab
     if not dialect.arrow:
         return pa.Table.from_pandas(frame, preserve_index=False)
     schema = arrow_of(dialect.arrow)
-    known = [name for name in frame.columns if name in schema.names]
+    known = [name for name in schema.names if name in frame.columns]
     added = [str(name) for name in frame.columns if name not in schema.names]
-    if set(known) != set(schema.names) or list(frame.columns) != [*schema.names, *added]:
+    if not known or list(frame.columns) != [*known, *added]:
         return pa.Table.from_pandas(frame, preserve_index=False)
-    whole = _with_added(schema, {name: _added_kind(frame[name]) for name in added})
-    original = _parquet_source(dialect, n_copied) if n_copied else None
+    whole = _with_added(with_columns(schema, known), {name: _added_kind(frame[name]) for name in added})
+    original = _parquet_source(dialect, n_copied) if n_copied and known == schema.names else None
     made = frame if original is None else frame.iloc[n_copied:]
     made_columns = [_arrow_cells(made[field.name], field) for field in whole]
     if original is None:
@@ -316,10 +318,11 @@ def _cells(added: pd.DataFrame, kinds: Mapping[str, Added], dialect: Dialect) ->
 
 
 def _in_dialect(frame: pd.DataFrame, dialect: Dialect) -> pd.DataFrame:
-    """`frame` with booleans and decimals as text where pandas would not spell them as the dialect does."""
+    """`frame` with booleans and decimals as text where pandas would not spell them as the dialect does, and moments in
+    UTC where it cannot spell them in their time zone."""
     frame = frame.copy(deep=False)
     for name in frame.columns:
-        cells = frame[name]
+        cells = frame[name] = in_calendar(frame[name])
         spelling = dialect.columns.get(str(name))
         kind = cells.dtype
         if pd.api.types.is_bool_dtype(kind):

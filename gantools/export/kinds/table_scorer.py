@@ -190,9 +190,7 @@ class ExportedScorer(OfTable, ExportedCalibrated):
         if self._remembered is None:
             import onnx
 
-            if self.path is None:
-                raise ExportError("reasons need the file, not its bytes alone", where="explain")
-            held = {tensor.name: tensor for tensor in onnx.load(self.path).graph.initializer}
+            held = {tensor.name: tensor for tensor in self.proto().graph.initializer}
             # a table may have columns of one kind only
             arrays = {name: onnx.numpy_helper.to_array(held[name]) for name in REMEMBERED if name in held}
             nothing = np.empty((len(next(iter(arrays.values()))), 0))

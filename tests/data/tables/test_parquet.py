@@ -107,6 +107,55 @@ def test_real_cells_and_arrow_types_come_back_beside_synthetic_ones(tmp_path, ce
     assert pq.read_table(output).schema.field("x").type == table.schema.field("x").type
 
 
+FAR = [253402300799, 864_000_000_000, -200_000_000_000]  # the last second of 9999, the years 29349 and -4368
+
+
+@pytest.mark.parametrize("second", FAR)
+@pytest.mark.parametrize("zone", [None, "UTC", "+05:30", "Europe/Berlin", "America/New_York"])
+def test_moments_outside_of_pythons_calendar_are_learned_from(tmp_path, second, zone):
+    path, output = tmp_path / "t.parquet", tmp_path / "o.parquet"
+    seconds = [1_600_000_000 + 12_345 * index for index in range(N - 1)] + [second]
+    moments = pa.array([1_000_000 * value for value in seconds]).cast(pa.timestamp("us", zone))
+    pq.write_table(pa.table({"x": moments}), path)
+    frame, dialect = read_table(path)
+    schema = infer_schema(frame, dialect=dialect)
+    write_table(from_raw(to_raw(frame, schema), schema, np.random.default_rng(0)), output, dialect)
+    assert pq.read_table(output)["x"].combine_chunks().equals(moments)
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("ms"), pa.timestamp("ms", "Europe/Berlin"), pa.duration("ms")], ids=str)
+def test_moments_beyond_microseconds_are_refused_by_name(tmp_path, kind):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"x": pa.array([*range(N), 10**17]).cast(kind)}), path)
+    with pytest.raises(DataError, match=r"column 'x'.*290,000 years"):
+        infer_schema(read_table(path)[0])
+
+
+def test_a_part_of_the_columns_is_written_in_its_arrow_types(tmp_path):
+    """A generator that was trained with `--drop` makes them."""
+    path, output = tmp_path / "t.parquet", tmp_path / "o.parquet"
+    table = pa.table({"a": holes(range(N), pa.int8()), "b": pa.nulls(N), "c": pa.array(["x"] * N)})
+    for given in (table, pa.Table.from_pandas(table.to_pandas())):
+        pq.write_table(given, path)
+        frame, dialect = read_table(path)
+        write_table(frame[["a", "c"]], output, dialect)
+        found = pq.read_table(output)
+        assert found.schema.types == [given.schema.field(name).type for name in ("a", "c")]
+        assert found.to_pandas()["c"].tolist() == ["x"] * N
+
+
+@pytest.mark.parametrize("unit", ["s", "us"])
+def test_moments_that_a_zone_has_no_clock_for_are_written_in_utc(tmp_path, unit):
+    days = ["29349-01-01", "2020-01-01", "NaT"]
+    frame = pd.DataFrame({"x": pd.Series(np.array(days, f"datetime64[{unit}]")).dt.tz_localize("UTC")})
+    frame["x"] = frame["x"].astype(pd.DatetimeTZDtype(unit, "Europe/Berlin"))
+    write_table(frame, tmp_path / "o.csv")
+    lines = (tmp_path / "o.csv").read_text().splitlines()
+    assert lines[1:3] == ["29349-01-01 00:00:00+00:00", "2020-01-01 00:00:00+00:00"]
+    write_table(frame.iloc[1:], tmp_path / "o.csv")
+    assert (tmp_path / "o.csv").read_text().splitlines()[1] == "2020-01-01 01:00:00+01:00"
+
+
 def test_cells_that_the_files_type_does_not_hold_are_refused_by_name(tmp_path):
     path = tmp_path / "t.parquet"
     pq.write_table(pa.table({"x": pa.array([1, 2], pa.int32())}), path)

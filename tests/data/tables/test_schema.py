@@ -6,10 +6,12 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
-from gantools.data.tables.schema import Column, Kind, Schema, infer_schema
+from gantools.data.tables import write_table
+from gantools.data.tables.schema import Column, Kind, Schema, infer_schema, text_names
 from gantools.errors import ConfigError, DataError
 
 N = 200
@@ -339,6 +341,21 @@ def test_frames_that_are_no_table():
         infer_schema(pd.DataFrame([[1, 2]], columns=["x", "x"]))
     with pytest.raises(DataError, match="several header rows"):
         infer_schema(pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("a", "b"), ("a", "c")])))
+
+
+@pytest.mark.parametrize("table", [np.zeros((3, 2)), [[1, 2]], None, "t.csv", {"x": [1]}, pd.Series([1], name="x")])
+def test_what_is_no_frame_is_told(table, tmp_path):
+    for use in (infer_schema, text_names, lambda given: write_table(given, tmp_path / "t.csv")):
+        with pytest.raises(DataError, match=f"must be a data frame, not of the type {type(table).__name__}"):
+            use(table)
+
+
+def test_frames_of_other_libraries_are_taken(tmp_path):
+    frame = pd.DataFrame({"x": [1, 2, 3], "y": ["a", "b", "a"]})
+    table = pa.Table.from_pandas(frame)
+    assert infer_schema(table, "y") == infer_schema(frame, "y")
+    write_table(table, tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_text() == "x,y\n1,a\n2,b\n3,a\n"
 
 
 # --- whole tables ---

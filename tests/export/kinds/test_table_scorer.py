@@ -267,6 +267,18 @@ def test_damaged_metadata_are_told(scorer_file: ExportedFile, entry: str, text: 
         load_exported(proto.SerializeToString(), "cpu")
 
 
+def test_metadata_that_are_not_utf8_are_told(
+    scorer_file: ExportedFile, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = scorer_file.path.read_bytes()
+    for place in (whole.rindex(b"gantools.version") + 20, whole.rindex(b"anomaly_score")):
+        file = tmp_path / "damaged.onnx"
+        file.write_bytes(whole[:place] + b"\xff" + whole[place + 1 :])
+        with pytest.raises(ExportError, match=r"damaged\.onnx"):
+            load_exported(file, "cpu")
+    assert capfd.readouterr().out == ""
+
+
 @pytest.mark.slow
 def test_node_takes_a_plain_threshold(
     scorer_file: ExportedFile, exported: ExportedScorer, table: pd.DataFrame, tmp_path: Path
@@ -341,6 +353,16 @@ def test_false_alarms_can_be_asked_for_anew(scorer_file: ExportedFile, scorer: A
     exported = load_exported(scorer_file.path, "cpu")
     assert isinstance(exported, ExportedScorer) and exported.threshold_ == scorer.threshold_
     assert exported.set_false_alarms(0.2).threshold_ == scorer.calibration_.threshold(0.2)
+
+
+def test_a_model_that_came_as_bytes_does_all_that_one_from_a_file_does(
+    scorer_file: ExportedFile, exported: ExportedScorer, table: pd.DataFrame
+) -> None:
+    found = load_exported(scorer_file.path.read_bytes(), "cpu")
+    assert isinstance(found, ExportedScorer)
+    rows = table.head(20)
+    pd.testing.assert_frame_equal(found.assess(rows, explain=True), exported.assess(rows, explain=True))
+    assert card(found, scorer_file.path) == card(exported, scorer_file.path)
 
 
 def test_no_rows_are_fine(exported: ExportedScorer, table: pd.DataFrame) -> None:
