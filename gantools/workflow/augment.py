@@ -59,9 +59,11 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     modality = modality_of(request.data)
     check_meaning(request, modality)
     modality.check_target(request.data, request.target)
-    modality.check_columns(request, request.data)
     output = request.output or modality.balanced(request.data)
     request = replace(request, output=output)
+    for name in ("report", "save", "grids"):
+        check_apart(getattr(request, name), name, output, request.data)
+    modality.check_columns(request, request.data)
     _check_places(request, modality, output)
     job = modality.job("augment")
     with claimed_save(request.save, force=request.force):
@@ -76,6 +78,4 @@ def _check_places(request: Request, modality: Modality, output: Path) -> None:
     """Refuse places where something cannot or must not be written."""
     check_file(request.report, "report", force=request.force, inputs=(request.data,))
     check_grids(request.grids)
-    for name in ("report", "save", "grids"):
-        check_apart(getattr(request, name), name, output, request.data)
     modality.check_output(output, force=request.force, apart=request.data)

@@ -96,6 +96,10 @@ def _placed(request: Request, modality: Modality) -> Request:
     if maps is None and request.maps_of is not None:
         raise ConfigError("has no effect without `maps` or `explain`", where="maps_of", remedy="leave it out")
     modality.check_labels(data, request.labels)
+    check_apart(request.report, "report", output, maps)
+    check_apart(maps, "maps", data, normal, request.save)
+    check_apart(request.save, "save", data, normal, output)
+    check_apart(output, "output", maps)
     for place, where in ((data, str(data)), (normal, f"normal {normal}")):
         if place is not None and not place.exists():
             raise DataError("does not exist", where=where, remedy="check the path")
@@ -105,12 +109,7 @@ def _placed(request: Request, modality: Modality) -> Request:
     modality.check_columns(request, normal or data)
     check_table(output, "output", force=force, inputs=(data, normal))
     check_file(request.report, "report", force=force, inputs=(data, normal))
-    check_apart(request.report, "report", output)
     check_folder(maps, "maps", force=force, what="heat maps", is_ours=_holds_maps)
-    check_apart(maps, "maps", data, normal, request.save)
-    check_apart(request.save, "save", data, normal, output)
-    check_apart(output, "output", maps)
-    check_apart(request.report, "report", maps)
     return replace(request, output=output, maps=maps)
 
 

@@ -507,7 +507,7 @@ def test_ctrl_c_while_scoring(folder: Path, make_table: Table, stage: str) -> No
         if stage == "Learning"
         else INTERRUPTED.replace(
             "__call__ = lambda *_: os.kill(os.getpid(), signal.SIGINT)",
-            "rows = lambda self, stage, *_: stage == 'Scoring' and os.kill(os.getpid(), signal.SIGINT)",
+            "done = lambda self, stage, *_: stage == 'Scoring' and os.kill(os.getpid(), signal.SIGINT)",
         )
     )
     done = interrupted("score", data, "--steps", "50", "--device", "cpu", *also, code=code)
