@@ -173,7 +173,7 @@ def training_options(of_tables: str, of_images: str, size: str = "up to 64") -> 
         ),
         click.option("--steps", type=click.IntRange(1, 10**9), help="Training steps.  [default: the model's choice]"),
         click.option(
-            "--budget", "budget_s", type=Duration(), metavar="TIME", help="Be done in about 90s, 5m, 1h."
+            "--budget", "budget_s", type=Duration(), metavar="TIME", help="Finish in about 90s, 5m, 1h."
         ),
         click.option(
             "--devices", type=click.IntRange(1, 64), metavar="N", help="Train on so many GPUs.  [default: 1]"

@@ -133,8 +133,8 @@ class CommandProgress:
     def _show(self, stage: str, n: int, total: int | None, detail: str) -> None:
         if stage not in self._tasks:
             for task in self._bars.tasks:  # another stage has begun, so they are done
-                total_then = task.total or max(1, task.completed)
-                self._bars.update(task.id, total=total_then, completed=total_then)
+                whole = task.total or max(1, task.completed)
+                self._bars.update(task.id, total=whole, completed=whole)
             self._tasks[stage] = self._bars.add_task(stage, total=total, detail=detail)
         self._bars.update(self._tasks[stage], completed=n, total=total, detail=detail)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import os
 import re
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from gantools.errors import ConfigError
+from gantools.words import meant
 
 Config = TypeVar("Config")
 
@@ -99,8 +99,7 @@ def build(cls: type[Config], values: Mapping[str, Any] | None = None) -> Config:
     for name, value in (values or {}).items():
         key = name.replace("-", "_")
         if key not in fields:
-            near = difflib.get_close_matches(key, fields, n=1)
-            remedy = f"did you mean {near[0]!r}?" if near else "it takes " + (", ".join(sorted(fields)) or "no options")
+            remedy = meant(key, fields, "it takes " + (", ".join(sorted(fields)) or "no options"))
             raise ConfigError(f"there is no option called {name!r}", where=name, remedy=remedy)
         converted[key] = _convert(value, hints[key], name)
     return cls(**converted)

@@ -11,7 +11,6 @@ another package joins by being installed.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 import importlib.util
 import pkgutil
@@ -21,6 +20,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gantools.errors import ConfigError
+from gantools.words import meant
 
 if TYPE_CHECKING:
     from gantools.export.runtime import Exported
@@ -141,8 +141,7 @@ def get(name: str, purpose: str, modality: str = "table") -> type[Model]:
     models = {other: cls for other, cls in models.items() if cls.purpose == purpose}
     if name in models:
         return models[name]
-    near = difflib.get_close_matches(name, models, n=1)
-    remedy = f"did you mean {near[0]!r}?" if near else "choose one of " + ", ".join(models)
+    remedy = meant(name, models, "choose one of " + ", ".join(models))
     raise ConfigError(f"there is no model called {name!r}", where="model", remedy=remedy)
 
 

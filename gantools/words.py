@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 
 
@@ -30,6 +31,12 @@ def count(n: int, what: str) -> str:
 def legible(text: str) -> str:
     """Text with names of files in it as text that can be written, whatever the bytes of the names are."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def meant(name: str, names: Iterable[str], otherwise: str) -> str:
+    """A question for the one of the names that is most like a mistyped one; `otherwise` where none is like it."""
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f"did you mean {near[0]!r}?" if near else otherwise
 
 
 def listed(names: Iterable[object], most: int = 5, quote: str = "'") -> str:

@@ -21,8 +21,7 @@ seen.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +43,6 @@ WEEK, DAY = 7 * 86_400, 86_400  # in seconds
 IN_ORDER = 0.9  # rank correlation, or share of neighbours in order, from which dates go with their rows
 CENTURY = (946_684_800, 4_102_444_800)  # its first second since 1970, and that of the next
 AT_THE_END = 0.5  # share of the dates to expect in the last tenth of their range, from which they do not peter out
-EMPTY: Mapping[int, float] = MappingProxyType({})
 FLOAT32_MAX, FLOAT64_MAX = (torch.finfo(dtype).max for dtype in (torch.float32, torch.float64))
 FURTHEST = 1e300  # deviations at most: what is computed with them stays finite
 RAREST = 1e-3  # share below which a level counts as if it had this share
@@ -64,7 +62,7 @@ class RowViews(nn.Module):
     block_of: Tensor  # [n_levels] int64, the block of each place
     block_size: Tensor  # [n_levels] float32, and how many places it has
 
-    def __init__(self, encoder: TableEncoder, n_lacking: int, runs_on: Mapping[int, float] = EMPTY) -> None:
+    def __init__(self, encoder: TableEncoder, n_lacking: int, runs_on: Mapping[int, float] | None = None) -> None:
         """n_lacking: numeric columns that have missing cells. runs_on: numeric columns of dates that run on, and how
         many of its units are a second."""
         super().__init__()
@@ -72,7 +70,7 @@ class RowViews(nn.Module):
         c = encoder.layout.n_numeric
         for name in ("mean", "spread"):
             self.register_buffer(name, torch.zeros(c, dtype=torch.float64))
-        self.runs_on = dict(runs_on)
+        self.runs_on = dict(runs_on or {})
         per_second = torch.tensor([self.runs_on.get(j, 0.0) for j in range(c)], dtype=torch.float64)
         self.register_buffer("of_dates", per_second > 0, persistent=False)
         self.register_buffer("week_and_day", torch.stack([WEEK * per_second, DAY * per_second]), persistent=False)
@@ -87,13 +85,14 @@ class RowViews(nn.Module):
         self.register_buffer("block_size", size[block_of].float(), persistent=False)
 
     @classmethod
-    def fit(cls, encoder: TableEncoder, raw: Raw, dates: Mapping[int, float] = EMPTY) -> RowViews:
-        """encoder: fitted on rows like these. raw: the training rows. dates: the numeric columns that are dates, and
-        how many of its units are a second."""
+    def fit(cls, encoder: TableEncoder, raw: Raw, per_second: Sequence[float] = ()) -> RowViews:
+        """encoder: fitted on rows like these. raw: the training rows. per_second: of each numeric column how many of
+        its units are a second, 0 where it is no time; nothing where none is."""
         numbers = torch.from_numpy(np.array(raw.numbers))
         known = ~torch.isnan(numbers)
         lacking = torch.nonzero(~known.all(0)).squeeze(1)
-        views = cls(encoder, len(lacking), {j: unit for j, unit in dates.items() if runs_on(raw.numbers[:, j])})
+        running = {j: unit for j, unit in enumerate(per_second) if unit and runs_on(raw.numbers[:, j])}
+        views = cls(encoder, len(lacking), running)
         views.lacking.copy_(lacking)
         count = known.sum(0).clamp(min=1)
         views.mean.copy_(torch.where(known, numbers, 0.0).sum(0) / count)

@@ -68,8 +68,8 @@ class _Bench(Bench[Balancer, Labelled]):
     def __init__(
         self, real: Labelled, held: Tensor, n_classes: int, seed: int, device: torch.device | str, stage: Stage | None
     ) -> None:
-        super().__init__(real[1].numpy(), n_classes, seed)
-        self.real, self.held, self.device, self.stage = real, held, device, stage
+        super().__init__(real[1].numpy(), n_classes, seed, stage)
+        self.real, self.held, self.device = real, held, device
 
     def balance(self, balancer: Balancer, name: str) -> tuple[Labelled, Ints]:
         images, label = (tensor.cpu() for tensor in balancer(*self.real, self.seed))

@@ -201,9 +201,8 @@ class _Bench(Bench[Balancer, _Set]):
         seed: int,
         stage: Stage | None = None,
     ) -> None:
-        super().__init__(codes, len(labels), seed)
+        super().__init__(codes, len(labels), seed, stage)
         self.train, self.target, self.labels = train, target, labels
-        self.stage = stage or Stage()
         self.features = _Features(train, target, schema)
         if not self.features.kinds:
             self.problem = "the table has no column to predict the target from"

@@ -26,6 +26,7 @@ import numpy as np
 from sklearn.metrics import f1_score
 
 from gantools.data.tables.formatting import format_cell
+from gantools.stages import Stage
 from gantools.words import listed
 
 Helped = Literal["yes", "no", "unclear"]
@@ -100,9 +101,9 @@ class Bench(ABC, Generic[Balancer, Balanced]):
 
     problem = ""
 
-    def __init__(self, codes: Ints, n_classes: int, seed: int) -> None:
-        """codes: [N], the class of each training sample."""
-        self.codes, self.n_classes, self.seed = codes, n_classes, seed
+    def __init__(self, codes: Ints, n_classes: int, seed: int, stage: Stage | None = None) -> None:
+        """codes: [N], the class of each training sample. stage: that of `predict`."""
+        self.codes, self.n_classes, self.seed, self.stage = codes, n_classes, seed, stage or Stage()
         self.rng = np.random.default_rng(seed)
         self.counts: Ints = np.bincount(codes, minlength=n_classes)
         self.notes: list[str] = []

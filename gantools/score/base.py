@@ -54,13 +54,14 @@ class Scorer(Calibrated, OutlierMixin, BaseEstimator, Trained):  # type: ignore[
     def _train_config(self) -> TrainConfig:
         return train_config(self)
 
-    def _in_time(self, config: TrainConfig, began: float, part: Callable[[], Any], n_parts: float) -> TrainConfig:
+    def _in_time(self, config: TrainConfig, began: float, part: Callable[[], Tensor], n_parts: float) -> TrainConfig:
         """The configuration with what `fit`, which began then, has left of its budget for training; a tenth of it at
         least. What follows the training takes n_parts times as long as `part`."""
         if config.budget_s is None:
             return config
         spent = time.perf_counter() - began
-        part()
+        with torch.no_grad():
+            part().cpu()  # a GPU is done when its result is here
         one = time.perf_counter() - began - spent
         left = config.budget_s - spent - one * (1 + n_parts)
         return dataclasses.replace(config, budget_s=max(left, config.budget_s / 10))
@@ -95,6 +96,16 @@ class Scorer(Calibrated, OutlierMixin, BaseEstimator, Trained):  # type: ignore[
             if len(within) == n:
                 break
         return known, np.setdiff1d(np.arange(n), np.union1d(known, within))
+
+    @staticmethod
+    def _counted(n: int, kept: Indices, beyond: Indices, judged: Indices, seed: int) -> tuple[Indices, Indices]:
+        """Which of n samples count for the rate of false alarms.
+
+        Of those that were learned from, `kept`, the ones at `judged`; and as large a share of the normal ones that were
+        not learned from.
+        """
+        rare = np.setdiff1d(np.arange(n), np.union1d(kept, beyond))
+        return kept[judged], rare[drawn(len(rare), round(len(rare) * len(judged) / len(kept)), seed)]
 
     def _calibrate_on(self, held_out: Floats) -> None:
         """Learn what scores mean from those of held-out samples."""

@@ -93,10 +93,10 @@ class Reference:
 
     schema: what the columns are. n_rows: rows it was fitted on. edges: per numeric column, ascending; bin j holds
     values above edges[j - 1] up to edges[j], the first bin those below all that were seen, the last bin but one those
-    above, the last the missing cells; a datetime has one bin for all its values. counts: per numeric, then per
-    categorical column, training rows in each bin; categorical bins are the levels, the pooled levels, those never seen,
-    the missing cells. The bins for values never seen hold one row, as many as training would lead to expect there at
-    most. runs_on: names of the columns of moments whose later values are not held against a row.
+    above, the last the missing cells; a column of moments has one bin, with the edges ALL, for all its values. counts:
+    per numeric, then per categorical column, training rows in each bin; categorical bins are the levels, the pooled
+    levels, those never seen, the missing cells. The bins for values never seen hold one row, as many as training would
+    lead to expect there at most. runs_on: the columns of moments whose later values are not held against a row.
     """
 
     schema: Schema
@@ -193,10 +193,7 @@ class DriftMonitor:
         self.n_rows = 0
         self._n_judged = 0
         self._n_odd = 0
-        names = enumerate(reference.schema.numeric)
-        self._later = {
-            j: 0 for j, name in names if reference.schema[name].kind is Kind.DATETIME or name in reference.runs_on
-        }
+        self._later = {j: 0 for j, edges in enumerate(reference.edges) if np.array_equal(edges, ALL)}
         self._counts = tuple(np.zeros_like(counts) for counts in reference.counts)
 
     def update(self, raw: Raw, p_value: npt.ArrayLike | None = None) -> None:
@@ -369,7 +366,7 @@ Part = tuple[slice | list[int], str, bool]
 def _numeric_parts(edges: Floats, column: Column) -> Iterator[Part]:
     """Ways to part the bins of a number in two."""
     yield [-1], "without a value", True
-    if not len(edges) or column.kind is Kind.DATETIME:
+    if not len(edges) or np.array_equal(edges, ALL):
         return
     values = [format_value(value, column) for value in edges]
     yield (

@@ -41,7 +41,7 @@ from gantools.train.stores import Images
 
 Bytes = npt.NDArray[np.uint8]
 
-PASSES = 3  # over all images, looking at each, that filling memories and calibrating take as long as
+PASSES = 3  # of looking at all images take as long as filling the memories and calibrating
 HELD_OUT_IMAGES = 16  # per fold, that the detector is judged on while it trains
 MIN_IMAGES = 4  # for each of two folds one to learn from and one to remember
 PATCHES = 2000  # that one is compared with: those of its place and beside it, and as many from anywhere as lack
@@ -80,7 +80,8 @@ class ImageScorer(Scorer):
     nothing; "perceptual" needs the extra of that name and is better on photos. memory: how many normal images are
     remembered. false_alarms: share of normal images that may be called anomalies; where there
     are fewer training images than resolve it, those odder than all of them are. contamination: share of the training
-    images that may be anomalies; the oddest so many are set aside before anything is learned. tail: extrapolate the
+    images that may be anomalies; the oddest so many are set aside before anything is learned. "auto": as of
+    `AnomalyScorer`. tail: extrapolate the
     scores of held-out images, for rates of false alarms that they cannot resolve by counting. random_state: seed or
     RandomState. budget_s: seconds that `fit` may take. steps, batch_size, device, devices, precision: of the training,
     see `TrainConfig`.
@@ -193,7 +194,8 @@ class ImageScorer(Scorer):
         folds = ByFold.of(len(kept), detector.n_folds, config.seed)
         examples = Examples(Images(images[kept]), folds, HeldOut(HELD_OUT_IMAGES))
         some = images[: self._at_once]
-        config = self._in_time(config, began, lambda: untrained.look(self._seen(some)), PASSES * len(kept) / len(some))
+        n_parts = PASSES * len(kept) / len(some)
+        config = self._in_time(config, began, lambda: untrained.look(self._seen(some))[1], n_parts)
         model = self._run(detector, examples, config, folder=folder, resume=resume, progress=progress)
         self.contamination_ = len(beyond) / len(images)
         self.examples_ = images[kept[drawn(len(kept), N_EXAMPLES, config.seed)]]
@@ -203,12 +205,11 @@ class ImageScorer(Scorer):
         self.train_score_[chosen[kept]] = held_out
         more = np.flatnonzero(np.isnan(self.train_score_))
         found = [(scores, places.amax((1, 2)).cpu().numpy()) for _, scores, places in self._scored(source, more)]
-        rare = np.setdiff1d(np.arange(len(images)), np.union1d(kept, beyond))
-        rare = rare[drawn(len(rare), round(len(rare) * len(judged) / len(kept)), config.seed)]
+        own, rare = self._counted(len(images), kept, beyond, judged, config.seed)
         if found:
             self.train_score_[more], peaks_of_more = (np.concatenate(each) for each in zip(*found, strict=True))
             peaks = np.concatenate([peaks, peaks_of_more[np.searchsorted(more, chosen[rare])]])
-        self._calibrate_on(self.train_score_[chosen[np.concatenate([kept[judged], rare])]])
+        self._calibrate_on(self.train_score_[chosen[np.concatenate([own, rare])]])
         self.pixel_threshold_ = self._limit(Calibration.fit(score_of(torch.from_numpy(peaks)).numpy()))
         self._keep(folder)
         return self

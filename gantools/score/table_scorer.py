@@ -33,7 +33,7 @@ from gantools.score.explain import explain
 from gantools.score.reasons import Explanation, words
 from gantools.score.row_memory import RowMemory
 from gantools.score.spikes import told_apart
-from gantools.score.table_head import CHUNK_ROWS, N_DISTANCES, TableHead, score_of
+from gantools.score.table_head import CHUNK_ROWS, N_DISTANCES, TINY, TableHead, score_of
 from gantools.train.devices import one_thread, resolve_device
 from gantools.train.loop import OnProgress
 from gantools.train.resume import digest
@@ -44,11 +44,10 @@ EXPLAINED_ROWS = 256  # explained at a time
 CALIBRATION_ROWS = 20_000  # at most so many held-out rows are calibrated on
 SPREAD = (0.5, 0.84)  # quantiles that are a standard deviation apart
 MICROSECONDS = 1e6  # a second has, of which dates are numbers
-TINY = 1e-6
 MOST = 0.9  # of rows are no odder than one that has others close by can be
 ALONE = 0.8  # share of rows that have others closer by than one that is set aside
 MIN_ROWS = 3  # one to remember, one to compare it with and one to hold out
-PASSES = 3  # over all rows that calibrating takes as long as: two memories and the nets
+PASSES = 3  # of a memory over all rows take as long as calibrating, which has two memories and the nets
 HELD_OUT_ROWS = 512  # per fold, that the detector is judged on while it trains
 
 Part = TypeVar("Part")
@@ -63,10 +62,10 @@ class AnomalyScorer(Scorer):
     remembered and compared with. false_alarms: share of normal rows that may be called anomalies. contamination: share
     of the training rows that are anomalies; the oddest so many are set aside before anything is learned. "auto": those
     that lie further out than the tail of the others goes, which is none of most tables; and nothing is learned from the
-    oddest 5 %, though they count for the rate of false alarms. tail:
-    extrapolate the scores of held-out rows, for rates of false alarms that they cannot resolve by counting.
-    random_state: seed or RandomState; one seed gives one result on one machine. steps, budget_s, batch_size, device,
-    devices, precision: of the training, see `TrainConfig`.
+    oddest 5 %, though they count for the rate of false alarms. tail: extrapolate the scores of held-out rows, for rates
+    of false alarms that they cannot resolve by counting. random_state: seed or RandomState; one seed gives one result
+    on one machine. budget_s: seconds that `fit` may take. steps, batch_size, device, devices, precision: of the
+    training, see `TrainConfig`.
 
     X may be an array or a data frame with numbers, text, categories, booleans, dates and missing cells; polars' frames
     and Arrow's tables are taken too.
@@ -169,7 +168,7 @@ class AnomalyScorer(Scorer):
             examples = Examples(Tensors(standard.cpu()), folds, HeldOut(HELD_OUT_ROWS))
             chosen = drawn(len(kept), self.memory, config.seed)
             some = standard[:CHUNK_ROWS]
-            n_parts = PASSES * len(kept) / len(some)
+            n_parts = PASSES * len(kept) / (len(chosen) + len(some))  # a memory looks at its own rows first
             config = self._in_time(config, began, lambda: RowMemory.of(standard[chosen])(some), n_parts)
             model = self._run(detector, examples, config, folder=folder, resume=resume, progress=progress)
             self.head_ = TableHead(self._views.cpu(), cast(TableDetector, model), len(chosen)).eval().to(device)
@@ -180,13 +179,12 @@ class AnomalyScorer(Scorer):
         self.train_score_[kept] = held_out
         aside = np.setdiff1d(np.arange(len(raw)), kept)
         self.train_score_[aside] = self.score_raw(raw.take(aside))
-        rare = np.setdiff1d(aside, beyond)
-        counted = drawn(len(rare), round(len(rare) * len(judged) / len(kept)), config.seed)
-        self._calibrate_on(self.train_score_[np.concatenate([kept[judged], rare[counted]])])
+        counted = self._counted(len(raw), kept, beyond, judged, config.seed)
+        self._calibrate_on(self.train_score_[np.concatenate(counted)])
         self.train_score_ = _shared(self.train_score_, raw)
         self.contamination_ = len(beyond) / len(raw)
         running = tuple(self.schema_.numeric[index] for index in self._views.runs_on)
-        self.drift_ = Reference.fit(raw.take(np.union1d(kept, rare)), self.schema_, running)
+        self.drift_ = Reference.fit(raw.take(np.setdiff1d(np.arange(len(raw)), beyond)), self.schema_, running)
         self._keep(folder)
         return self
 
@@ -418,13 +416,13 @@ def watching_constants(schema: Schema) -> Schema:
 
 def _viewed(raw: Raw, schema: Schema, device: torch.device) -> tuple[RowViews, Tensor, Tensor]:
     """Views fitted on the rows, and the rows in both of them, on the device."""
-    dates = {
-        j: MICROSECONDS if schema[name].kind is Kind.DATETIME else units_since_1970(raw.numbers[:, j])
+    per_second = [
+        MICROSECONDS if schema[name].kind is Kind.DATETIME else units_since_1970(raw.numbers[:, j])
         for j, name in enumerate(schema.numeric)
-    }
+    ]
     encoder = TableEncoder.fit(raw, schema)
     raw = told_apart(raw, schema, _values(encoder, schema))
-    views = RowViews.fit(encoder, raw, {j: unit for j, unit in dates.items() if unit}).to(device)
+    views = RowViews.fit(encoder, raw, per_second).to(device)
     return views, *_all_views(views, raw)
 
 

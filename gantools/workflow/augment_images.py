@@ -31,13 +31,8 @@ from gantools.train.devices import resolve_device
 from gantools.train.image_classifier import classifier_features
 from gantools.workflow.augment import Request
 from gantools.workflow.augmenting import (
-    JUDGE,
-    MAKE,
-    MAKE_TO_JUDGE,
-    MEASURE,
-    TRAIN,
-    TRAIN_TO_JUDGE,
     AugmentResult,
+    Part,
     Trainings,
     plan,
     reached,
@@ -134,10 +129,10 @@ def run(request: Request, trained: ImageSynthesizer | None, stages: Stages) -> I
     seed, n_classes = request.seed, len(source.schema.classes)
     trainings = Trainings(request, config, ImageSynthesizer)
     judged, notes = reached(request, trained, lambda: _judged(real, strategy, trainings, stages, device))
-    generator = trained or trainings.fit(real, stage=stages[TRAIN], seed=seed, grids=request.grids)
-    balance = balance_images(real, strategy=strategy, synthesizer=generator, seed=seed, stage=stages[MAKE])
+    generator = trained or trainings.fit(real, stage=stages[Part.TRAIN], seed=seed, grids=request.grids)
+    balance = balance_images(real, strategy=strategy, synthesizer=generator, seed=seed, stage=stages[Part.MAKE])
 
-    stage = stages[MEASURE]
+    stage = stages[Part.MEASURE]
     measure = pretrained or classifier_features(
         real.images, real.label, n_classes, seed=seed, device=device, stage=stage
     )
@@ -166,15 +161,15 @@ def run(request: Request, trained: ImageSynthesizer | None, stages: Stages) -> I
 def _judged(real: ImageSet, strategy: Strategy, trainings: Trainings, stages: Stages, device: torch.device) -> Verdict:
     def balancer(images: Tensor, label: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         kept = _part(real, images, label)
-        generator = trainings.fit(kept, stage=stages[TRAIN_TO_JUDGE], seed=seed)
+        generator = trainings.fit(kept, stage=stages[Part.TRAIN_TO_JUDGE], seed=seed)
         asked = scaled_strategy(strategy, class_names(real.schema, label), len(label) / len(real))
-        made = balance_images(kept, strategy=asked, synthesizer=generator, seed=seed, stage=stages[MAKE_TO_JUDGE])
+        made = balance_images(kept, strategy=asked, synthesizer=generator, seed=seed, stage=stages[Part.MAKE_TO_JUDGE])
         return torch.cat([images, made.images]), torch.cat([label, made.label])
 
     seed = trainings.request.seed
     return image_verdict(
         real.images, real.label, real.schema.classes, {"gantools": balancer}, seed=seed, device=device,
-        stage=stages[JUDGE],
+        stage=stages[Part.JUDGE],
     )  # fmt: skip
 
 

@@ -22,13 +22,8 @@ from gantools.report.balanced_table import balanced_table
 from gantools.words import listed
 from gantools.workflow.augment import Request
 from gantools.workflow.augmenting import (
-    JUDGE,
-    MAKE,
-    MAKE_TO_JUDGE,
-    MEASURE,
-    TRAIN,
-    TRAIN_TO_JUDGE,
     AugmentResult,
+    Part,
     Trainings,
     check_strategy,
     match_label,
@@ -95,10 +90,10 @@ def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableR
         stages.plan(plan(request, trained, min(max(making, MAKING[0]), MAKING[1]), JUDGING, MEASURING))
         trainings = Trainings(request, config, Synthesizer)
         judged, notes = reached(request, trained, lambda: _judged(frame, schema, strategy, kinds, trainings, stages))
-        generator = trained or trainings.fit(frame, target, stage=stages[TRAIN], seed=request.seed, schema=schema)
-        stages[MAKE].begin()
+        generator = trained or trainings.fit(frame, target, stage=stages[Part.TRAIN], seed=request.seed, schema=schema)
+        stages[Part.MAKE].begin()
         balanced = balance(frame, target, strategy=strategy, synthesizer=generator, seed=request.seed)
-    stages[MEASURE].begin()
+    stages[Part.MEASURE].begin()
     result = TableResult(
         request=request, balance=balanced, schema=schema, generator=generator, verdict=judged, notes=tuple(notes),
         fidelity=table_fidelity(frame, _synthetic(balanced), schema), read_notes=dialect.notes, stages=stages,
@@ -151,13 +146,13 @@ def _judged(
     def balancer(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
         # The schema, too, must come from these rows alone: levels and bounds of the others are knowledge of them.
         own = infer_schema(rows, target, kinds)
-        generator = trainings.fit(rows, target, stage=stages[TRAIN_TO_JUDGE], seed=seed, schema=own)
-        stages[MAKE_TO_JUDGE].begin()
+        generator = trainings.fit(rows, target, stage=stages[Part.TRAIN_TO_JUDGE], seed=seed, schema=own)
+        stages[Part.MAKE_TO_JUDGE].begin()
         asked = scaled_strategy(strategy, rows[target], len(rows) / len(frame))
         balanced = balance(rows, target, strategy=asked, synthesizer=generator, seed=seed)
         return balanced.frame.drop(columns=FLAG)
 
-    seed, stage = trainings.request.seed, stages[JUDGE]
+    seed, stage = trainings.request.seed, stages[Part.JUDGE]
     return verdict(frame, target, {"gantools": balancer}, schema=schema, seed=seed, stage=stage)
 
 

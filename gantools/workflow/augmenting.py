@@ -6,6 +6,7 @@ import difflib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gantools.augment.balance import BalanceResult, Strategy, parse_strategy, rows_to_make
@@ -26,15 +27,16 @@ if TYPE_CHECKING:
 
 SAMPLE_BYTES = 64  # of memory that a row or image takes, at least
 
-TRAIN_TO_JUDGE = "Training for the verdict"
-MAKE_TO_JUDGE = "Making samples for the verdict"
-JUDGE = "Reaching the verdict"
-TRAIN = "Training on all data"
-MAKE = "Making the samples"
-MEASURE = "Measuring and writing"
 
-# Trains a generator: on these data, with what `fit` takes besides.
-Fit = Callable[..., Any]
+class Part(StrEnum):
+    """The stages of balancing, in order."""
+
+    TRAIN_TO_JUDGE = "Training for the verdict"
+    MAKE_TO_JUDGE = "Making samples for the verdict"
+    JUDGE = "Reaching the verdict"
+    TRAIN = "Training on all data"
+    MAKE = "Making the samples"
+    MEASURE = "Measuring and writing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,14 +159,16 @@ def plan(request: Request, trained: Any, making: float, judging: float, measurin
     making, judging, measuring: shares of what is no training. What they leave the two trainings share alike, so that
     the verdict speaks for what the user gets.
     """
-    shares = {MAKE: making, MEASURE: measuring}
+    shares: dict[str, float] = {Part.MAKE: making, Part.MEASURE: measuring}
     if trained is not None:
         return shares
     is_judged = request.verdict
     spent = measuring + (2 * making + judging if is_judged else making)
     training = (1 - spent) / (2 if is_judged else 1)
-    to_judge = {TRAIN_TO_JUDGE: training, MAKE_TO_JUDGE: making, JUDGE: judging} if is_judged else {}
-    return {**to_judge, TRAIN: training, **shares}
+    shares = {Part.TRAIN: training, **shares}
+    if not is_judged:
+        return shares
+    return {Part.TRAIN_TO_JUDGE: training, Part.MAKE_TO_JUDGE: making, Part.JUDGE: judging, **shares}
 
 
 def reached(request: Request, trained: Any, judge: Callable[[], Verdict]) -> tuple[Verdict | None, list[str]]:

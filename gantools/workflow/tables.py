@@ -13,7 +13,7 @@ import pandas as pd
 from gantools.data.tables.reader import column_names
 from gantools.data.tables.schema import Kind, Schema, check_there
 from gantools.errors import ConfigError, DataError
-from gantools.words import listed
+from gantools.words import listed, meant
 from gantools.workflow.opening import about
 
 
@@ -44,9 +44,8 @@ def check_columns(request: Any, source: Path) -> None:
     target, labels = getattr(request, "target", None), getattr(request, "labels", None)
     with about(source):
         check_there([*([] if target is None else [target]), *kinds], names)
-        if labels is not None and labels not in (*names, *column_names(request.data)):
-            near = difflib.get_close_matches(labels, names, n=1)
-            remedy = f"did you mean '{near[0]}'?" if near else "name the column that marks known anomalies"
+        if labels is not None and labels not in names and labels not in column_names(request.data):
+            remedy = meant(labels, names, "name the column that marks known anomalies")
             raise DataError("there is no such column", where=f"column '{labels}'", remedy=remedy)
     _check_drop(request.drop, names, target, labels)
 
@@ -56,8 +55,7 @@ def _check_drop(drop: Sequence[str], names: Sequence[str], *needed: str | None) 
         if name in needed:
             raise ConfigError(f"'{name}' is what the rows are labelled by", where="drop", remedy="leave it out")
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            remedy = f"did you mean '{near[0]}'?" if near else f"the columns are {listed(names, 10)}"
+            remedy = meant(name, names, f"the columns are {listed(names, 10)}")
             raise ConfigError(f"there is no column '{name}'", where="drop", remedy=remedy)
 
 

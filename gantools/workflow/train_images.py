@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.workflow.contract import given
 from gantools.workflow.images import check_model, load_set, open_labelled
@@ -20,8 +18,7 @@ def run(request: Request, stages: Stages) -> TrainResult:
     source = open_labelled(request.data, stages.watch)
     images = load_set(source, request, stages.watch)
     stage = stages[STAGE]
-    generator.train = replace(config, budget_s=stage.begin())
-    with resumable(request.save, generator):
+    with resumable(request.save, generator, stage):
         generator.fit(
             images, folder=request.save, resume=request.resume, grids=request.grids,
             progress=stage.trained,

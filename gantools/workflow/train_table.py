@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.data.tables import read_table
@@ -27,8 +25,7 @@ def run(request: Request, stages: Stages) -> TrainResult:
         schema = infer_schema(frame, target, kinds, dialect=dialect)
         check_target(schema)
         stage = stages[STAGE]
-        generator.train = replace(config, budget_s=stage.begin())
-        with resumable(request.save, generator):
+        with resumable(request.save, generator, stage):
             generator.fit(
                 frame, target, schema=schema, folder=request.save, resume=request.resume,
                 progress=stage.trained,

@@ -13,6 +13,7 @@ from gantools.words import duration
 from gantools.workflow.contract import IMAGES, TABLES, TRAINING, given
 
 if TYPE_CHECKING:
+    from gantools.stages import Stage
     from gantools.train.monitor import TrainingReport
 
 ENDINGS = {
@@ -61,8 +62,10 @@ def check_finished(report: TrainingReport) -> None:
 
 
 @contextmanager
-def resumable(save: Path, generator: Any) -> Iterator[None]:
-    """Train `generator` in the block. Raises KeyboardInterrupt that says how to go on where that is interrupted."""
+def resumable(save: Path, generator: Any, stage: Stage) -> Iterator[None]:
+    """Train `generator` in the block, in the time of the stage, which begins. Raises KeyboardInterrupt that says how to
+    go on where that is interrupted."""
+    generator.train = replace(generator.train, budget_s=stage.begin())
     try:
         yield
         check_finished(generator.report_)

@@ -18,12 +18,7 @@ from gantools.train.monitor import Progress
 from gantools.workflow.augment import Request, run
 from gantools.workflow.augment_table import TableResult, check_fits, spelled_strategy
 from gantools.workflow.augmenting import (
-    JUDGE,
-    MAKE,
-    MAKE_TO_JUDGE,
-    MEASURE,
-    TRAIN,
-    TRAIN_TO_JUDGE,
+    Part,
     match_label,
     scaled_strategy,
 )
@@ -122,15 +117,15 @@ def test_progress_names_the_stage(make_table: Table, augment: Augment) -> None:
         def done(self, stage: str, n: int, total: int | None, what: str) -> None:
             if n == 0:
                 begun.append(stage)
-            elif stage == JUDGE:
+            elif stage == Part.JUDGE:
                 judged.append((n, total))
 
         def left(self, seconds: float) -> None:
             left.append(seconds)
 
     augment(make_table(), "churned", Listen())
-    assert begun == [TRAIN_TO_JUDGE, MAKE_TO_JUDGE, JUDGE, TRAIN, MAKE, MEASURE]
-    assert trained == [(TRAIN_TO_JUDGE, 20), (TRAIN, 20)]
+    assert begun == [Part.TRAIN_TO_JUDGE, Part.MAKE_TO_JUDGE, Part.JUDGE, Part.TRAIN, Part.MAKE, Part.MEASURE]
+    assert trained == [(Part.TRAIN_TO_JUDGE, 20), (Part.TRAIN, 20)]
     assert judged == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert len(left) == len(trained) + len(judged) and min(left) >= 0
 

@@ -216,7 +216,7 @@ def _to_microseconds(series: pd.Series, kind: Family) -> Floats:
 
 
 def _too_far(series: pd.Series) -> DataError:
-    problem = "has a moment that is more than 290,000 years off"
+    problem = "has a time further off than microseconds can count, some 290,000 years"
     return DataError(problem, where=f"column '{series.name}'", remedy="mend or empty the cell")
 
 
