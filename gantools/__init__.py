@@ -11,6 +11,7 @@ _HOMES = {
     "AnomalyScorer": "gantools.score.table_scorer",
     "GANOverSampler": "gantools.augment.sampler",
     "ImageScorer": "gantools.score.image_scorer",
+    "ImageTranslator": "gantools.transform.translator",
     "ImageSynthesizer": "gantools.augment.image_synthesizer",
     "Synthesizer": "gantools.augment.synthesizer",
     "balance": "gantools.augment.balance",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from gantools.score.image_scorer import ImageScorer
     from gantools.score.table_scorer import AnomalyScorer
     from gantools.train.trained import load
+    from gantools.transform.translator import ImageTranslator
 
 
 def __getattr__(name: str) -> Any:

@@ -23,7 +23,7 @@ LAYERS = (
     ("nn", "losses"),
     ("models",),
     ("train",),
-    ("augment", "score"),
+    ("augment", "score", "transform"),
     ("evaluate",),
     ("report",),
     ("export",),

@@ -6,6 +6,7 @@
         Detector                     nets of normal samples, a set for each fold
             TableDetector            errors(x): how badly rows are reconstructed
             ImageDetector            maps(x): where images do not look normal
+        Translator               transform(image): another picture
 
 Adding a model means adding one file to this folder: a subclass with `@register`. The loop, checkpoints, the command
 line and the contract tests find it by themselves.
@@ -82,8 +83,8 @@ class Phase:
     nets: the names of the nets it updates. loss: what it minimises. every: run at each n-th step of the loop. repeats:
     how often in a row, each time on a fresh batch. optimizer: "adam", "adamw" (weight decay apart from the gradient,
     Loshchilov and Hutter 2019) or "rmsprop". lr, weight_decay: of any of them. betas: of Adam. decay: how the learning
-    rate falls to nothing: "linear", "cosine" or "none" (it does not). after: called when the step is done, for instance
-    to clip weights.
+    rate falls to nothing: "linear", "cosine" or "none" (it does not). since: the share of the training before which it
+    is not run. after: called when the step is done, for instance to clip weights.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Phase:
     weight_decay: float = 0.0
     optimizer: str = "adam"
     decay: str = "linear"
+    since: float = 0.0
     after: Callable[[], None] | None = None
 
 
@@ -122,9 +124,9 @@ class ModelOptions:
 class Model(nn.Module, ABC):
     """Nets and how they are trained. Subclasses set the class variables and give `phases`.
 
-    name: what users call it. purpose: "generate" or "score". modality: "table" or "image". summary: one line for
-    `gantools models`. paper: where it comes from. averaged: names of the nets whose exponential moving average is what
-    is used after training.
+    name: what users call it. purpose: "generate", "score" or "transform". modality: "table" or "image". summary: one
+    line for `gantools models`. paper: where it comes from. averaged: names of the nets whose exponential moving average
+    is what is used after training.
 
     in_one_thread: whether steps on a CPU are so small that a second thread costs more than it gives. Otherwise a batch
     is dealt to two threads, each with the same parameters and with buffers of its own, of which those of the first
@@ -292,6 +294,93 @@ class ImageDetector(Detector):
 
         x: [N, C, size, size] in [-1, 1].
         """
+
+
+@dataclass(frozen=True)
+class TranslatorOptions(ModelOptions):
+    """width: channels of the finest map. lr: the generator's learning rate. adversarial: weight of the critic's opinion
+    in the generator's loss, beside the mean absolute difference in grey values from -1 to 1; 0 for no critic.
+    """
+
+    width: int = 48
+    lr: float = 4e-4
+    adversarial: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self.lr > 0, "set lr", "must be above 0")
+        check(self.adversarial >= 0, "set adversarial", "must not be negative")
+
+    @classmethod
+    def tiny_values(cls) -> dict[str, Any]:
+        return {**super().tiny_values(), "width": 8}
+
+
+class Translator(Model):
+    """A fully convolutional net from a picture to another picture, whatever trains it.
+
+    What is made of a place depends on the pixels within `reach` alone, never on the rest of the picture or of the
+    batch, so that a large picture may be cut into tiles.
+
+    learns_from: "pairs" (of pictures, or of clean pictures and degraded copies of them) or "unpaired". crop: pixels of
+    each side of the target's crops that it is best trained on. turns: whether crops may be mirrored and turned before
+    they are learned from. n_directions: 2 where pictures of the second domain can be translated back.
+    """
+
+    purpose = "transform"
+    modality = "image"
+    in_one_thread = False
+    Options: ClassVar[type[ModelOptions]] = TranslatorOptions
+    spec: ImageSpec
+    options: TranslatorOptions
+    learns_from: ClassVar[str] = "pairs"
+    crop: ClassVar[int] = 64
+    turns: ClassVar[bool] = False
+    n_directions: ClassVar[int] = 1
+    default_degrade: ClassVar[tuple[str, ...]] = ()
+    fills_holes: ClassVar[bool] = False
+
+    @property
+    def scale(self) -> int:
+        """Pixels of the picture that is made for each of the one given, along each side."""
+        return 1
+
+    @property
+    @abstractmethod
+    def multiple(self) -> int:
+        """The nets' sides: `transform` fills a picture up to a multiple of it, and tiles begin at multiples of it."""
+
+    @property
+    @abstractmethod
+    def reach(self) -> int:
+        """Pixels of the given picture, in every direction, that a place of the picture that is made depends on."""
+
+    @abstractmethod
+    def translated(self, image: Tensor, *, reverse: bool = False) -> Tensor:
+        """`transform` for pictures whose sides are multiples of `multiple`."""
+
+    @abstractmethod
+    def held_out(self, batch: Batch) -> Tensor:
+        """What training is judged by, lower is better, on pictures that were not learned from."""
+
+    def transform(self, image: Tensor, *, reverse: bool = False) -> Tensor:
+        """Pictures [N, C', scale * H, scale * W], about [-1, 1].
+
+        image: [N, C, H, W] in [-1, 1], of any size; behind a picture with holes stands its mask, see `nn.degradations`.
+        reverse: from the second domain to the first, where there are two directions.
+        """
+        height, width = image.shape[2:]
+        x = filled_up(filled_up(image, 2, self.multiple), 3, self.multiple)
+        return self.translated(x, reverse=reverse)[:, :, : height * self.scale, : width * self.scale]
+
+
+def filled_up(x: Tensor, dim: int, multiple: int) -> Tensor:
+    """x with its last places along a dimension repeated, up to a multiple. As an index, so that it exports."""
+    n = x.shape[dim]
+    if not torch.compiler.is_exporting() and n % multiple == 0:
+        return x
+    place = torch.arange((n + multiple - 1) // multiple * multiple, device=x.device)
+    return x.index_select(dim, place.clamp(max=n - 1))
 
 
 def uniform_of(noise: Tensor) -> Tensor:

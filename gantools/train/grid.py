@@ -1,4 +1,6 @@
-"""Pictures of what a generator makes as it learns: a row for each class, always from the same noise."""
+"""Pictures of what a model makes as it learns: of a generator always from the same noise, of a translator always of
+the same pictures.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,12 @@ from pathlib import Path
 from typing import cast
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from gantools.data.images.source import write_png
+from gantools.data.images.source import Bytes, write_png
 from gantools.encode.images import ImageEncoder
-from gantools.models.base import GAN, Model
+from gantools.models.base import GAN, Model, Translator
 from gantools.nn.conditioning import Condition
 
 COLUMNS = 10
@@ -37,11 +41,40 @@ class GridWriter:
         images = self.encoder.inverse(made).cpu()
         size, channels = images.shape[1], images.shape[3]
         grid = images.reshape(-1, COLUMNS, size, size, channels).transpose(1, 2)
-        picture = grid.reshape(-1, COLUMNS * size, channels).numpy()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_png(picture, self.folder / f"step_{step:06d}.png")
-        if self.events is not None:
-            from torch.utils.tensorboard import SummaryWriter
+        put(self.folder, step, grid.reshape(-1, COLUMNS * size, channels).numpy(), self.events)
 
-            with SummaryWriter(self.events) as writer:
-                writer.add_image("generated", picture, step, dataformats="HWC")
+
+class TranslationGridWriter:
+    """The same for a translator: a row for each of some pictures: it, what is made of it, and the truth if known.
+
+    given: [N, C, h, w], truth: [N, C', H, W] or None, as nets see them.
+    """
+
+    def __init__(self, folder: Path, given: Tensor, truth: Tensor | None, events: str | None) -> None:
+        self.folder, self.given, self.truth, self.events = folder, given, truth, events
+
+    @torch.no_grad()
+    def __call__(self, step: int, model: Model) -> None:
+        device = next(model.parameters()).device
+        made = cast(Translator, model).transform(self.given.to(device)).float().cpu()
+        columns = [_in_colour(x, made.shape[2:]) for x in (self.given, made, self.truth) if x is not None]
+        rows = torch.cat(columns, 3).movedim(1, 3)  # [N, H, columns * W, 3]
+        picture = ((rows + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).flatten(0, 1).contiguous().numpy()
+        put(self.folder, step, picture, self.events)
+
+
+def _in_colour(x: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Pictures [N, 3, *size] of pictures with any channels and a fitting size; masks and opacity are left out."""
+    x = x[:, :3] if x.shape[1] >= 3 else x[:, :1].expand(-1, 3, -1, -1)
+    return F.interpolate(x, size, mode="nearest")
+
+
+def put(folder: Path, step: int, picture: Bytes, events: str | None) -> None:
+    """Write the picture [H, W, C] of a step, as a file and as an event."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_png(picture, folder / f"step_{step:06d}.png")
+    if events is not None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(events) as writer:
+            writer.add_image("generated", picture, step, dataformats="HWC")

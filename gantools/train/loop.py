@@ -23,7 +23,7 @@ from gantools.models.base import Model, Phase
 from gantools.nn.ema import update_average
 from gantools.train.devices import Result, agreed, in_processes, make_fabric, one_thread, share_gradients
 from gantools.train.monitor import MetricsLog, Progress, TrainingReport
-from gantools.train.run import Run, Snapshot
+from gantools.train.run import Run, Snapshot, laid_out_like
 from gantools.train.samplers import Examples, Judgement
 
 OnProgress = Callable[[Progress], None]
@@ -180,7 +180,7 @@ class Training:
         """Every phase whose turn it is, then the averages."""
         run, config = self.run, self.config
         for index, phase in enumerate(run.phases):
-            if run.step % phase.every == 0:
+            if run.step % phase.every == 0 and progress >= phase.since:
                 for _ in range(phase.repeats):
                     self.losses.add(index, self.update(index, progress))
         update_average(run.average, run.model, run.model.averaged, config.ema_decay, run.step)
@@ -194,7 +194,7 @@ class Training:
         phase, parameters = self.run.phases[index], self.run.parameters[index]
         loss, gradients = self.gradients(index, progress)
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = None if gradient is None else _laid_out_like(parameter, gradient)
+            parameter.grad = None if gradient is None else laid_out_like(parameter, gradient)
         if self.fabric.world_size > 1:
             share_gradients(self.fabric, parameters)
         optimizer = self.run.optimizers[index]
@@ -268,11 +268,6 @@ class Training:
         if time.perf_counter() - self.saved_at >= self.config.checkpoint_every_s:
             self.callbacks.on_checkpoint(self.run.snapshot(self.log.text()))
             self.saved_at = time.perf_counter()
-
-
-def _laid_out_like(parameter: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient in the memory order of its parameter, which fused optimisers take for granted on a CPU."""
-    return gradient if gradient.stride() == parameter.stride() else torch.empty_like(parameter).copy_(gradient)
 
 
 @dataclass(frozen=True)

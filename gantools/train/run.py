@@ -118,8 +118,9 @@ class Run:
         for index, optimizer in enumerate(self.optimizers):
             slots: dict[int, dict[str, Tensor]] = {}
             for name, value in part(f"optimizer.{index}.").items():
-                parameter, slot = name.split(".")
-                slots.setdefault(int(parameter), {})[slot] = value
+                number, slot = name.split(".")
+                parameter = self.parameters[index][int(number)]
+                slots.setdefault(int(number), {})[slot] = laid_out_like(parameter, value)
             optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
         try:
             self.random.set_state(state["random"].cpu())
@@ -132,6 +133,13 @@ class Run:
         self.health = HealthMonitor(**copy.deepcopy(counters["health"]))
         if self.rank:  # the state is the first process's; others must not draw its batches
             self.random.manual_seed(self.seed + self.step)
+
+
+def laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """The value in the memory order of its parameter, which fused optimisers take for granted on a CPU."""
+    if value.shape != parameter.shape or value.stride() == parameter.stride():
+        return value
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _optimizer(phase: Phase, parameters: Sequence[Tensor]) -> torch.optim.Optimizer:

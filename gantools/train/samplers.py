@@ -12,7 +12,7 @@ from typing import Protocol, Self, cast
 import torch
 from torch import Tensor
 
-from gantools.models.base import GAN, Batch, Detector, Model
+from gantools.models.base import GAN, Batch, Detector, Model, Translator
 from gantools.nn.conditioning import Condition
 from gantools.train.monitor import energy_distance
 from gantools.train.stores import Store
@@ -230,6 +230,31 @@ class HeldOut:
         places = sampler.draw_held_out(self.n * len(sampler.own), random)
         batch = examples.at(places, 1.0, random)
         return Judgement("held_out_error", float(cast(Detector, model).held_out(batch)))
+
+
+@dataclass(frozen=True)
+class HeldOutPictures:
+    """A translator's own criterion on crops of pictures that were not learned from.
+
+    store: of these. places: [N] int64, of the pictures that crops are taken of, several of each.
+    """
+
+    store: Store
+    places: Tensor
+
+    @classmethod
+    def of(cls, store: Store, n: int) -> HeldOutPictures:
+        """n: crops in all."""
+        return cls(store, torch.arange(n) % len(store))
+
+    def to(self, device: torch.device) -> HeldOutPictures:
+        return HeldOutPictures(self.store.to(device), self.places.to(device))
+
+    def judge(self, model: Model, examples: Examples, seed: int) -> Judgement:
+        random = torch.Generator(self.places.device).manual_seed(seed)
+        real, condition = self.store.take(self.places, random)
+        batch = Batch(real, condition, torch.zeros_like(self.places), 1.0, random)
+        return Judgement("held_out_error", float(cast(Translator, model).held_out(batch)))
 
 
 # --- both together ---

@@ -19,6 +19,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from gantools.encode.pictures import N_TURNS, Pictures, corners
 from gantools.encode.table import EncodedTable, TableEncoder
 from gantools.nn.augment import augmented
 from gantools.nn.conditioning import Condition
@@ -113,55 +114,90 @@ class Images:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pictures to start from and what is to be made of them: [N, C, S, S] uint8 each, aligned."""
+    """Pictures to start from and what is to be made of them, in crops.
 
-    sources: Tensor
-    targets: Tensor
+    sources, targets: the k-th of one belongs to the k-th of the other, whose sides are `scale` times as long. size:
+    pixels of each side of the targets' crops. turns: whether crops are mirrored and turned at random.
+    """
+
+    sources: Pictures
+    targets: Pictures
+    size: int
+    scale: int = 1
+    turns: bool = False
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def to(self, device: torch.device) -> Pairs:
-        return Pairs(self.sources.to(device), self.targets.to(device))
+        return replace(self, sources=self.sources.to(device), targets=self.targets.to(device))
 
     def take(self, places: Tensor, random: torch.Generator) -> tuple[Tensor, Condition]:
-        return as_input(self.targets[places]), Condition(image=as_input(self.sources[places]))
+        small = self.size // self.scale
+        top, left = (corners(side[places], small, random) for side in (self.sources.height, self.sources.width))
+        turn = drawn_turns(places, random) if self.turns else None
+        source = self.sources.crops(places, top, left, small, turn)
+        target = self.targets.crops(places, top * self.scale, left * self.scale, self.size, turn)
+        return as_input(target), Condition(image=as_input(source))
 
 
 @dataclass(frozen=True)
 class Unpaired:
-    """Pictures of two domains: [N, C, S, S] and [M, C, S, S] uint8. To each of the second one of the first is drawn."""
+    """Crops of the pictures of two domains. To each of the second one of the first is drawn.
 
-    sources: Tensor
-    targets: Tensor
+    size, turns: as of `Pairs`.
+    """
+
+    sources: Pictures
+    targets: Pictures
+    size: int
+    turns: bool = False
 
     def __len__(self) -> int:
         return len(self.targets)
 
     def to(self, device: torch.device) -> Unpaired:
-        return Unpaired(self.sources.to(device), self.targets.to(device))
+        return replace(self, sources=self.sources.to(device), targets=self.targets.to(device))
 
     def take(self, places: Tensor, random: torch.Generator) -> tuple[Tensor, Condition]:
         drawn = torch.randint(len(self.sources), places.shape, device=places.device, generator=random)
-        return as_input(self.targets[places]), Condition(image=as_input(self.sources[drawn]))
+        target, source = (
+            cropped(pictures, which, self.size, self.turns, random)
+            for pictures, which in ((self.targets, places), (self.sources, drawn))
+        )
+        return as_input(target), Condition(image=as_input(source))
 
 
 @dataclass(frozen=True)
 class Degraded:
-    """Clean pictures [N, C, S, S] uint8, each with a copy that `degrade` makes worse, anew each time.
+    """Crops of clean pictures, each with a copy that `degrade` makes worse, anew each time.
 
-    degrade: (pictures [B, C, S, S] in [-1, 1], random) to pictures of any one size.
+    degrade: (pictures [B, C, size, size] in [-1, 1], random) to pictures of any one size. size, turns: as of `Pairs`.
     """
 
-    images: Tensor
+    pictures: Pictures
     degrade: Degrade
+    size: int
+    turns: bool = False
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.pictures)
 
     def to(self, device: torch.device) -> Degraded:
-        return replace(self, images=self.images.to(device))
+        degrade = self.degrade.to(device) if isinstance(self.degrade, torch.nn.Module) else self.degrade
+        return replace(self, pictures=self.pictures.to(device), degrade=degrade)
 
     def take(self, places: Tensor, random: torch.Generator) -> tuple[Tensor, Condition]:
-        clean = as_input(self.images[places])
+        clean = as_input(cropped(self.pictures, places, self.size, self.turns, random))
         return clean, Condition(image=self.degrade(clean, random))
+
+
+def cropped(pictures: Pictures, places: Tensor, size: int, turns: bool, random: torch.Generator) -> Tensor:
+    """A crop [B, C, size, size] uint8 of each of these pictures, anywhere in it."""
+    top, left = (corners(side[places], size, random) for side in (pictures.height, pictures.width))
+    return pictures.crops(places, top, left, size, drawn_turns(places, random) if turns else None)
+
+
+def drawn_turns(places: Tensor, random: torch.Generator) -> Tensor:
+    """How each crop is laid: [B] int64 below `N_TURNS`."""
+    return torch.randint(N_TURNS, places.shape, device=places.device, generator=random)

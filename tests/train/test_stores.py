@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gantools.data.tables.raw import Raw
 from gantools.data.tables.schema import infer_schema
+from gantools.encode.pictures import Pictures
 from gantools.encode.table import TableEncoder
 from gantools.nn.conditioning import Condition
 from gantools.train.monitor import energy_distance
@@ -63,7 +64,7 @@ def test_images_in_folds(stripes: Callable[[int, bool], Tensor]) -> None:
 
 
 def test_pairs_stay_together() -> None:
-    store = Pairs(pictures(10), pictures(10, 100))
+    store = Pairs(Pictures.stacked(pictures(10)), Pictures.stacked(pictures(10, 100)), 16)
     real, condition = store.take(torch.tensor([3, 3, 7]), random())
     assert len(store) == 10 and condition.image is not None
     torch.testing.assert_close(real - condition.image, torch.full_like(real, 100 / 127.5))
@@ -71,7 +72,7 @@ def test_pairs_stay_together() -> None:
 
 
 def test_unpaired_domains_meet_at_random() -> None:
-    store = Unpaired(pictures(50), pictures(10, 100))
+    store = Unpaired(Pictures.stacked(pictures(50)), Pictures.stacked(pictures(10, 100)), 16)
     places = torch.zeros(400, dtype=torch.int64)
     real, condition = store.take(places, random())
     assert len(store) == 10 and condition.image is not None and condition.image.shape == real.shape
@@ -86,8 +87,39 @@ def test_degraded_copies_are_made_anew() -> None:
         small = F.avg_pool2d(clean, 2)
         return small + torch.randn(small.shape, generator=random)
 
-    store = Degraded(pictures(10), halved)
+    store = Degraded(Pictures.stacked(pictures(10)), halved, 16)
     real, condition = store.take(torch.tensor([4, 4]), random())
     assert torch.equal(real, as_input(pictures(10)[[4, 4]]))
     assert condition.image is not None and condition.image.shape == (2, 3, 8, 8)
     assert not torch.equal(condition.image[0], condition.image[1])
+
+
+def test_crops_of_pairs_of_two_sizes_show_the_same() -> None:
+    """Every pixel of a target says which pixel of the source it belongs to, however crops are laid."""
+    sizes = [(9, 14), (20, 8), (5, 5)]
+    sources = [np.arange(h * w, dtype=np.uint8).reshape(h, w, 1) for h, w in sizes]
+    targets = [one.repeat(2, 0).repeat(2, 1) for one in sources]
+    of = Pictures.of(sources, sizes, 1), Pictures.of(targets, [(2 * h, 2 * w) for h, w in sizes], 1)
+    store = Pairs(*of, size=10, scale=2, turns=True)
+    places = torch.arange(3).repeat(40)
+    real, condition = store.take(places, random())
+    assert condition.image is not None and condition.image.shape == (120, 1, 5, 5) and real.shape == (120, 1, 10, 10)
+    assert torch.equal(F.interpolate(condition.image, scale_factor=2), real)
+    assert len({one.numpy().tobytes() for one in real[::3]}) > 30  # other places, turned otherwise
+
+
+def test_a_picture_smaller_than_its_crop_goes_on_with_its_edge() -> None:
+    small = np.arange(6, dtype=np.uint8).reshape(2, 3, 1)
+    pictures = Pictures.of([small], [(2, 3)], 1)
+    zero = torch.zeros(1, dtype=torch.int64)
+    crop = pictures.crops(zero, zero, zero, 4)[0, 0]
+    assert crop.tolist() == [[0, 1, 2, 2], [3, 4, 5, 5], [3, 4, 5, 5], [3, 4, 5, 5]]
+
+
+def test_the_turns_are_those_of_a_square() -> None:
+    square = np.arange(9, dtype=np.uint8).reshape(3, 3, 1)
+    pictures = Pictures.of([square], [(3, 3)], 1)
+    zero = torch.zeros(8, dtype=torch.int64)
+    crops = pictures.crops(zero, zero, zero, 3, torch.arange(8))[:, 0].numpy()
+    wanted = {np.rot90(one, k).tobytes() for one in (square[:, :, 0], square[:, ::-1, 0]) for k in range(4)}
+    assert {np.ascontiguousarray(crop).tobytes() for crop in crops} == wanted

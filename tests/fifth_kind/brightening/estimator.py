@@ -14,6 +14,7 @@ from gantools import registry
 from gantools.config import TrainConfig, build
 from gantools.data.images.schema import ImageSchema
 from gantools.encode.images import ImageEncoder, ImageLayout
+from gantools.encode.pictures import Pictures
 from gantools.models.base import DataSpec, Model
 from gantools.train.resume import digest
 from gantools.train.samplers import Examples, Judgement, Plain
@@ -53,7 +54,11 @@ class Brightener(Trained):
         self.fingerprint_ = digest(sources.numpy(), targets.numpy())
         cls = self._model_class()
         net = self._new_model(DataSpec(self.encoder_.layout), build(cls.Options, self.options), self.train.seed)
-        examples = Examples(Pairs(sources, targets), Plain.of(n, self.train.seed), Difference())
+        examples = Examples(
+            Pairs(Pictures.stacked(sources), Pictures.stacked(targets), size),
+            Plain.of(n, self.train.seed),
+            Difference(),
+        )
         self.net_ = self._run(net, examples, self.train, folder=folder, resume=False, progress=None)
         self._keep(folder)
         return self

@@ -1,0 +1,177 @@
+"""Two sets of pictures that show the same things differently, without pairs: there and back again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from gantools.config import check
+from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
+from gantools.models.base import Batch, ImageSpec, Phase, Translator, TranslatorOptions
+from gantools.models.translation import PENALISED
+from gantools.nn.random_features import RandomFeatures
+from gantools.nn.unet import PatchCritic, ResidualUNet
+from gantools.registry import register
+
+
+@dataclass(frozen=True)
+class CycleGANOptions(TranslatorOptions):
+    """cycle: weight of what is lost on the way there and back. identity: weight of what changes in a picture that is of
+    the wanted domain already, while the channels are the same. gamma: weight of the critics' gradient penalties.
+    critic_width: channels of their finest map. pool: earlier pictures that critics are shown again. n_levels, n_blocks:
+    as of `unet`.
+    """
+
+    adversarial: float = 0.5
+    steps: int = 20_000
+    cycle: float = 5.0
+    identity: float = 0.0
+    gamma: float = 0.5
+    critic_width: int = 48
+    pool: int = 50
+    n_levels: int = 2
+    n_blocks: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("cycle", "identity", "gamma", "pool"):
+            check(getattr(self, name) >= 0, f"set {name}", "must not be negative")
+        check(self.critic_width >= 1, "set critic_width", "must be at least 1")
+        check(1 <= self.n_levels <= 6, "set n_levels", "must be from 1 to 6")
+        check(1 <= self.n_blocks <= 20, "set n_blocks", "must be from 1 to 20")
+
+    @classmethod
+    def tiny_values(cls) -> dict[str, Any]:
+        return {**super().tiny_values(), "critic_width": 8, "pool": 4}
+
+
+@register
+class CycleGAN(Translator):
+    name = "cyclegan"
+    summary = "two generators and two critics, from two sets of pictures without pairs"
+    paper = "Zhu et al. 2017, 'Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks'"
+    Options = CycleGANOptions
+    options: CycleGANOptions
+    averaged = ("generator", "back")
+    learns_from = "unpaired"
+    crop = 128
+    n_directions = 2
+
+    def __init__(self, spec: ImageSpec, options: CycleGANOptions) -> None:
+        super().__init__(spec, options)
+        source, target = spec.condition.image, spec.layout
+        assert source is not None
+        o = options
+        self.generator = ResidualUNet(source.channels, target.channels, o.width, o.n_levels, o.n_blocks)
+        self.back = ResidualUNet(target.channels, source.channels, o.width, o.n_levels, o.n_blocks)
+        self.critic = PatchCritic(target.channels, o.critic_width, 3)
+        self.critic_back = PatchCritic(source.channels, o.critic_width, 3)
+        self.pool = Pool(o.pool, target.channels, target.size)
+        self.pool_back = Pool(o.pool, source.channels, source.size)
+        self.look, self.look_back = (RandomFeatures(layout.channels) for layout in (target, source))
+        self.buffers_are_read = bool(o.pool)
+        self.to(memory_format=torch.channels_last)  # twice as fast on CPUs
+
+    @property
+    def multiple(self) -> int:
+        return self.generator.multiple
+
+    @property
+    def reach(self) -> int:
+        return self.generator.reach
+
+    def translated(self, image: Tensor, *, reverse: bool = False) -> Tensor:
+        return (self.back if reverse else self.generator)(image)
+
+    def phases(self) -> Sequence[Phase]:
+        o = self.options
+        generators = Phase(
+            "generator", ("generator", "back"), self.train_generators, lr=o.lr, betas=(0.5, 0.99), decay="cosine"
+        )
+        if not o.adversarial:
+            return (generators,)
+        critics = Phase(
+            "critic", ("critic", "critic_back"), self.train_critics, lr=o.lr, betas=(0.0, 0.99), decay="cosine"
+        )
+        return (critics, generators)
+
+    def train_generators(self, batch: Batch) -> Tensor:
+        o, b, a = self.options, batch.real, cast(Tensor, batch.condition.image)
+        made_b, made_a = self.transform(a).float(), self.transform(b, reverse=True).float()
+        lost = self.transform(made_b, reverse=True).float() - a, self.transform(made_a).float() - b
+        loss = o.cycle * (lost[0].abs().mean() + lost[1].abs().mean())
+        if o.adversarial:
+            for critic, real, fake in ((self.critic, b, made_b), (self.critic_back, a, made_a)):
+                with torch.no_grad():
+                    of_real = critic(real)
+                loss = loss + o.adversarial * generator_relativistic(of_real.float(), critic(fake).float())
+        if o.identity and a.shape[1] == b.shape[1]:
+            changed = self.transform(b).float() - b, self.transform(a, reverse=True).float() - a
+            loss = loss + o.identity * (changed[0].abs().mean() + changed[1].abs().mean())
+        return loss
+
+    def train_critics(self, batch: Batch) -> Tensor:
+        b, a = batch.real, cast(Tensor, batch.condition.image)
+        with torch.no_grad():
+            made_b, made_a = self.transform(a).float(), self.transform(b, reverse=True).float()
+        made_b, made_a = self.pool.mixed(made_b, batch), self.pool_back.mixed(made_a, batch)
+        loss = b.new_zeros(())
+        for critic, real, fake in ((self.critic, b, made_b), (self.critic_back, a, made_a)):
+            loss = loss + discriminator_relativistic(critic(real).float(), critic(fake).float())
+            n = max(2, round(len(real) * PENALISED))
+            for x in (real, fake) if self.options.gamma else ():
+                x = x[:n].detach().requires_grad_(True)
+                logits = critic(x).float()
+                steep = gradient_norm_penalty(logits.sum(1) / math.sqrt(logits.shape[1]), x)
+                loss = loss + self.options.gamma / 2 * steep
+        return loss
+
+    def held_out(self, batch: Batch) -> Tensor:
+        """How far features of translated pictures lie from those of real ones, and what is lost there and back."""
+        b, a = batch.real, cast(Tensor, batch.condition.image)
+        made_b, made_a = self.transform(a).float(), self.transform(b, reverse=True).float()
+        lost = self.transform(made_b, reverse=True).float() - a, self.transform(made_a).float() - b
+        far = _apart(self.look(made_b), self.look(b)) + _apart(self.look_back(made_a), self.look_back(a))
+        return far + lost[0].abs().mean() + lost[1].abs().mean()
+
+
+class Pool(nn.Module):
+    """Earlier pictures, half of which take the place of new ones that a critic is shown.
+
+    Shrivastava et al. 2017, 'Learning from Simulated and Unsupervised Images through Adversarial Training'.
+    """
+
+    pictures: Tensor  # [size, C, S, S]
+    filled: Tensor  # whether there are any yet
+
+    def __init__(self, size: int, channels: int, side: int) -> None:
+        super().__init__()
+        self.register_buffer("pictures", torch.zeros(size, channels, side, side))
+        self.register_buffer("filled", torch.zeros((), dtype=torch.bool))
+
+    def mixed(self, made: Tensor, batch: Batch) -> Tensor:
+        """The pictures made [N, C, S, S], about half of them exchanged for earlier ones."""
+        size = len(self.pictures)
+        if not size:
+            return made
+        n = min(size, len(made))
+        kept = torch.where(self.filled, self.pictures, made[torch.arange(size, device=made.device) % len(made)])
+        place = batch.uniform(size).argsort()[:n]
+        swapped = (batch.uniform(n) < 0.5).reshape(-1, 1, 1, 1)
+        shown = torch.cat([torch.where(swapped, kept[place], made[:n]), made[n:]])
+        kept[place] = torch.where(swapped, made[:n], kept[place])
+        self.pictures.copy_(kept)
+        self.filled.fill_(True)
+        return shown
+
+
+def _apart(made: Tensor, real: Tensor) -> Tensor:
+    """Between the distributions of features [N, D]: of means and deviations, in units of the real ones' deviation."""
+    scale = real.std(0).clamp(min=1e-3)
+    means, deviations = (made.mean(0) - real.mean(0)) / scale, (made.std(0) - real.std(0)) / scale
+    return means.square().mean() + deviations.square().mean()

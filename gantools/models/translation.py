@@ -1,0 +1,153 @@
+"""What the translators that learn from pairs share: the loss of content, the critic of patches, and their phases."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gantools.config import check
+from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
+from gantools.models.base import Batch, ImageSpec, Phase, Translator, TranslatorOptions
+from gantools.nn.patches import EdgeFeatures
+from gantools.nn.unet import PatchCritic, PictureNet
+
+PENALISED = 0.25  # share of a batch that the critic's gradient penalties are taken at
+
+
+@dataclass(frozen=True)
+class PairedOptions(TranslatorOptions):
+    """content: the share of the training before the critic takes part. matching: weight of the differences in the
+    critic's features. gamma: weight of the critic's gradient penalties. critic_width: channels of its finest map.
+    """
+
+    content: float = 0.3
+    matching: float = 0.0
+    gamma: float = 0.1
+    critic_width: int = 48
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(0 <= self.content < 1, "set content", "must be at least 0 and below 1")
+        for name in ("matching", "gamma"):
+            check(getattr(self, name) >= 0, f"set {name}", "must not be negative")
+        check(self.critic_width >= 1, "set critic_width", "must be at least 1")
+
+    @classmethod
+    def tiny_values(cls) -> dict[str, Any]:
+        return {**super().tiny_values(), "critic_width": 8}
+
+
+class PairedTranslator(Translator):
+    """Base of the translators that learn from pairs. A subclass builds the net `generator`.
+
+    The generator minimises the mean absolute difference to the target and, where `adversarial` is above 0, plays the
+    relativistic pairing game with a critic that sees patches of the given picture and of what was made of it.
+    """
+
+    Options = PairedOptions
+    options: PairedOptions
+    critic_halvings = 2
+    generator: PictureNet
+
+    def __init__(self, spec: ImageSpec, options: PairedOptions) -> None:
+        super().__init__(spec, options)
+        self.build()
+        if options.adversarial:
+            channels = spec.layout.channels + self.given_channels
+            self.critic = PatchCritic(channels, options.critic_width, self.critic_halvings)
+        self.look = EdgeFeatures(1)
+        self.to(memory_format=torch.channels_last)  # twice as fast on CPUs
+
+    def build(self) -> None:
+        """Make the net `generator`."""
+        raise NotImplementedError
+
+    @property
+    def multiple(self) -> int:
+        return self.generator.multiple
+
+    @property
+    def reach(self) -> int:
+        return self.generator.reach
+
+    @property
+    def given_channels(self) -> int:
+        """Channels of the picture that is given."""
+        image = self.spec.condition.image
+        assert image is not None
+        return image.channels
+
+    def phases(self) -> Sequence[Phase]:
+        o = self.options
+        generator = Phase("generator", ("generator",), self.train_generator, lr=o.lr, betas=(0.9, 0.99), decay="cosine")
+        if not o.adversarial:
+            return (generator,)
+        critic = Phase("critic", ("critic",), self.train_critic, lr=o.lr, betas=(0.0, 0.99), since=o.content)
+        return (critic, generator)
+
+    def train_generator(self, batch: Batch) -> Tensor:
+        made = self.made(batch)
+        loss = self.content_loss(made, batch)
+        if not self.options.adversarial or batch.progress < self.options.content:
+            return loss
+        with torch.no_grad():
+            real_features = self.critic.features(self.beside(batch.real, batch))
+        features = self.critic.features(self.beside(made, batch))
+        real, fake = (self.critic.judged(found[-1]).float() for found in (real_features, features))
+        loss = loss + self.options.adversarial * generator_relativistic(real, fake)
+        if self.options.matching:
+            pairs = zip(features, real_features, strict=True)
+            loss = (
+                loss + self.options.matching * torch.stack([(one - other).abs().mean() for one, other in pairs]).sum()
+            )
+        return loss
+
+    def train_critic(self, batch: Batch) -> Tensor:
+        with torch.no_grad():
+            made = self.made(batch)
+        loss = discriminator_relativistic(*(self.critic(self.beside(x, batch)).float() for x in (batch.real, made)))
+        if not self.options.gamma:
+            return loss
+        part = batch.part(slice(max(2, round(len(made) * PENALISED))))
+        for x in (batch.real, made):
+            x = x[: len(part.real)].detach().requires_grad_(True)
+            logits = self.critic(self.beside(x, part)).float()
+            # a pixel lies in one patch or a few: this is about the squared gradient of one patch
+            loss = loss + self.options.gamma / 2 * gradient_norm_penalty(logits.sum(1) / math.sqrt(logits.shape[1]), x)
+        return loss
+
+    def made(self, batch: Batch) -> Tensor:
+        """What the generator makes of the batch's pictures, float32."""
+        return self.transform(cast(Tensor, batch.condition.image)).float()
+
+    def content_loss(self, made: Tensor, batch: Batch) -> Tensor:
+        """How far what was made is from the target."""
+        return (made - batch.real).abs().mean()
+
+    def beside(self, picture: Tensor, batch: Batch) -> Tensor:
+        """A picture of the target's kind and the one it was made of, as the critic sees them."""
+        given = cast(Tensor, batch.condition.image)
+        if self.scale > 1:
+            given = F.interpolate(given, scale_factor=float(self.scale), mode="nearest")
+        return torch.cat([picture, given], 1)
+
+    def held_out(self, batch: Batch) -> Tensor:
+        """The mean absolute difference; with a critic how unlike the edges are, so that blur is no advantage."""
+        made = self.made(batch).clamp(-1, 1)
+        if not self.options.adversarial:
+            return self.content_loss(made, batch)
+        return (self.look(made) - self.look(batch.real)).square().mean()
+
+
+def in_channels(x: Tensor, channels: int) -> Tensor:
+    """x [N, C, H, W] with so many channels: grey from colours by their mean, colours from grey by repeating it."""
+    if x.shape[1] == channels:
+        return x
+    grey = x[:, :3].mean(1, keepdim=True)
+    return grey.expand(-1, channels, -1, -1)

@@ -1,0 +1,1 @@
+"""Pictures to pictures: what a trained translator is for."""

@@ -1,0 +1,54 @@
+"""A large picture in tiles that overlap by what a translator looks at, so that no seam can be seen. Without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+TILE = 1024  # pixels of each side of what is given to a translator at a time, about
+
+
+@dataclass(frozen=True)
+class Tile:
+    """given: rows and columns of the picture that are given. kept: those of them that are kept of what is made."""
+
+    given: tuple[slice, slice]
+    kept: tuple[slice, slice]
+
+    def of_made(self, scale: int) -> tuple[slice, slice]:
+        """Where the kept part lies in what is made of the given part."""
+        pairs = zip(self.given, self.kept, strict=True)
+        return _pair(slice((k.start - g.start) * scale, (k.stop - g.start) * scale) for g, k in pairs)
+
+    def placed(self, scale: int) -> tuple[slice, slice]:
+        """Where it lies in the whole picture that is made."""
+        return _pair(slice(k.start * scale, k.stop * scale) for k in self.kept)
+
+
+def tiles(height: int, width: int, reach: int, multiple: int, side: int = TILE) -> Iterator[Tile]:
+    """Tiles whose kept parts make up a picture of this size, row by row.
+
+    reach: pixels beyond which nothing matters. multiple: tiles begin at multiples of it. side: of what is given, about;
+    more where the reach leaves too little.
+    """
+    rows, columns = (list(_stretches(n, reach, multiple, side)) for n in (height, width))
+    for given_row, kept_row in rows:
+        for given_column, kept_column in columns:
+            yield Tile((given_row, given_column), (kept_row, kept_column))
+
+
+def _stretches(n: int, reach: int, multiple: int, side: int) -> Iterator[tuple[slice, slice]]:
+    """Given and kept stretches along one side of n pixels."""
+    if n <= side:
+        yield slice(0, n), slice(0, n)
+        return
+    around = -(-reach // multiple) * multiple
+    step = max(multiple, around, (side - 2 * around) // multiple * multiple)
+    for start in range(0, n, step):
+        stop = min(n, start + step)
+        yield slice(max(0, start - around), min(n, stop + around)), slice(start, stop)
+
+
+def _pair(slices: Iterator[slice]) -> tuple[slice, slice]:
+    one, other = slices
+    return one, other
