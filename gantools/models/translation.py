@@ -40,7 +40,7 @@ class PairedOptions(TranslatorOptions):
 
     @classmethod
     def tiny_values(cls) -> dict[str, Any]:
-        return {**super().tiny_values(), "critic_width": 8}
+        return {**super().tiny_values(), "critic_width": 8, "adversarial": 0.1}
 
 
 class PairedTranslator(Translator):

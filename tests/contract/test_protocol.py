@@ -1,4 +1,4 @@
-"""What every registered model keeps to, of tables or images, to generate or to score."""
+"""What every registered model keeps to, of tables or images, to generate, to score or to transform."""
 
 from __future__ import annotations
 
@@ -111,10 +111,16 @@ def batch_for(model: Model, seed: int = 0) -> Batch:
         real = torch.rand(model.n_folds, *shape, generator=random) * 2 - 1
         return Batch(real, Condition(), torch.zeros(model.n_folds, 16, dtype=torch.int64), 0.5, random)
     real = torch.rand(*shape, generator=random) * 2 - 1
-    return Batch(real, Condition(torch.arange(16) % 2), torch.arange(16), 0.5, random)
+    condition = Condition(torch.arange(16) % 2)
+    if (given := model.spec.condition.image) is not None:
+        condition = Condition(image=torch.rand(16, given.channels, given.size, given.size, generator=random) * 2 - 1)
+    return Batch(real, condition, torch.arange(16), 0.5, random)
 
 
 def conditions(cls: type[Model]) -> ConditionSpec:
+    if cls.purpose == "transform":
+        scale = getattr(cls.tiny(), "scale", 1)
+        return ConditionSpec(image=ImageLayout(getattr(cls, "fills_holes", 0) + 1, 16 // scale))
     return NOTHING if cls.purpose == "score" else ConditionSpec((20, 20))
 
 
