@@ -13,6 +13,7 @@ from .models import models
 from .options import debug_option
 from .score import score
 from .train import train
+from .transform import transform
 
 
 @click.group(cls=CommandGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,7 +21,7 @@ from .train import train
 @debug_option
 @click.pass_context
 def main(context: click.Context) -> None:
-    """Balance a table or a folder of images with synthetic ones, or find what does not belong in it.
+    """Balance a table or a folder of images, find what does not belong in it, or make pictures of pictures.
 
     \b
     Start with:
@@ -28,11 +29,12 @@ def main(context: click.Context) -> None:
       gantools augment customers.csv --target churned  the table back, balanced
       gantools augment photos --target folder          the folder back, its classes balanced
       gantools score customers.csv --explain           the table back, with scores and reasons
+      gantools transform photos --from model           each picture as a trained translator makes it
       gantools export model                            a trained model as one ONNX file
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
-for command in (augment, score, train, generate, export, info, models):
+for command in (augment, score, transform, train, generate, export, info, models):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""`gantools train`: a generator, saved for later."""
+"""`gantools train`: a generator or a translator of pictures, saved for later."""
 
 from __future__ import annotations
 
@@ -22,16 +22,32 @@ from .show import run_and_show
 @click.command()
 @data_argument
 @target_option
-@path_option("--save", required=True, metavar="DIR", help="Where the generator goes.")
+@path_option("--save", required=True, metavar="DIR", help="Where the trained model goes.")
 @click.option("--resume", is_flag=True, help="Go on from the last checkpoint in DIR.")
 @click.option("--tensorboard", is_flag=True, help="Also write TensorBoard events, to DIR.tensorboard.")
-@training_options("tabular", "lean")
+@click.option(
+    "--pairs",
+    type=click.Choice(["side-by-side"]),
+    help="Translators: each picture holds both of a pair, left and right.",
+)
+@click.option(
+    "--degrade",
+    multiple=True,
+    metavar="HOW",
+    help="Translators: what is done to clean pictures, to be undone: noise=25 or noise=5-50, rain, blur=1-3, "
+    "jpeg=10-50, holes=0.1-0.4, grey (repeatable).",
+)
+@training_options("tabular", "lean", "up to 64; for translators of their crops")
 @grids_option
 @seed_option
 @device_option
 @output_options
 def train(*, as_json: bool, **given: Any) -> None:
-    """Train a generator on DATA, a table or a folder of images, and save it in a folder.
+    """Train a generator on DATA, a table or a folder of images, or a translator of pictures, and save it in a folder.
+
+    A translator (--model unet, srgan, inpaint, pix2pix or cyclegan) learns from pairs (folders A and B below DATA, with
+    the same names), from two sets (trainA and trainB), or from clean pictures that it degrades itself. At the end it is
+    compared with the plain method on pictures that were held back.
 
     Whole checkpoints are written as training goes on: after an interruption, the same command with --resume continues
     from the last one. 'gantools generate DIR' makes rows or images, 'gantools augment --from DIR' balances with them.

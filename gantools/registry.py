@@ -145,6 +145,12 @@ def get(name: str, purpose: str, modality: str = "table") -> type[Model]:
     raise ConfigError(f"there is no model called {name!r}", where="model", remedy=remedy)
 
 
+def purpose_of(name: str, modality: str) -> str:
+    """What the model of this name is for; "generate" where there is none."""
+    found = discover(modality).get(name)
+    return "generate" if found is None else found.purpose
+
+
 def list_models(modality: str | None = None) -> list[ModelInfo]:
     """What is on the shelf, optionally of one modality ("table" or "image")."""
     return [

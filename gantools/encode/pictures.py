@@ -50,9 +50,8 @@ class Pictures:
                 pixels = torch.from_numpy(np.memmap(file, np.uint8, "w+", shape=(total,)))
         start = [0, *np.cumsum(counts).tolist()]
         for place, picture in enumerate(pictures):
-            pixels[start[place] : start[place + 1]] = torch.from_numpy(
-                np.ascontiguousarray(picture.transpose(2, 0, 1)).reshape(-1)
-            )
+            channels_first = np.array(picture.transpose(2, 0, 1), order="C")  # a copy, since what is read may be locked
+            pixels[start[place] : start[place + 1]] = torch.from_numpy(channels_first.reshape(-1))
         height, width = torch.tensor(sizes, dtype=torch.int64).reshape(-1, 2).unbind(1)
         return cls(pixels, torch.tensor(start[:-1], dtype=torch.int64), height, width, channels)
 

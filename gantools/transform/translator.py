@@ -131,6 +131,11 @@ class ImageTranslator(Trained):
         return self.translator_.scale
 
     @property
+    def n_directions_(self) -> int:
+        """2 where pictures of the second domain can be translated back."""
+        return self.translator_.n_directions
+
+    @property
     def fills_holes_(self) -> bool:
         """Whether it takes a mask."""
         return self.translator_.fills_holes

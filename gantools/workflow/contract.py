@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from gantools.train.monitor import Progress
 
 
-# Metadata of fields that mean something for one modality alone, or only where a model is trained.
+# Metadata of fields that mean something for one modality or one purpose alone, or only where a model is trained.
 TABLES = {"modality": "table"}
 IMAGES = {"modality": "image"}
 TRAINING = {"training": True}
+GENERATORS = {"purpose": "generate"}
+TRANSLATORS = {"purpose": "transform"}
 
 
 def given(request: Any, *names: str) -> dict[str, Any]:

@@ -32,9 +32,10 @@ class Modality:
     has_pictures: bool
     suffix = ""  # of generated data
 
-    def job(self, command: str) -> Any:
-        """The module that does the command's work."""
-        return importlib.import_module(f"gantools.workflow.{command}_{self.module}")
+    def job(self, command: str, purpose: str = "generate") -> Any:
+        """The module that does the command's work. purpose: of the model that is trained."""
+        what = "translator" if purpose == "transform" else self.module
+        return importlib.import_module(f"gantools.workflow.{command}_{what}")
 
     def balanced(self, data: Path) -> Path:
         """Where balanced data go by default."""
@@ -141,7 +142,11 @@ def check_meaning(request: Any, modality: Modality) -> None:
 
 # Saved models ---------------------------------------------------------------------------------------------------------
 
-NOUNS = {"sample": "generator", "assess": "scorer"}  # what a model that has this method is called
+NOUNS = {
+    "sample": "generator",
+    "assess": "scorer",
+    "transform": "translator",
+}  # what a model that has this method is called
 
 
 def saved_model(
@@ -149,7 +154,7 @@ def saved_model(
 ) -> Any:
     """The saved model that the folder `place` holds, or the exported one in that file.
 
-    able: the method that it must have, "sample" or "assess". modality: of the data that it is for. Raises
+    able: the method that it must have: "sample", "assess" or "transform". modality: of the data that it is for. Raises
     CheckpointError or ExportError for a place that holds no such model.
     """
     model = any_model(place, device, exported=exported)

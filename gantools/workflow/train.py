@@ -1,13 +1,24 @@
-"""`gantools train`: a generator, saved for later."""
+"""`gantools train`: a generator or a translator of pictures, saved for later."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gantools.workflow.contract import IMAGES, Item, Watch, noted, plain
+from gantools import registry
+from gantools.workflow.contract import (
+    GENERATORS,
+    IMAGES,
+    TRANSLATORS,
+    Item,
+    Result,
+    Watch,
+    noted,
+    plain,
+    refuse_fields,
+)
 from gantools.workflow.opening import check_meaning, modality_of
 from gantools.workflow.places import check_apart, check_grids, claimed_save, named
 from gantools.workflow.stages import Stages
@@ -23,14 +34,18 @@ STAGE = "Training"
 class Request(TrainingRequest):
     """What to train on.
 
-    data, target: as for `augment`. save: the folder for the generator and its checkpoints. resume: go on from the last
-    checkpoint in it. tensorboard: also write TensorBoard events, to `save` with ".tensorboard" behind its name. grids:
-    a folder for pictures of what a generator of images makes; None for `save` with ".grids" behind its name.
+    data: a table or images. target: as for `augment`. pairs: "side-by-side" where each picture holds both of a pair.
+    degrade: what is done to clean pictures, as `nn.degradations` spells it; none for what the model is for. save: the
+    folder for the model and its checkpoints. resume: go on from the last checkpoint in it. tensorboard: also write
+    TensorBoard events, to `save` with ".tensorboard" behind its name. grids: a folder for pictures of what the model
+    makes; None for `save` with ".grids" behind its name.
     """
 
     data: Path
     save: Path
-    target: str | None = None
+    target: str | None = field(default=None, metadata=GENERATORS)
+    pairs: Any = field(default=None, metadata=TRANSLATORS)
+    degrade: Sequence[str] = field(default=(), metadata=TRANSLATORS)
     resume: bool = False
     tensorboard: bool = False
     grids: Path | None = field(default=None, metadata=IMAGES)
@@ -68,25 +83,29 @@ class TrainResult:
         yield f"Generator: {self.saved}"
 
 
-def run(request: Request, watch: Watch | None = None) -> TrainResult:
-    """Train a generator and save it.
+def run(request: Request, watch: Watch | None = None) -> Result:
+    """Train a model and save it.
 
     Checkpoints are written as training goes on. Raises DataError for data that cannot be learned from, ConfigError for
-    a bad option, TrainingError where no usable generator came out, KeyboardInterrupt where training was interrupted.
+    a bad option, TrainingError where no usable model came out, KeyboardInterrupt where training was interrupted.
     """
     stages = Stages(watch or Watch(), request.budget_s)
-    stages.plan({STAGE: 1.0})
     modality = modality_of(request.data)
     check_meaning(request, modality)
-    modality.check_target(request.data, request.target)
-    modality.check_columns(request, request.data)
+    purpose = "generate" if request.model is None else registry.purpose_of(request.model, modality.name)
+    if purpose == "transform":
+        refuse_fields(request, f"has no meaning for {request.model}, a translator", **GENERATORS)
+    else:
+        refuse_fields(request, "is for models that transform pictures", **TRANSLATORS)
+        modality.check_target(request.data, request.target)
+        modality.check_columns(request, request.data)
     grids = request.grids
     if grids is None and modality.has_pictures:
         grids = request.save.with_name(f"{named(request.save).name}.grids")
     check_grids(grids)
     check_apart(request.save, "save", request.data)
     check_apart(grids, "grids", request.data, request.save)
-    job = modality.job("train")
+    job = modality.job("train", purpose)
     with claimed_save(request.save, force=request.force, resume=request.resume):
-        result: TrainResult = job.run(replace(request, grids=grids), stages)
+        result: Result = job.run(replace(request, grids=grids), stages)
     return result

@@ -12,6 +12,7 @@ from gantools.workflow.training import resumable
 
 def run(request: Request, stages: Stages) -> TrainResult:
     """Train on images and save the generator."""
+    stages.plan({STAGE: 1.0})
     config = request.train_config(ImageSynthesizer.default_train(), tensorboard=request.tensorboard)
     generator = ImageSynthesizer(**given(request, "model", "options"), train=config)
     check_model(request)

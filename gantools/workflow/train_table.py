@@ -17,6 +17,7 @@ from gantools.workflow.training import resumable
 def run(request: Request, stages: Stages) -> TrainResult:
     """Train on a table and save the generator."""
     kinds, target = kinds_of(request.kinds), str(request.target)
+    stages.plan({STAGE: 1.0})
     config = request.train_config(TrainConfig(), tensorboard=request.tensorboard)
     frame, dialect = read_table(request.data, kinds)
     generator = Synthesizer(**given(request, "model", "options"), train=config)

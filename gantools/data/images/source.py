@@ -62,7 +62,7 @@ _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 _LARGEST_DEEP = 65535
 
 # What Pillow's decoders raise for damaged files.
-_BROKEN = (
+BROKEN = (
     *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError),
     *(RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError),
     Image.DecompressionBombWarning,
@@ -80,14 +80,17 @@ class ImageSource:
     """Where images come from: `open_images` makes it. Pixels of files are read when asked for and not kept.
 
     names: of each image, its path below the folder with "/", or "file.npz[12]"; in ascending order. label: [N] codes
-    into schema.classes, all 0 where there are none.
+    into schema.classes, all 0 where there are none. sizes: [N, 2] height and width of each, upright.
     """
 
-    def __init__(self, path: Path, schema: ImageSchema, names: Sequence[str], label: Codes, digest: str) -> None:
+    def __init__(
+        self, path: Path, schema: ImageSchema, names: Sequence[str], label: Codes, digest: str, sizes: Codes
+    ) -> None:
         self.path = path
         self.schema = schema
         self.names = tuple(names)
         self.label = label
+        self.sizes = sizes
         self._digest = digest
 
     def __len__(self) -> int:
@@ -98,14 +101,14 @@ class ImageSource:
         path = self.path / self.names[index]
         try:
             with path.open("rb") as file:
-                image = _opened(file)
+                image = opened(file)
                 image.load()
                 ImageOps.exif_transpose(image, in_place=True)
-                return _pixels(_eight_bit(image, self.schema.white), self.schema.channels)
-        except _BROKEN as error:
+                return pixels_of(eight_bit(image, self.schema.white), self.schema.channels)
+        except BROKEN as error:
             remedy = "leave the files as they are while they are used"
             raise DataError(
-                f"could be read before, but now {_reason(error)}", where=str(path), remedy=remedy
+                f"could be read before, but now {why_unusable(error)}", where=str(path), remedy=remedy
             ) from error
 
     def path_of(self, index: int) -> Path | None:
@@ -116,6 +119,16 @@ class ImageSource:
         """A digest of all that is stored of one image: the same under every name, through every link and in copies."""
         with (self.path / self.names[index]).open("rb") as file:
             return hashlib.file_digest(file, "sha256").digest()
+
+    def subset(self, places: Codes) -> Self:
+        """The images at these places, in this order."""
+        some = copy.copy(self)
+        some.names = tuple(self.names[place] for place in places.tolist())
+        some.label, some.sizes = self.label[places], self.sizes[places]
+        height, width = (_spread(side.tolist()) for side in some.sizes.T)
+        counts = _counts(some.label, self.schema.classes)
+        some.schema = replace(self.schema, n_images=len(places), counts=counts, width=width, height=height)
+        return some
 
     def with_white(self, white: int | None) -> Self:
         """The same images, read by the white that a model learned; None where it learned none."""
@@ -134,8 +147,14 @@ class _ArraySource(ImageSource):
     def __init__(
         self, path: Path, schema: ImageSchema, names: Sequence[str], label: Codes, digest: str, images: npt.NDArray[Any]
     ) -> None:
-        super().__init__(path, schema, names, label, digest)
+        sizes = np.tile(np.array(images.shape[1:3], np.int64), (len(images), 1))
+        super().__init__(path, schema, names, label, digest, sizes)
         self._images = images
+
+    def subset(self, places: Codes) -> Self:
+        some = super().subset(places)
+        some._images = self._images[places]
+        return some
 
     def read(self, index: int) -> Bytes:
         pixels = self._images[index]
@@ -145,7 +164,7 @@ class _ArraySource(ImageSource):
             pixels = _scaled(pixels, self.schema.white or _white(int(pixels.max())))
         if pixels.ndim == 3 and pixels.shape[2] == 1:
             pixels = pixels[:, :, 0]
-        return _pixels(Image.fromarray(pixels), self.schema.channels)
+        return pixels_of(Image.fromarray(pixels), self.schema.channels)
 
     def path_of(self, index: int) -> Path | None:
         return None
@@ -229,7 +248,7 @@ def _open_folder(
     known: ImageSchema | None,
     on_read: Callable[[int], None] | None,
 ) -> ImageSource:
-    names = sorted(_walk(path), key=lambda name: name.split("/"))
+    names = sorted(image_names(path), key=lambda name: name.split("/"))
     _classes(path, names, labelled)  # what is wrong with the layout is said before the long look at all files
     good: list[tuple[str, _Checked]] = []
     skipped: list[tuple[str, str]] = []
@@ -268,10 +287,11 @@ def _open_folder(
     digest = hashlib.sha256()
     for name, file in good:
         digest.update(name.encode("utf-8", "surrogateescape") + b"\0" + file.digest)
-    return ImageSource(path, schema, names, label, digest.hexdigest())
+    sizes = np.array([(file.height, file.width) for file in files], np.int64)
+    return ImageSource(path, schema, names, label, digest.hexdigest(), sizes)
 
 
-def _walk(root: Path) -> Iterator[str]:
+def image_names(root: Path) -> Iterator[str]:
     """Paths below `root`, with "/", of what has an image's suffix and is not hidden; links are followed once."""
 
     def refuse(error: OSError) -> None:
@@ -344,7 +364,7 @@ def _check(path: Path) -> _Checked | str:
             return "is empty"
         with path.open("rb") as file:
             digest = _ends(file)
-            image = _opened(file)
+            image = opened(file)
             size = image.size
             narrowed = image.mode not in _DEEP and ";16" in str(image.tile)
             drafted = image.draft(None, (1, 1))  # of JPEG: every byte is decoded, but to an eighth of the size
@@ -357,20 +377,20 @@ def _check(path: Path) -> _Checked | str:
                 width=width,
                 height=height,
                 colour=image.mode in _COLOUR,
-                alpha=_has_alpha(image),
+                alpha=has_alpha(image),
                 deepest=_deepest(image),
                 narrowed=narrowed,
                 digest=digest,
             )
-    except _BROKEN as error:
-        return _reason(error)
+    except BROKEN as error:
+        return why_unusable(error)
 
 
 class _RefusedError(ValueError):
     """The image is whole, but cannot be used; the text continues its name."""
 
 
-def _reason(error: BaseException) -> str:
+def why_unusable(error: BaseException) -> str:
     """Why a file cannot be used, as words that continue its name."""
     if isinstance(error, _RefusedError):
         return str(error)
@@ -395,8 +415,8 @@ def _ends(file: IO[bytes]) -> bytes:
 # --- one image ---
 
 
-def _opened(file: IO[bytes]) -> ImageFile.ImageFile:
-    """The first picture of a file, its head alone read. Raises one of _BROKEN when it cannot be used."""
+def opened(file: IO[bytes]) -> ImageFile.ImageFile:
+    """The first picture of a file, its head alone read. Raises one of BROKEN when it cannot be used."""
     image = Image.open(file, formats=_FORMATS)
     width, height = image.size
     if width * height > MAX_PIXELS:
@@ -406,7 +426,7 @@ def _opened(file: IO[bytes]) -> ImageFile.ImageFile:
     return image
 
 
-def _has_alpha(image: Image.Image) -> bool:
+def has_alpha(image: Image.Image) -> bool:
     return image.mode in ("LA", "PA", "RGBA") or ("transparency" in image.info and image.mode in ("1", "L", "P", "RGB"))
 
 
@@ -459,7 +479,7 @@ def _scaled(values: npt.NDArray[Any], white: int) -> Bytes:
     return np.minimum(np.rint(values * (255.0 / white)), 255).astype(np.uint8)
 
 
-def _eight_bit(image: Image.Image, white: int | None) -> Image.Image:
+def eight_bit(image: Image.Image, white: int | None) -> Image.Image:
     """white: of images with 16 bits a pixel; None to take the image's own."""
     if image.mode in _DEEP:
         pixels = np.asarray(image)
@@ -469,9 +489,9 @@ def _eight_bit(image: Image.Image, white: int | None) -> Image.Image:
     return image
 
 
-def _pixels(image: Image.Image, channels: int) -> Bytes:
+def pixels_of(image: Image.Image, channels: int) -> Bytes:
     """[H, W, channels] of an image with 8 bits a channel, by the rule for channels of this module."""
-    if _has_alpha(image):
+    if has_alpha(image):
         image = image.convert("RGBA")
         if channels < 4:
             white = Image.new("RGBA", image.size, "white")

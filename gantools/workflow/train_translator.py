@@ -1,0 +1,243 @@
+"""Training a translator of pictures, and the verdict on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gantools import registry
+from gantools.config import build, check
+from gantools.data.images.pairs import PictureSet, open_pictures
+from gantools.data.images.source import Bytes
+from gantools.encode.images import ImageEncoder, ImageLayout
+from gantools.encode.pictures import Pictures, TranslationSet
+from gantools.errors import ConfigError
+from gantools.evaluate.plain import TUNED_ON, TUNED_SIDE, plain_method
+from gantools.evaluate.translation import (
+    Compared,
+    TranslationVerdict,
+    UnpairedVerdict,
+    compare,
+    compare_sets,
+    no_verdict,
+)
+from gantools.nn.degradations import Degradations
+from gantools.transform.translator import ImageTranslator, planned
+from gantools.workflow.contract import Item, Table, given, noted, plain
+from gantools.workflow.images import STAGE_CHECK, STAGE_READ
+from gantools.workflow.stages import Stages
+from gantools.workflow.train import STAGE, Request
+from gantools.workflow.training import resumable, training_shown
+
+if TYPE_CHECKING:
+    from gantools.train.monitor import TrainingReport
+
+STAGE_VERDICT = "Comparing"
+FITS = ("resize", "pad")
+SIDE_BY_SIDE = "side-by-side"
+HELD_SHARE = 0.1  # of the pictures, that are held back for the verdict
+MOST_HELD = {"pairs": 50, "clean": 50, "unpaired": 500}
+JUDGED_SIDE = 512  # pixels of each side of the middle of a picture that is compared
+SET_SIDE = 64  # pixels of each side of pictures that a classifier tells apart, at most
+SET_LEARNED = 2000  # pictures of each set that it learns from, at most
+FIGURES = (("psnr", "PSNR (dB)", ".2f"), ("ssim", "SSIM", ".4f"), ("perceptual", "perceptual distance", ".4f"),
+           ("fid", "FID", ".2f"), ("kid", "KID", ".4f"))  # fmt: skip
+
+Verdict = TranslationVerdict | UnpairedVerdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslatorResult:
+    """What was trained. layout: of the pictures. held_back: how many the verdict is reached on. grids: the folder of
+    pictures."""
+
+    saved: Path
+    model: str
+    layout: str
+    report: TrainingReport
+    verdict: Verdict
+    notes: tuple[str, ...]
+    grids: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """All that `--json` prints."""
+        found: dict[str, Any] = plain({
+            "saved": self.saved,
+            "model": self.model,
+            "layout": self.layout,
+            "training": self.report.to_json(),
+            "verdict": self.verdict.to_json(),
+            "notes": self.notes,
+            **({} if self.grids is None else {"grids": self.grids}),
+        })  # fmt: skip
+        return found
+
+    def shown(self) -> Iterator[Item]:
+        """What people are shown, in order."""
+        yield from noted(self.notes)
+        yield from training_shown(self.report)
+        if self.grids is not None and self.grids.is_dir():
+            yield f"Pictures while training: {self.grids}"
+        if isinstance(self.verdict, TranslationVerdict) and self.verdict.scores:
+            yield _table(self.verdict)
+        yield self.verdict.sentence
+        yield f"Translator: {self.saved}"
+
+
+def run(request: Request, stages: Stages) -> TranslatorResult:
+    """Train on pictures, save the translator and compare it with the plain method."""
+    stages.plan({STAGE: 10.0, STAGE_VERDICT: 1.0})
+    config = request.train_config(ImageTranslator.default_train(), tensorboard=request.tensorboard)
+    translator = ImageTranslator(
+        **given(request, "model", "options", "size"), degrade=list(request.degrade) or None, train=config
+    )
+    _check(request, translator.model)
+    watch = stages.watch
+    pictures = open_pictures(
+        request.data,
+        side_by_side=request.pairs is not None,
+        on_read=lambda done: watch.done(STAGE_CHECK, done, None, "pictures"),
+    )
+    data = _loaded(request, pictures, stages)
+    n_held = min(MOST_HELD[data.layout], int(HELD_SHARE * min(_sizes(data))))
+    rest, held = data.split(n_held, request.seed)
+    planned(translator.model, translator.options or {}, translator.degrade, translator.size, rest)
+    stage = stages[STAGE]
+    with resumable(request.save, translator, stage):
+        translator.fit(
+            rest, folder=request.save, resume=request.resume, grids=request.grids, progress=stage.trained
+        )  # fmt: skip
+    return TranslatorResult(
+        saved=request.save, model=translator.model, layout=data.layout, report=translator.report_,
+        verdict=_verdict(translator, rest, held, n_held, request.seed, stages), notes=tuple(pictures.notes()),
+        grids=request.grids,
+    )  # fmt: skip
+
+
+def _check(request: Request, model: str) -> None:
+    """Refuse what is not possible before pictures are read. Raises ConfigError."""
+    build(registry.get(model, "transform", "image").Options, request.options)
+    Degradations.parse(request.degrade)
+    check(request.pairs in (None, SIDE_BY_SIDE), "pairs", f"must be {SIDE_BY_SIDE}")
+    if request.pairs and request.degrade:
+        raise ConfigError("has no effect on pairs", where="degrade", remedy="leave it out")
+    check(request.fit in (None, *FITS), "fit", "must be one of " + ", ".join(FITS) + " for a translator")
+    if request.fit is not None and request.size is None:
+        raise ConfigError("needs `size`, which whole pictures are brought to", where="fit", remedy="say how large")
+
+
+def _loaded(request: Request, pictures: PictureSet, stages: Stages) -> TranslationSet:
+    total = len(pictures.targets) + (0 if pictures.sources is None else len(pictures.sources))
+    encoder: Callable[[int], ImageEncoder] | None = None
+    if request.fit is not None and request.size is not None:
+        size, fit = request.size, request.fit
+
+        def encoder(channels: int) -> ImageEncoder:
+            return ImageEncoder(ImageLayout(channels, size), fit)
+
+    return TranslationSet.load(pictures, encoder, lambda done: stages.watch.done(STAGE_READ, done, total, "pictures"))
+
+
+def _sizes(data: TranslationSet) -> list[int]:
+    """Pictures of each side."""
+    return [len(side) for side in (data.sources, data.targets) if side is not None]
+
+
+# --- the verdict ---
+
+
+def _verdict(
+    translator: ImageTranslator, rest: TranslationSet, held: TranslationSet, n: int, seed: int, stages: Stages
+) -> Verdict:
+    stage = stages[STAGE_VERDICT]
+    stage.begin()
+    if not n:
+        return no_verdict("", "of fewer than 10 pictures none is held back")
+    if rest.layout == "unpaired":
+        return _of_sets(translator, rest, held, seed, stage)
+    random = torch.Generator().manual_seed(seed)
+    examples = [pair[::2] for pair in _tried(translator, rest, TUNED_ON, random, TUNED_SIDE)]
+    way = plain_method(translator.degradations_, translator.target_schema_.channels, examples)
+
+    def compared() -> Iterator[Compared]:
+        for source, mask, truth in _tried(translator, held, n, random, JUDGED_SIDE):
+            yield Compared(translator.transform(source, mask), way.make(source, mask), truth, mask)
+
+    adversarial = bool(translator.translator_.options.adversarial)
+    return compare(compared(), way.name, adversarial=adversarial, seed=seed, stage=stage)
+
+
+def _tried(
+    translator: ImageTranslator, data: TranslationSet, n: int, random: torch.Generator, side: int
+) -> Iterator[tuple[Bytes, Any, Bytes]]:
+    """For some pictures what is given, where its holes are (or None), and the truth; of large ones the middle."""
+    worse, scale = translator.degradations_, translator.scale_
+    for index in range(min(n, len(data))):
+        truth = data.targets[index]
+        if worse is None:
+            assert data.sources is not None
+            source = _middle(data.sources[index], side // scale)
+            yield _last(source), None, _last(_middle(truth, side // scale * scale))
+            continue
+        truth = _middle(truth, side // scale * scale, scale)
+        found = worse(truth.unsqueeze(0).float() / 127.5 - 1, random)[0]
+        mask = (found[-1] > 0).numpy() if worse.makes_holes else None
+        found = found[:-1] if worse.makes_holes else found
+        yield _last(((found + 1) * 127.5).round().to(torch.uint8)), mask, _last(truth)
+
+
+def _middle(picture: Tensor, side: int, multiple: int = 1) -> Tensor:
+    """The middle of a picture [C, H, W], at most `side` pixels along each side, a multiple of `multiple`."""
+    for dim in (1, 2):
+        n = picture.shape[dim]
+        kept = min(side, n // multiple * multiple) or n
+        picture = picture.narrow(dim, (n - kept) // 2, kept)
+    return picture
+
+
+def _last(picture: Tensor) -> Bytes:
+    """[C, H, W] to [H, W, C]."""
+    return np.ascontiguousarray(picture.movedim(0, 2).numpy())
+
+
+def _of_sets(
+    translator: ImageTranslator, rest: TranslationSet, held: TranslationSet, seed: int, stage: Any
+) -> UnpairedVerdict:
+    assert rest.sources is not None and held.sources is not None
+    side = min(SET_SIDE, translator.size_)
+    made, back = [], []
+    for index in range(len(held.sources)):
+        found = translator.transform(_last(_middle(held.sources[index], JUDGED_SIDE)))
+        made.append(_small(torch.from_numpy(found).movedim(2, 0), side))
+        again = translator.transform(found, reverse=True)
+        back.append(_small(torch.from_numpy(again).movedim(2, 0), side))
+        stage.done(index + 1, len(held.sources), "pictures")
+    learned = _set(rest.sources, side), _set(rest.targets, side)
+    seen = _set(held.sources, side), _set(held.targets, side)
+    return compare_sets(learned, seen, torch.stack(made), torch.stack(back), seed=seed)
+
+
+def _set(pictures: Pictures, side: int) -> Tensor:
+    found = [_small(_middle(pictures[k], JUDGED_SIDE), side) for k in range(min(SET_LEARNED, len(pictures)))]
+    return torch.stack(found)
+
+
+def _small(picture: Tensor, side: int) -> Tensor:
+    """[C, H, W] uint8 as [3, side, side] uint8."""
+    x = picture[:3] if picture.shape[0] >= 3 else picture[:1].expand(3, -1, -1)
+    x = F.interpolate(x.unsqueeze(0).float(), (side, side), mode="bilinear", antialias=True, align_corners=False)
+    return x[0].round().clamp(0, 255).to(torch.uint8)
+
+
+def _table(verdict: TranslationVerdict) -> Table:
+    ways = {"translator": verdict.scores["translator"], verdict.plain: verdict.scores["plain"]}
+    shown = [figure for figure in FIGURES if figure[0] in verdict.scores["plain"]]
+    rows = tuple((way, *(format(found[name], how) for name, _, how in shown)) for way, found in ways.items())
+    return Table(("", *(head for _, head, _ in shown)), rows, right=tuple(range(1, len(shown) + 1)))

@@ -1,0 +1,227 @@
+"""`gantools transform`: pictures made of pictures by a trained translator."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from gantools.data.images.picture import Picture, find_pictures, read_mask, read_picture, write_picture
+from gantools.errors import ConfigError, DataError
+from gantools.files import write_folder
+from gantools.words import count, listed
+from gantools.workflow.contract import Item, Watch, noted, plain, refuse_together
+from gantools.workflow.opening import MODALITIES, saved_model
+from gantools.workflow.places import check_apart, check_file, check_folder, named
+
+STAGE = "Transforming"
+MANIFEST = "manifest.csv"
+HEAD = ("file", "source")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to transform, and by what.
+
+    data: a picture or a folder of pictures. source, onnx: a saved translator, or an exported one. output: a file or a
+    folder; None for `data` with ".transformed" in its name. mask: where holes are, white on black: a file for one
+    picture, a folder with masks of the same names for a folder; None for what is transparent. reverse: from the second
+    domain to the first.
+    """
+
+    data: Path
+    source: Path | None = None
+    onnx: Path | None = None
+    output: Path | None = None
+    mask: Path | None = None
+    reverse: bool = False
+    device: str = "auto"
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformResult:
+    """What was made. pictures: name -> width and height of what was made. skipped: (name, why)."""
+
+    output: Path
+    pictures: dict[str, tuple[int, int]]
+    skipped: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """All that `--json` prints."""
+        found: dict[str, Any] = plain({
+            "output": self.output,
+            "n_pictures": len(self.pictures),
+            "pictures": [{"file": name, "width": w, "height": h} for name, (w, h) in self.pictures.items()],
+            "skipped": [{"file": name, "why": why} for name, why in self.skipped],
+            "notes": self.notes,
+        })  # fmt: skip
+        return found
+
+    def shown(self) -> Iterator[Item]:
+        """What people are shown, in order."""
+        yield from noted(self.notes)
+        if self.skipped:
+            yield f"Note: skipped are {listed((f'{name} ({why})' for name, why in self.skipped), quote='')}"
+        yield f"{count(len(self.pictures), 'picture')}: {self.output}"
+
+
+def run(request: Request, watch: Watch | None = None) -> TransformResult:
+    """Transform a picture or a folder of pictures, one at a time, and write what is made.
+
+    Raises CheckpointError or ExportError where there is no translator, ConfigError for a bad option, DataError for
+    pictures that cannot be read. Then nothing is written.
+    """
+    refuse_together(request, "source", "onnx")
+    place = request.source or request.onnx
+    if place is None:
+        raise ConfigError("no translator was given", remedy="give `source`, or `onnx`")
+    data = request.data
+    if not data.exists():
+        raise DataError("does not exist", where=str(data), remedy="check the path")
+    output = request.output or _beside(data)
+    _check_places(request, output)
+    model = saved_model(place, "transform", request.device, MODALITIES["image"], exported=request.onnx is not None)
+    _check_meaning(request, model)
+    job = Job(request, model, watch or Watch())
+    if not data.is_dir():
+        made = job.one(data, output, request.mask)
+        return TransformResult(output=output, pictures={output.name: made}, notes=tuple(job.notes()))
+    return job.folder(output)
+
+
+def _beside(data: Path) -> Path:
+    """`photo.jpg` -> `photo.transformed.jpg`; `photos` -> `photos.transformed`."""
+    data = named(data)
+    if data.is_dir():
+        return data.with_name(f"{data.name}.transformed")
+    return data.with_name(f"{data.stem}.transformed{data.suffix}")
+
+
+def _check_places(request: Request, output: Path) -> None:
+    data, mask = request.data, request.mask
+    if not data.is_dir():
+        check_file(output, "output", force=request.force, inputs=(data, mask))
+        if output.suffix.lower() != data.suffix.lower():
+            problem = f"{output} does not end in {data.suffix}, and the format stays as it is"
+            raise ConfigError(problem, where="output", remedy=f"end it in {data.suffix}")
+    else:
+        check_apart(output, "output", data, mask)
+        check_folder(output, "output", force=request.force, what="pictures that gantools wrote", is_ours=_has_manifest)
+    if mask is not None:
+        if not mask.exists():
+            raise DataError("does not exist", where=f"mask {mask}", remedy="check the path")
+        if mask.is_dir() != data.is_dir():
+            what = "a folder of masks" if data.is_dir() else "the file of its mask"
+            raise ConfigError(f"{mask} does not suit {data}", where="mask", remedy=f"give {what}")
+
+
+def _check_meaning(request: Request, model: Any) -> None:
+    """Refuse options that mean nothing for this model, before any picture is read. Raises ConfigError."""
+    if request.mask is not None and not model.fills_holes_:
+        raise ConfigError("has no effect on a translator that fills no holes", where="mask", remedy="leave it out")
+    if request.reverse and model.n_directions_ < 2:
+        raise ConfigError("this translator knows one direction", where="reverse", remedy="leave it out")
+
+
+def _has_manifest(folder: Path) -> bool:
+    try:
+        with (folder / MANIFEST).open(encoding="utf-8", errors="replace") as file:
+            return file.readline().strip() == ",".join(HEAD)
+    except OSError:
+        return False
+
+
+@dataclass
+class Job:
+    """Pictures transformed by one model. said: what there is to say of pictures -> their names."""
+
+    request: Request
+    model: Any
+    watch: Watch
+    said: dict[str, list[str]] = field(default_factory=dict)
+
+    def folder(self, output: Path) -> TransformResult:
+        """Every picture of the folder, into one that is there when all are."""
+        data, mask = self.request.data, self.request.mask
+        names = find_pictures(data)
+        masks = {} if mask is None else {_stem(name): mask / name for name in find_pictures(mask)}
+        made: dict[str, tuple[int, int]] = {}
+        skipped: list[tuple[str, str]] = []
+        with write_folder(output) as folder:
+            for done, name in enumerate(names):
+                self.watch.done(STAGE, done, len(names), "pictures")
+                place = folder / name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if mask is not None and _stem(name) not in masks:
+                    raise DataError(
+                        f"there is no mask for {name}", where=f"mask {mask}", remedy="give one of that name"
+                    )
+                try:
+                    picture = self.read(data / name)
+                except DataError as error:
+                    skipped.append((name, error.problem))
+                    continue
+                made[name] = self.make(picture, data / name, place, masks.get(_stem(name)))
+            if not made:
+                first, why = skipped[0]
+                problem = f"none of its {count(len(names), 'picture')} can be used; the first, {first}, {why}"
+                raise DataError(problem, where=str(data), remedy="mend or remove them")
+            with (folder / MANIFEST).open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+                csv.writer(file, lineterminator="\n").writerows([HEAD, *((name, data / name) for name in made)])
+            for empty in sorted((p for p in folder.rglob("*") if p.is_dir() and not any(p.iterdir())), reverse=True):
+                shutil.rmtree(empty)
+        return TransformResult(output=output, pictures=made, skipped=tuple(skipped), notes=tuple(self.notes()))
+
+    def one(self, path: Path, output: Path, mask: Path | None) -> tuple[int, int]:
+        """One picture."""
+        return self.make(self.read(path), path, output, mask)
+
+    def read(self, path: Path) -> Picture:
+        model = self.model
+        schema = model.target_schema_ if self.request.reverse else model.schema_
+        return read_picture(path, channels=schema.channels, white=schema.white)
+
+    def make(self, picture: Picture, path: Path, output: Path, mask: Path | None) -> tuple[int, int]:
+        """Write what is made of a picture, and return its width and height."""
+        for note in picture.notes:
+            self.said.setdefault(note, []).append(path.name)
+        given = {} if not self.model.fills_holes_ else {"mask": self.hole(picture, path, mask)}
+
+        def told(done: int, total: int) -> None:
+            if total > 1:
+                self.watch.done(path.name, done, total, "tiles")
+
+        made = self.model.transform(picture.pixels, **given, reverse=self.request.reverse, on_tile=told)
+        if given and picture.alpha is not None and mask is None:  # what was transparent is filled
+            picture = Picture(picture.pixels, None, picture.format, picture.kept)
+        write_picture(picture, made, output)
+        return made.shape[1], made.shape[0]
+
+    def hole(self, picture: Picture, path: Path, mask: Path | None) -> Any:
+        """Where a picture has holes. Raises DataError where that is nowhere, everywhere or not said."""
+        if mask is not None:
+            hole, where = read_mask(mask, picture.pixels.shape[:2]), str(mask)
+        elif picture.alpha is not None:
+            hole, where = picture.alpha < 128, str(path)
+        else:
+            remedy = "give `mask`, or make transparent what is to be filled"
+            raise DataError("says nowhere what is to be filled", where=str(path), remedy=remedy)
+        if hole.all():
+            raise DataError("leaves nothing of the picture to go by", where=where, remedy="let some of it be known")
+        return np.ascontiguousarray(hole)
+
+    def notes(self) -> Iterator[str]:
+        """What there is to say of the pictures."""
+        for note, names in self.said.items():
+            yield f"{listed(names, 3, quote='')}: {note}"
+
+
+def _stem(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(""))
