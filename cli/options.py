@@ -59,6 +59,19 @@ class Share(click.ParamType[float]):
         return share
 
 
+class Shape(click.ParamType[tuple[int, int]]):
+    """Height and width in pixels, as 512x512."""
+
+    name = "shape"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """The height and the width."""
+        sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(value).strip().lower())
+        if sides is None or not all(map(int, sides.groups())):
+            self.fail(f"{value!r} is not of the form HEIGHTxWIDTH; write --shape 512x512.", param, ctx)
+        return int(sides[1]), int(sides[2])
+
+
 class Setting(click.ParamType[tuple[str, Any]]):
     """An option of a model, KEY=VALUE: what reads as JSON (a number, true, null, a list) is that, the rest is text."""
 

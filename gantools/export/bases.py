@@ -67,7 +67,7 @@ class OfTable(Exported):
         yield from super().limits()
 
 
-class OfImages(Exported):
+class OfPictures(Exported):
     """A model of images."""
 
     modality = "image"
@@ -77,6 +77,18 @@ class OfImages(Exported):
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
         super().__init__(session, path)
         self.schema_ = ImageSchema.from_json(self.described["schema"])
+
+    def training_data(self) -> Iterable[str]:
+        width, height = (span(side[0], side[2]) for side in (self.schema_.width, self.schema_.height))
+        yield f"{self.schema_.n_images:,} images, {width} pixels wide, {height} high"
+        yield from super().training_data()
+
+
+class OfImages(OfPictures):
+    """A model of images that it brings to one size."""
+
+    def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
+        super().__init__(session, path)
         self.size = int(self.described["encoder"]["size"])  # pixels of each side, as nets see images
 
     @property
@@ -91,8 +103,6 @@ class OfImages(Exported):
         return max(1, PIXELS_AT_ONCE // self.size**2)
 
     def training_data(self) -> Iterable[str]:
-        width, height = (span(side[0], side[2]) for side in (self.schema_.width, self.schema_.height))
-        yield f"{self.schema_.n_images:,} images, {width} pixels wide, {height} high"
         yield f"resized to {self.size} pixels a side ({self.described['encoder']['fit']})"
         yield from super().training_data()
 

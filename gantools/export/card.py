@@ -28,6 +28,7 @@ INPUTS = {
     "explain": "true to get contributions, which takes longer",
     "noise": "independent draws from a standard normal distribution",
     "image": "bytes, {channels}, of any size, the same for all of a call",
+    "mask": "bytes, above 0 where something is to be filled in",
 }
 OUTPUTS = {
     "anomaly_score": "how abnormal it is; higher is more abnormal",
@@ -36,6 +37,7 @@ OUTPUTS = {
     "contribution": "what each column adds to the score, in the order of the inputs; NaN unless `explain` is true",
     "suspects": "indices of the columns that add most; empty unless `explain` is true",
     "alike": "indices of remembered rows that differ mostly in the suspect column; empty unless `explain` is true",
+    "transformed": "bytes, {channels}",
     "heatmap": "how abnormal each pixel is; above 1 is rare in normal images",
     "image": "bytes, {channels}",
 }
@@ -195,7 +197,7 @@ def _moments(column: Column) -> str:
 
 def _said(words: Mapping[str, str], value: ort.NodeArg, model: Exported) -> str:
     what = next((what for what, name in model.names.items() if name == value.name), value.name)
-    channels = CHANNELS.get(model.described.get("encoder", {}).get("channels"), "")
+    channels = CHANNELS.get(value.shape[-1], "") if value.shape else ""
     return words.get(what, "").format(channels=channels)
 
 

@@ -49,8 +49,8 @@ def free_names(wanted: Sequence[str], ports: Sequence[Port]) -> dict[str, str]:
 # --- tracing ---
 
 
-def dim(name: str, most: int = 1 << 24) -> Any:
-    return torch.export.Dim(name, min=1, max=most)
+def dim(name: str, most: int = 1 << 24, least: int = 1) -> Any:
+    return torch.export.Dim(name, min=least, max=most)
 
 
 def traced(

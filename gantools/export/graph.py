@@ -4,6 +4,7 @@
     scorer of images     image, threshold -> anomaly_score, p_value, is_anomaly, heatmap
     generator of rows    noise, label -> one output per column
     generator of images  noise, label -> image
+    translator           image, mask where holes are filled -> transformed
 
 `threshold` and `explain` are inputs with a default, or plain ones that must be given. Unless `explain` is true,
 `contribution` is NaN and costs nothing: it stands in a branch of its own. Where a column has the name of one of these,
@@ -16,7 +17,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -57,13 +58,26 @@ class Graph:
         return self.proto.SerializeToString()  # type: ignore[no-any-return]
 
 
-def build(model: Trained, *, noise_inside: bool = False, plain_inputs: bool = False) -> Graph:
+def build(
+    model: Trained,
+    *,
+    noise_inside: bool = False,
+    plain_inputs: bool = False,
+    reverse: bool = False,
+    shape: tuple[int, int] | None = None,
+) -> Graph:
     """The graph of a trained model, not yet proven. noise_inside: a generator draws its noise itself. plain_inputs: no
-    input has a default.
+    input has a default. reverse, shape: of a translator, the other direction, and the height and width of all pictures.
 
     Raises ExportError for a model that cannot be exported.
     """
-    graph = kind_class(model.kind).build(model)
+    asked: dict[str, Any] = {"reverse": True} if reverse else {}
+    if shape is not None:
+        asked["shape"] = shape
+    if asked and not hasattr(model, "transform"):
+        raise ExportError("has a meaning for a translator alone", where=next(iter(asked)), remedy="leave it out")
+    build_kind: Callable[..., Graph] = kind_class(model.kind).build
+    graph = build_kind(model, **asked)
     run = model.described()
     origin = {"model": run["model"], "data": run["data"], "trained_with": run["versions"]}
     if noise_inside:

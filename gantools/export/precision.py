@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from gantools.errors import ExportError
 from gantools.export.proof import Tolerance
 
-NETS = ("detector.", "gan.")  # where in a module the learned nets are
+NETS = ("detector.", "gan.", "translator.")  # where in a module the learned nets are
 PRODUCTS = ("MatMul", "Gemm", "Conv", "ConvTranspose")
 
 # Flags must be the same in any precision; how far the rest may be off depends on it.

@@ -185,7 +185,10 @@ class Exported:
 
     @classmethod
     def build(cls, model: Any) -> Graph:
-        """The graph of a trained model, not yet proven. Raises ExportError for a model that cannot be exported."""
+        """The graph of a trained model, not yet proven. Raises ExportError for a model that cannot be exported.
+
+        A subclass may take options that its kind alone has.
+        """
         raise NotImplementedError
 
     def prove(self, model: Any, allowed: Tolerance) -> Parity:

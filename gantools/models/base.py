@@ -371,7 +371,8 @@ class Translator(Model):
         """
         height, width = image.shape[2:]
         x = filled_up(filled_up(image, 2, self.multiple), 3, self.multiple)
-        return self.translated(x, reverse=reverse)[:, :, : height * self.scale, : width * self.scale]
+        made = self.translated(x, reverse=reverse)
+        return cut_to(cut_to(made, 2, height * self.scale), 3, width * self.scale)
 
 
 def filled_up(x: Tensor, dim: int, multiple: int) -> Tensor:
@@ -381,6 +382,13 @@ def filled_up(x: Tensor, dim: int, multiple: int) -> Tensor:
         return x
     place = torch.arange((n + multiple - 1) // multiple * multiple, device=x.device)
     return x.index_select(dim, place.clamp(max=n - 1))
+
+
+def cut_to(x: Tensor, dim: int, n: int) -> Tensor:
+    """The first n places of x along a dimension. When exporting as an index, so that sizes of any kind will do."""
+    if not torch.compiler.is_exporting():
+        return x.narrow(dim, 0, n)
+    return x.index_select(dim, torch.arange(n, device=x.device))
 
 
 def uniform_of(noise: Tensor) -> Tensor:

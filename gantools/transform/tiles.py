@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+
+import numpy as np
+
+from gantools.data.images.source import Bytes
 
 TILE = 1024  # pixels of each side of what is given to a translator at a time, about
 
@@ -23,6 +27,33 @@ class Tile:
     def placed(self, scale: int) -> tuple[slice, slice]:
         """Where it lies in the whole picture that is made."""
         return _pair(slice(k.start * scale, k.stop * scale) for k in self.kept)
+
+
+def in_tiles(
+    run: Callable[[Bytes, Bytes | None], Bytes],
+    picture: Bytes,
+    mask: Bytes | None,
+    places: list[Tile],
+    scale: int,
+    on_tile: Callable[[int, int], None] | None = None,
+) -> Bytes:
+    """What `run` makes of a picture [H, W, C], tile by tile: [scale * H, scale * W, C'].
+
+    run: from a part of the picture, and of the mask, to what is made of it. on_tile: called with the number of tiles
+    done, and of all.
+    """
+    made: Bytes | None = None
+    for done, place in enumerate(places, 1):
+        part = np.ascontiguousarray(picture[place.given])
+        found = run(part, None if mask is None else np.ascontiguousarray(mask[place.given]))
+        if made is None:
+            height, width = picture.shape[:2]
+            made = np.empty((height * scale, width * scale, found.shape[2]), np.uint8)
+        made[place.placed(scale)] = found[place.of_made(scale)]
+        if on_tile is not None:
+            on_tile(done, len(places))
+    assert made is not None
+    return made
 
 
 def tiles(height: int, width: int, reach: int, multiple: int, side: int = TILE) -> Iterator[Tile]:

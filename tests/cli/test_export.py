@@ -90,7 +90,7 @@ def test_info_tells_how_a_file_is_called(invoke: Invoke, scorer_file: Path, gene
     [
         (["export", "{generator}", "-o", "out.csv"], "does not end in .onnx"),
         (["export", "{generator}", "-o", "{generator}/g.onnx"], "lies in"),
-        (["export", "{scorer}", "-o", "s.onnx", "--noise-inside"], "a scorer has no noise"),
+        (["export", "{scorer}", "-o", "s.onnx", "--noise-inside"], "only a generator has noise"),
         (["export", "nowhere", "-o", "s.onnx"], "nowhere"),
         (["export", "{generator}", "-o", "missing/s.onnx"], "does not exist"),
         (["score", "{customers}", "--onnx", "{generator_file}"], "holds a generator, not a scorer"),
