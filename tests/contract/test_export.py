@@ -18,14 +18,16 @@ from gantools import AnomalyScorer
 from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
+from gantools.errors import DataError, ExportError
 from gantools.export import kinds
 from gantools.export.file import ExportedFile, export_model
 from gantools.export.runtime import load_exported, open_session
 from gantools.registry import discover, runtime
 from gantools.registry import estimator as registered_estimator
 from gantools.score.image_scorer import ImageScorer
+from gantools.transform.translator import ImageTranslator
 
-from .examples import digits
+from .examples import digits, translations
 
 TRAIN = TrainConfig(steps=6, batch_size=16, eval_every=3, log_every=3, device="cpu")
 
@@ -43,7 +45,7 @@ def run(found: ExportedFile) -> Any:
 
 def test_every_kind_of_trained_model_can_be_exported() -> None:
     names = [module.name.replace("_", "-") for module in pkgutil.iter_modules(kinds.__path__)]
-    assert len(names) == 4
+    assert len(names) == 5
     for name in names:
         exported, estimator = runtime(name), registered_estimator(name)
         assert exported is not None and estimator is not None and exported.kind == estimator.kind == name
@@ -99,3 +101,46 @@ def test_scorers_of_images(name: str, fit: str, tmp_path: Path) -> None:
     names = ["anomaly_score", "heatmap"]
     empty = open_session(found.path, "cpu").run(names, {"image": np.zeros((0, 20, 9, 1), np.uint8)})
     assert [values.shape for values in empty] == [(0,), (0, 20, 9)]
+
+
+@pytest.mark.parametrize("name", named("transform", "image"))
+def test_translators(name: str, tmp_path: Path) -> None:
+    cls = discover("image")[name]
+    data, degrade = translations(cls)
+    translator = ImageTranslator(name, asdict(cls.tiny()), degrade, 16, TRAIN).fit(data)
+    found = export_model(translator, tmp_path / "model.onnx")
+    assert found.parity["largest_byte"] <= 1 and found.parity["images"] == 12
+    onnx.checker.check_model(onnx.load(found.path), full_check=True)
+    picture = np.random.default_rng(0).integers(0, 256, (21, 50, translator.schema_.channels), dtype=np.uint8)
+    mask = picture[:, :, 0] > 200 if translator.fills_holes_ else None
+    file = run(found)
+    off = np.abs(file.transform(picture, mask).astype(int) - translator.transform(picture, mask))
+    assert off.max() <= 1 and file.scale_ == translator.scale_
+    nothing = {value.name: np.zeros([0, 16, 16, *value.shape[3:]], np.uint8) for value in file.takes}
+    assert file.run(nothing, ["transformed"])[0].shape[0] == 0
+
+
+def test_the_other_direction_of_a_translator(tmp_path: Path) -> None:
+    cls = discover("image")["cyclegan"]
+    data, _ = translations(cls)
+    translator = ImageTranslator("cyclegan", asdict(cls.tiny()), None, 16, TRAIN).fit(data)
+    file = run(export_model(translator, tmp_path / "model.onnx", reverse=True))
+    picture = np.random.default_rng(0).integers(0, 256, (21, 50, 3), dtype=np.uint8)
+    off = np.abs(file.transform(picture).astype(int) - translator.transform(picture, reverse=True))
+    assert off.max() <= 1 and off.shape[2] == 1
+
+
+def test_a_translator_of_one_shape(tmp_path: Path) -> None:
+    cls = discover("image")["unet"]
+    data, degrade = translations(cls)
+    translator = ImageTranslator("unet", asdict(cls.tiny()), degrade, 16, TRAIN).fit(data)
+    with pytest.raises(ExportError, match="shape: 64x64 does not do: sides must be multiples of 8, at least 200"):
+        export_model(translator, tmp_path / "model.onnx", shape=(64, 64))
+    file = run(export_model(translator, tmp_path / "model.onnx", shape=(208, 216)))
+    file.warm_up()
+    with pytest.raises(DataError, match="has 30x500 pixels, and this file takes 208x216 or more"):
+        file.transform(np.zeros((30, 500, 3), np.uint8))
+    for height, width in ((208, 216), (209, 217), (300, 500)):
+        picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        off = np.abs(file.transform(picture).astype(int) - translator.transform(picture))
+        assert off.max() <= 1, (height, width)

@@ -12,7 +12,7 @@ import onnxruntime as ort
 from gantools import registry
 from gantools.data.images.schema import ImageSchema
 from gantools.data.images.source import Bytes
-from gantools.errors import ConfigError, ExportError
+from gantools.errors import ConfigError, DataError, ExportError
 from gantools.export.bases import OfPictures
 from gantools.export.proof import SEED, STRICT, Parity, Tolerance, check
 from gantools.transform.checks import Mask, check_given
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gantools.transform.translator import ImageTranslator
 
 TRIED = ((48, 64), (33, 47), (1, 5), (70, 29))  # heights and widths that a proof runs
-TRIED_FIXED = ((33, 47), (1, 5))
+BEYOND = ((0, 0), (9, 30))  # what they have more than the file's shape, where it has one
 BATCH = 3
 MOST_APART = 1  # grey levels
 
@@ -104,7 +104,9 @@ class ExportedImageTranslator(OfPictures):
         """On textures of several sizes, one by one, side by side, and in tiles."""
         reverse = bool(self.described["reverse"])
         largest, n_off, n_bytes, n_images = 0, 0, 0, 0
-        shapes = [*TRIED_FIXED, self.shape] if self.shape is not None else TRIED
+        shapes = TRIED
+        if self.shape is not None:
+            shapes = tuple(tuple(n + more for n, more in zip(self.shape, by, strict=True)) for by in BEYOND)
         for height, width in shapes:
             for picture, mask in _tried(height, width, self.schema_.channels, self.fills_holes_):
                 expected = model.transform(picture, mask, reverse=reverse).astype(int)
@@ -152,6 +154,11 @@ class ExportedImageTranslator(OfPictures):
             remedy = "export the other direction with `reverse`"
             raise ConfigError("a file has one direction", where="reverse", remedy=remedy)
         check_given(self, picture, mask, reverse=False)
+        if self.shape is not None and any(n < least for n, least in zip(picture.shape, self.shape, strict=False)):
+            problem = (
+                f"has {picture.shape[0]}x{picture.shape[1]} pixels, and this file takes {_spelled(self.shape)} or more"
+            )
+            raise DataError(problem, where="picture", remedy="export with a smaller `shape`, or without one")
         hole = None if mask is None else mask.astype(np.uint8)
         height, width = picture.shape[:2]
         places = list(self._places(height, width, tile))
@@ -174,7 +181,7 @@ class ExportedImageTranslator(OfPictures):
                 yield Tile((given_row, given_column), (kept_row, kept_column))
 
     def _run(self, picture: Bytes, mask: Bytes | None) -> Bytes:
-        """One picture, or a part of one; filled up to the file's shape by repeating its edge, and cut again."""
+        """One picture, or a part of one; its last pixels are repeated up to the file's shape, and cut again."""
         height, width = picture.shape[:2]
         if self.shape is not None:
             more = [(0, whole - n) for whole, n in zip(self.shape, (height, width), strict=True)]
@@ -205,22 +212,26 @@ def _check_shape(shape: tuple[int, int], reach: int, multiple: int) -> None:
     for side in shape:
         if side % multiple or side < 2 * reach + multiple:
             least = 2 * reach + multiple
-            problem = f"{shape[0]}x{shape[1]} does not do: sides must be multiples of {multiple}, at least {least}"
+            problem = f"{_spelled(shape)} does not do: sides must be multiples of {multiple}, at least {least}"
             raise ExportError(problem, where="shape", remedy=f"write {least}x{least} or more")
 
 
+def _spelled(shape: tuple[int, int]) -> str:
+    return f"{shape[0]}x{shape[1]}"
+
+
 def _windows(n: int, whole: int, reach: int, multiple: int) -> Iterator[tuple[slice, slice]]:
-    """Given and kept stretches along a side of n pixels, where no more than `whole` can be given."""
-    if n <= whole:
-        yield slice(0, n), slice(0, n)
-        return
+    """Given and kept stretches along a side of n pixels, at least `whole`, where exactly `whole` are given at a time.
+
+    The last one ends where the picture does when it is filled up to a multiple.
+    """
     around = -(-reach // multiple) * multiple
+    end = -(-n // multiple) * multiple
     start = 0
     while start < n:
-        first = max(0, start - around)
-        last = min(n, first + whole)
-        stop = n if last == n else last - around
-        yield slice(first, last), slice(start, stop)
+        first = min(max(0, start - around), end - whole)
+        stop = n if first + whole >= n else first + whole - around
+        yield slice(first, min(n, first + whole)), slice(start, stop)
         start = stop
 
 
