@@ -36,16 +36,17 @@ class Plain:
     make: Callable[[Bytes, Mask | None], Bytes]
 
 
-def plain_method(degradations: Degradations | None, channels: int, examples: Sequence[tuple[Bytes, Bytes]]) -> Plain:
+def plain_method(
+    degradations: Degradations | None, channels: int, scale: int, examples: Sequence[tuple[Bytes, Bytes]]
+) -> Plain:
     """What to compare with.
 
-    degradations: what the pictures underwent, None for pairs. channels: of the target. examples: some pictures and
-    their truths that were learned from; they tune what has to be tuned.
+    degradations: what the pictures underwent, None for pairs. channels: of the target. scale: how many times as large
+    it is. examples: some pictures and their truths that were learned from; they tune what has to be tuned.
     """
     names = [] if degradations is None else degradations.names
-    if degradations is not None and "smaller" in names:
-        scale = degradations.scale
-        return Plain("bicubic", lambda pixels, _: bicubic(pixels, scale))
+    if scale > 1:
+        return Plain("bicubic", lambda pixels, _: bicubic(in_channels(pixels, channels), scale))
     if "holes" in names:
         return Plain("biharmonic filling", lambda pixels, mask: pixels if mask is None else biharmonic(pixels, mask))
     if "grey" in names:

@@ -111,7 +111,7 @@ class ImageTranslator(Trained):
         events = tensorboard_folder(self.train, folder)
         self.schema_, self.target_schema_, self.fingerprint_ = plan.schema, data.target_schema, data.fingerprint
         self.degradations_, self.size_ = plan.degradations, plan.size
-        self.translator_ = cast(Translator, self._new_model(self._spec(), plan.options, self.train.seed))
+        self.translator_ = cast(Translator, self._new_model(self._spec(plan.scale), plan.options, self.train.seed))
         rest, looked_at = plan.stores(data, self.train.seed)
         if grids is not None:
             on_look = _grid_writer(Path(grids), looked_at, self.train.seed, events, paired=data.layout != "unpaired")
@@ -175,11 +175,10 @@ class ImageTranslator(Trained):
 
     # -- what `Trained` asks for -------------------------------------------------------------------------------------
 
-    def _spec(self) -> DataSpec[ImageLayout]:
+    def _spec(self, scale: int) -> DataSpec[ImageLayout]:
         given = self.schema_.channels
-        scale = 1
         if self.degradations_ is not None:
-            given, scale = self.degradations_.channels(self.target_schema_.channels), self.degradations_.scale
+            given = self.degradations_.channels(self.target_schema_.channels)
         source = ImageLayout(given, self.size_ // scale)
         return DataSpec(ImageLayout(self.target_schema_.channels, self.size_), ConditionSpec(image=source))
 
@@ -202,7 +201,8 @@ class ImageTranslator(Trained):
         made.target_schema_ = ImageSchema.from_json(dict(config["target_schema"]))
         made.degradations_ = None if config["degrade"] is None else Degradations.parse(config["degrade"])
         made.size_ = int(config["size"])
-        made.translator_ = cast(Translator, built_model(made._model_class(), made._spec(), made.options))
+        spec = made._spec(int(config["options"].get("scale", 1)))
+        made.translator_ = cast(Translator, built_model(made._model_class(), spec, made.options))
         return made
 
     def _facts(self) -> dict[str, Any]:

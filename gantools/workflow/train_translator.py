@@ -164,7 +164,7 @@ def _verdict(
         return _of_sets(translator, rest, held, seed, stage)
     random = torch.Generator().manual_seed(seed)
     examples = [pair[::2] for pair in _tried(translator, rest, TUNED_ON, random, TUNED_SIDE)]
-    way = plain_method(translator.degradations_, translator.target_schema_.channels, examples)
+    way = plain_method(translator.degradations_, translator.target_schema_.channels, translator.scale_, examples)
 
     def compared() -> Iterator[Compared]:
         for source, mask, truth in _tried(translator, held, n, random, JUDGED_SIDE):

@@ -104,9 +104,9 @@ class ExportedImageTranslator(OfPictures):
         """On textures of several sizes, one by one, side by side, and in tiles."""
         reverse = bool(self.described["reverse"])
         largest, n_off, n_bytes, n_images = 0, 0, 0, 0
-        shapes = TRIED
+        shapes = list(TRIED)
         if self.shape is not None:
-            shapes = tuple(tuple(n + more for n, more in zip(self.shape, by, strict=True)) for by in BEYOND)
+            shapes = [(self.shape[0] + down, self.shape[1] + across) for down, across in BEYOND]
         for height, width in shapes:
             for picture, mask in _tried(height, width, self.schema_.channels, self.fills_holes_):
                 expected = model.transform(picture, mask, reverse=reverse).astype(int)
