@@ -31,16 +31,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from peers import data_folder
 
 from gantools.augment.balance_images import balance_images
-from gantools.augment.image_synthesizer import ImageSynthesizer, default_train
+from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.data.images.schema import ImageSchema
 from gantools.encode.images import ImageEncoder, ImageLayout, ImageSet
 from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
 from gantools.nn.augment import augmented, flip_symmetric
+from gantools.nn.conditioning import Condition, ConditionSpec
 from gantools.nn.convolutional import ConvDiscriminator, ConvGenerator
 from gantools.train.image_classifier import Lesson, probabilities, train_classifier, train_classifiers
 from gantools.train.monitor import Progress
 from gantools.train.stores import as_input
 
+default_train = ImageSynthesizer.default_train
 LARGEST = 5000  # images of the largest class of the long tail
 JUDGE_STEPS = 1000  # of 64 images
 JUDGES = 1  # nets of each method, with seeds of their own; figures are means
@@ -212,13 +214,14 @@ def plain(data: ImageSet, steps: int, seed: int) -> float:
     torch.manual_seed(seed)
     batch_size = default_train().batch_size
     layout = data.encoder.layout
-    generator = ConvGenerator(layout, 64, 10, 32)
-    discriminator = ConvDiscriminator(layout, 10, 32, batch_norm=True)
+    classes = ConditionSpec(tuple(data.counts))
+    generator = ConvGenerator(layout, 64, classes, 32)
+    discriminator = ConvDiscriminator(layout, classes, 32, batch_norm=True)
     optimizers = [torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.99)) for net in (discriminator, generator)]
     started = time.perf_counter()
     for _ in range(steps):
         place = torch.randint(len(data), (batch_size,))
-        real, label = as_input(data.images[place]), data.label[place]
+        real, label = as_input(data.images[place]), Condition(data.label[place])
         fake = generator(torch.randn(batch_size, 64), label)
         judged = discriminator(real, label), discriminator(fake.detach(), label)
         losses: list[Callable[[], Tensor]] = [

@@ -151,8 +151,14 @@ def _outputs(model: Exported) -> list[str]:
 
 def _type(value: ort.NodeArg) -> str:
     of = value.type.removeprefix("tensor(").removesuffix(")")
-    sizes = ", ".join(SIZES.get(str(size), str(size)) for size in value.shape)
+    sizes = ", ".join(map(_letter, value.shape))
     return f"{TYPES.get(of, of)} [{sizes}]" if sizes else f"{TYPES.get(of, of)}, one value"
+
+
+def _letter(size: Any) -> str:
+    """A size of a tensor, by its letter where it may change: "2 * height" is "2 * H"."""
+    *factor, name = str(size).split(" * ")
+    return " * ".join([*factor, SIZES.get(name, name)])
 
 
 def _missing(port: Port) -> str:

@@ -5,6 +5,8 @@
     images are scored       array [N, H, W, C] of bytes -> anomaly_score, p_value, is_anomaly [N], heatmap [N, H, W]
     rows are generated      data frame with the column of the label -> data frame of rows
     images are generated    the same -> array [N, S, S, C] of bytes
+    pictures are made       array [N, H, W, C] of bytes -> array of bytes; where holes are filled from {"image": such an
+                            array, "mask": array [N, H, W] of bytes}
 
 What a file takes and gives is decided by its metadata: inputs and outputs that are columns make a data frame, and so do
 outputs of one number each; all else is arrays.
@@ -64,8 +66,7 @@ class Served:
         self.contributing: list[str] = json.loads(entries.get("gantools.contribution_columns", "[]"))
         columns = json.loads(entries["gantools.schema"]).get("columns", [])
         self.columns: dict[str, dict[str, Any]] = {column["name"]: column for column in columns}
-        size = json.loads(entries.get("gantools.encoder", "{}")).get("size", 1)
-        self.at_once = max(1, min(CHUNK, PIXELS_AT_ONCE // size**2))
+        self.size = json.loads(entries.get("gantools.encoder", "{}")).get("size")  # that nets see images in
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """What the model makes of data, see above.
@@ -82,7 +83,7 @@ class Served:
         named = [value.name for value in self.session.get_outputs() if value.name in what]
         asked = [port["name"] for port in self.outputs] or named
         always = self._settings(given, explain)
-        parts = self._in_parts(feed, asked, EXPLAINED if explain else self.at_once, always)
+        parts = self._in_parts(feed, asked, EXPLAINED if explain else self._at_once(feed), always)
         if self.outputs:
             spelt = {port["name"]: self._spelt(cells, port) for port, cells in zip(self.outputs, parts, strict=True)}
             return pd.DataFrame(spelt, index=index)
@@ -101,8 +102,11 @@ class Served:
         """The inputs of the graph that are data, and the index of a data frame."""
         if not self.inputs:
             settings = {self.names.get(what) for what in ("noise", "threshold", "explain")}
-            [value] = [value for value in self.session.get_inputs() if value.name not in settings]
-            return {value.name: np.asarray(data).astype(ARRAYS[value.type], copy=False)}, None
+            values = [value for value in self.session.get_inputs() if value.name not in settings]
+            arrays = data if isinstance(data, Mapping) else {values[0].name: data}
+            if lacking := [value.name for value in values if value.name not in arrays]:
+                raise ValueError(f"these inputs are missing: {', '.join(lacking)}")
+            return {v.name: np.asarray(arrays[v.name]).astype(ARRAYS[v.type], copy=False) for v in values}, None
         frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
         if lacking := [port["name"] for port in self.inputs if port["name"] not in frame.columns]:
             raise ValueError(f"these columns are missing: {', '.join(lacking)}")
@@ -113,6 +117,12 @@ class Served:
                 known = ", ".join(map(repr, self.classes))
                 raise ValueError(f"column '{name}' has {unknown[0]!r}, which is no class: the classes are {known}")
         return feed, frame.index
+
+    def _at_once(self, feed: Mapping[str, Array]) -> int:
+        """How many samples are run at a time: of images as many as have some pixels, in the size that nets see."""
+        sizes = [array.shape[1] * array.shape[2] for array in feed.values() if array.ndim > 2]
+        pixels = self.size**2 if self.size else max([1, *sizes])
+        return int(max(1, min(CHUNK, PIXELS_AT_ONCE // pixels)))
 
     def _settings(self, given: Mapping[str, Any], explain: bool) -> dict[str, Array]:
         """The inputs that are no data."""

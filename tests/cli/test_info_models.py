@@ -101,5 +101,5 @@ def test_models_lists_the_shelf(invoke: Invoke) -> None:
     assert all(model["summary"] for model in listed)
     lines = invoke("models").stdout.splitlines()
     for model in listed:
-        does = {"generate": "makes", "score": "scores"}[model["purpose"]]
+        does = {"generate": "makes", "score": "scores", "transform": "transforms"}[model["purpose"]]
         assert f"{model['name']} ({does} {model['modality']}s): {model['summary']}" in lines

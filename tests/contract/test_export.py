@@ -20,8 +20,10 @@ from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
 from gantools.errors import DataError, ExportError
 from gantools.export import kinds
+from gantools.export.card import write_card
 from gantools.export.file import ExportedFile, export_model
 from gantools.export.runtime import load_exported, open_session
+from gantools.export.served import Served
 from gantools.registry import discover, runtime
 from gantools.registry import estimator as registered_estimator
 from gantools.score.image_scorer import ImageScorer
@@ -144,3 +146,23 @@ def test_a_translator_of_one_shape(tmp_path: Path) -> None:
         picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
         off = np.abs(file.transform(picture).astype(int) - translator.transform(picture))
         assert off.max() <= 1, (height, width)
+
+
+def test_a_translator_is_served(tmp_path: Path) -> None:
+    for name, scale in (("inpaint", 1), ("srgan", 2)):
+        cls = discover("image")[name]
+        data, degrade = translations(cls)
+        translator = ImageTranslator(name, asdict(cls.tiny()), degrade, 16, TRAIN).fit(data)
+        found = export_model(translator, tmp_path / f"{name}.onnx")
+        pictures = np.random.default_rng(0).integers(0, 256, (5, 20, 26, 3), dtype=np.uint8)
+        masks = (pictures[..., 0] > 200).astype(np.uint8)
+        served = Served(str(found.path))
+        if name == "inpaint":
+            with pytest.raises(ValueError, match="these inputs are missing: mask"):
+                served.predict(pictures)
+        made = served.predict({"image": pictures, "mask": masks} if name == "inpaint" else pictures)
+        assert made.shape == (5, 20 * scale, 26 * scale, 3)
+        of_one = translator.transform(pictures[2], masks[2] > 0 if name == "inpaint" else None)
+        assert np.abs(made[2].astype(int) - of_one).max() <= 1
+        card = write_card(found.path, tmp_path / f"{name}.md").read_text("utf-8")
+        assert ("uint8 [N, 2 * H, 2 * W, 3]" in card) == (scale == 2) and "transformed" in card

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 TRIED = ((48, 64), (33, 47), (1, 5), (70, 29))  # heights and widths that a proof runs
 BEYOND = ((0, 0), (9, 30))  # what they have more than the file's shape, where it has one
 BATCH = 3
+AT_ONCE = 16  # pictures that a server should run at a time, at most
 MOST_APART = 1  # grey levels
 
 
@@ -193,6 +194,10 @@ class ExportedImageTranslator(OfPictures):
         return found
 
     # -- what it says of itself ------------------------------------------------------------------------------------
+
+    @property
+    def largest_batch(self) -> int:
+        return AT_ONCE
 
     def training_data(self) -> Iterable[str]:
         yield from super().training_data()
