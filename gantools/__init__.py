@@ -24,6 +24,7 @@ _HOMES = {
     "load": "gantools.train.trained",
     "open_images": "gantools.data.images.source",
     "read_images": "gantools.encode.images",
+    "read_pictures": "gantools.encode.pictures",
     "infer_schema": "gantools.data.tables.schema",
     "read_table": "gantools.data.tables",
     "write_table": "gantools.data.tables",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from gantools.data.tables import read_table, write_table
     from gantools.data.tables.schema import Kind, Schema, infer_schema
     from gantools.encode.images import read_images
+    from gantools.encode.pictures import read_pictures
     from gantools.errors import GantoolsError
     from gantools.evaluate.table_utility import verdict
     from gantools.export.file import export_model

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gantools.data.images.pairs import Layout, PictureSet, open_pictures
 from gantools.encode.images import SPILL_BYTES, ImageEncoder, load_images
 
 if TYPE_CHECKING:
-    from gantools.data.images.pairs import Layout, PictureSet
     from gantools.data.images.schema import ImageSchema
     from gantools.data.images.source import ImageSource
 
@@ -185,3 +186,14 @@ class TranslationSet:
             for part in (slice(n, None), slice(n))
         )
         return rest, held
+
+
+def read_pictures(
+    path: Path | str, *, side_by_side: bool = False, on_image: Callable[[int], None] | None = None
+) -> TranslationSet:
+    """The pictures of a folder, to train a translator on: pairs, two sets, or clean ones, as `data.images.pairs` tells.
+
+    side_by_side: each holds both pictures of a pair. on_image: called with the number of pictures done. Raises
+    DataError for pictures that cannot be learned from.
+    """
+    return TranslationSet.load(open_pictures(Path(path), side_by_side=side_by_side), on_image=on_image)

@@ -20,6 +20,7 @@ N_CELLS = 5  # halvings of the first guess
 
 @dataclass(frozen=True)
 class InpaintOptions(UNetOptions):
+    width: int = 48
     adversarial: float = 0.01
     n_levels: int = 3
     n_blocks: int = 1

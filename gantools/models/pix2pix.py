@@ -14,6 +14,8 @@ from gantools.registry import register
 
 @dataclass(frozen=True)
 class Pix2PixOptions(UNetOptions):
+    width: int = 48
+    lr: float = 4e-4
     adversarial: float = 0.02
     content: float = 0.1
     n_levels: int = 3

@@ -21,6 +21,7 @@ class SRGANOptions(PairedOptions):
     """scale: how many times as long the sides become: 2, 3 or 4. n_blocks: residual blocks."""
 
     width: int = 64
+    lr: float = 8e-4
     steps: int = 20_000
     adversarial: float = 0.005
     content: float = 0.5

@@ -16,6 +16,8 @@ from gantools.registry import register
 class UNetOptions(PairedOptions):
     """n_levels: resolutions below half the picture's. n_blocks: residual blocks of each, on the way down and up."""
 
+    width: int = 64
+    lr: float = 8e-4
     steps: int = 20_000
     n_levels: int = 2
     n_blocks: int = 2

@@ -44,8 +44,8 @@ def in_tiles(
     """
     made: Bytes | None = None
     for done, place in enumerate(places, 1):
-        part = np.ascontiguousarray(picture[place.given])
-        found = run(part, None if mask is None else np.ascontiguousarray(mask[place.given]))
+        part = np.array(picture[place.given], order="C")
+        found = run(part, None if mask is None else np.array(mask[place.given], order="C"))
         if made is None:
             height, width = picture.shape[:2]
             made = np.empty((height * scale, width * scale, found.shape[2]), np.uint8)

@@ -173,6 +173,20 @@ class ImageTranslator(Trained):
         places = list(tiles(height, width, net.reach, net.multiple, tile))
         return in_tiles(run, picture, None if mask is None else mask.astype(np.uint8), places, self.scale_, on_tile)
 
+    def degraded(self, picture: Bytes, seed: int = 0) -> tuple[Bytes, Mask | None]:
+        """A clean picture [H, W, C] as the translator learned to undo it, and where its holes are: [H, W] or None.
+
+        Raises ConfigError for a translator that learned from pairs or sets.
+        """
+        if self.degradations_ is None:
+            raise ConfigError("it learned from pictures as they were", where="degraded", remedy="give its own inputs")
+        random = torch.Generator().manual_seed(seed)
+        x = torch.from_numpy(np.array(picture)).movedim(2, 0).unsqueeze(0).float() / 127.5 - 1
+        worse = self.degradations_.cpu()(x, random)[0]
+        mask = (worse[-1] > 0).numpy() if self.fills_holes_ else None
+        worse = worse[:-1] if self.fills_holes_ else worse
+        return ((worse + 1) * 127.5).round().to(torch.uint8).movedim(0, 2).contiguous().numpy(), mask
+
     # -- what `Trained` asks for -------------------------------------------------------------------------------------
 
     def _spec(self, scale: int) -> DataSpec[ImageLayout]:

@@ -29,6 +29,7 @@ from gantools.evaluate.translation import (
     no_verdict,
 )
 from gantools.nn.degradations import Degradations
+from gantools.transform.checks import Mask
 from gantools.transform.translator import ImageTranslator, planned
 from gantools.workflow.contract import Item, Table, given, noted, plain
 from gantools.workflow.images import STAGE_CHECK, STAGE_READ
@@ -162,12 +163,11 @@ def _verdict(
         return no_verdict("", "of fewer than 10 pictures none is held back")
     if rest.layout == "unpaired":
         return _of_sets(translator, rest, held, seed, stage)
-    random = torch.Generator().manual_seed(seed)
-    examples = [pair[::2] for pair in _tried(translator, rest, TUNED_ON, random, TUNED_SIDE)]
+    examples = [(source, truth) for source, _, truth in _tried(translator, rest, TUNED_ON, seed, TUNED_SIDE)]
     way = plain_method(translator.degradations_, translator.target_schema_.channels, translator.scale_, examples)
 
     def compared() -> Iterator[Compared]:
-        for source, mask, truth in _tried(translator, held, n, random, JUDGED_SIDE):
+        for source, mask, truth in _tried(translator, held, n, seed, JUDGED_SIDE):
             yield Compared(translator.transform(source, mask), way.make(source, mask), truth, mask)
 
     adversarial = bool(translator.translator_.options.adversarial)
@@ -175,22 +175,17 @@ def _verdict(
 
 
 def _tried(
-    translator: ImageTranslator, data: TranslationSet, n: int, random: torch.Generator, side: int
-) -> Iterator[tuple[Bytes, Any, Bytes]]:
+    translator: ImageTranslator, data: TranslationSet, n: int, seed: int, side: int
+) -> Iterator[tuple[Bytes, Mask | None, Bytes]]:
     """For some pictures what is given, where its holes are (or None), and the truth; of large ones the middle."""
-    worse, scale = translator.degradations_, translator.scale_
+    scale = translator.scale_
     for index in range(min(n, len(data))):
-        truth = data.targets[index]
-        if worse is None:
-            assert data.sources is not None
-            source = _middle(data.sources[index], side // scale)
-            yield _last(source), None, _last(_middle(truth, side // scale * scale))
+        if data.sources is not None:
+            source, target = data.sources[index], data.targets[index]
+            yield _last(_middle(source, side // scale)), None, _last(_middle(target, side // scale * scale))
             continue
-        truth = _middle(truth, side // scale * scale, scale)
-        found = worse(truth.unsqueeze(0).float() / 127.5 - 1, random)[0]
-        mask = (found[-1] > 0).numpy() if worse.makes_holes else None
-        found = found[:-1] if worse.makes_holes else found
-        yield _last(((found + 1) * 127.5).round().to(torch.uint8)), mask, _last(truth)
+        truth = _last(_middle(data.targets[index], side // scale * scale, scale))
+        yield (*translator.degraded(truth, seed + index), truth)
 
 
 def _middle(picture: Tensor, side: int, multiple: int = 1) -> Tensor:

@@ -27,6 +27,16 @@ def test_an_image_generator_is_trained_in_python(tmp_path: Path) -> None:
     assert "5 steps" in done.stdout and (tmp_path / "generated-digits" / "digits.png").stat().st_size > 0
 
 
+def test_translators_are_trained_in_python(tmp_path: Path) -> None:
+    script = EXAMPLES / "transform_in_python.py"
+    done = subprocess.run([sys.executable, script, "2"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 steps") == 4
+    assert sorted(path.stem for path in (tmp_path / "transformed-photos").iterdir()) == [
+        "colour", "holes", "noise", "size",
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=[path.stem for path in SCRIPTS])
 def test_scripts_run(script: Path, tmp_path: Path) -> None:
