@@ -9,7 +9,7 @@ import numpy as np
 
 from gantools.data.images.source import Bytes
 
-TILE = 1024  # pixels of each side of what is given to a translator at a time, about
+TILE = 896  # pixels of each side of what is given to a translator at a time, about
 
 
 @dataclass(frozen=True)
