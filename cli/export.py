@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .options import output_options, path_option
+from .options import PictureShape, output_options, path_option
 from .show import run_and_show
 
 
@@ -27,15 +27,23 @@ from .show import run_and_show
     is_flag=True,
     help="Scorers: threshold and explain must be given in each run, for onnxruntime in Node and browsers.",
 )
+@click.option("--reverse", is_flag=True, help="Translators: from the second kind of pictures to the first.")
+@click.option(
+    "--shape",
+    type=PictureShape(),
+    metavar="HEIGHTxWIDTH",
+    help="Translators: take pictures of one shape, for runtimes that compile the graph anew for each.",
+)
 @path_option("--triton", metavar="DIR", help="Add an entry to a Triton model repository.")
 @path_option("--mlflow", metavar="DIR", help="Write an MLflow model folder.")
 @path_option("--card", metavar="OUT.md", help="Write a model card.")
 @output_options
 def export(*, as_json: bool, **given: Any) -> None:
-    """Write the generator or scorer saved in DIR as one self-contained ONNX file.
+    """Write the generator, scorer or translator saved in DIR as one self-contained ONNX file.
 
     onnxruntime alone runs it, on raw cells or raw images: encoding, nets, calibration and threshold are inside. The
-    file is compared with the library on real rows before it is written, and not written where they differ.
+    file is compared with the library before it is written, on real rows or on pictures, and not written where they
+    differ.
     """
     from gantools.workflow.export import Request, run
 

@@ -59,6 +59,21 @@ class Share(click.ParamType[float]):
         return share
 
 
+class PictureShape(click.ParamType[tuple[int, int]]):
+    """The height and width of a picture: 512x768."""
+
+    name = "shape"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        """Height and width in pixels, each at least 1."""
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"([1-9]\d{0,4})\s*[x×]\s*([1-9]\d{0,4})", str(value).strip().lower())
+        if found is None:
+            self.fail(f"{value!r} is no height and width; write 512x512.", param, ctx)
+        return int(found[1]), int(found[2])
+
+
 class Setting(click.ParamType[tuple[str, Any]]):
     """An option of a model, KEY=VALUE: what reads as JSON (a number, true, null, a list) is that, the rest is text."""
 

@@ -49,6 +49,8 @@ def export_model(
     precision: Precision = "fp32",
     noise_inside: bool = False,
     plain_inputs: bool = False,
+    reverse: bool = False,
+    shape: tuple[int, int] | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> ExportedFile:
     """Write a trained model as one self-contained ONNX file.
@@ -56,9 +58,12 @@ def export_model(
     precision: of weights and arithmetic; "fp16" and "int8" (weights alone) make smaller files, and are refused where
     they change a flag. noise_inside: a generator draws its noise itself, so that no two runs are alike. plain_inputs:
     the threshold of a scorer, and `explain`, have no default but must be given, for runtimes that know no inputs with a
-    default. progress: called with what is being done.
+    default. reverse: the file translates from the second domain to the first, of a translator that knows both
+    directions. shape: height and width of the pictures that a translator's graph takes, for runtimes that compile it
+    anew for each; None for any. progress: called with what is being done.
 
-    Raises ExportError, and leaves no file, when the model cannot be exported or the file differs from the library.
+    Raises ExportError, and leaves no file, when the model cannot be exported or the file differs from the library,
+    ConfigError for an option.
     """
     started = time.perf_counter()
     if precision not in PRECISIONS:
@@ -66,7 +71,7 @@ def export_model(
     path, tell = Path(path), progress or (lambda _: None)
     with on_cpu(model):
         tell("Tracing")
-        graph = build(model, noise_inside=noise_inside, plain_inputs=plain_inputs)
+        graph = build(model, noise_inside=noise_inside, plain_inputs=plain_inputs, reverse=reverse, shape=shape)
         if precision != "fp32":
             graph = replace(graph, proto=reduced(graph.proto, precision))
         describe(graph, {}, precision)

@@ -4,6 +4,7 @@
     scorer of images     image, threshold -> anomaly_score, p_value, is_anomaly, heatmap
     generator of rows    noise, label -> one output per column
     generator of images  noise, label -> image
+    translator           image, and mask where it fills holes -> transformed
 
 `threshold` and `explain` are inputs with a default, or plain ones that must be given. Unless `explain` is true,
 `contribution` is NaN and costs nothing: it stands in a branch of its own. Where a column has the name of one of these,
@@ -57,13 +58,28 @@ class Graph:
         return self.proto.SerializeToString()  # type: ignore[no-any-return]
 
 
-def build(model: Trained, *, noise_inside: bool = False, plain_inputs: bool = False) -> Graph:
+def build(
+    model: Trained,
+    *,
+    noise_inside: bool = False,
+    plain_inputs: bool = False,
+    reverse: bool = False,
+    shape: tuple[int, int] | None = None,
+) -> Graph:
     """The graph of a trained model, not yet proven. noise_inside: a generator draws its noise itself. plain_inputs: no
-    input has a default.
+    input has a default. reverse: a translator's other direction. shape: height and width of the pictures that a
+    translator takes.
 
-    Raises ExportError for a model that cannot be exported.
+    Raises ExportError for a model that cannot be exported, ConfigError for a direction that it does not know.
     """
-    graph = kind_class(model.kind).build(model)
+    kind = kind_class(model.kind)
+    asked = {"reverse": reverse} if reverse else {}
+    chosen: dict[str, Any] = asked if shape is None else {**asked, "shape": shape}
+    for name in chosen:
+        if name not in kind.choices:
+            what = {"reverse": "a direction", "shape": "pictures of a shape"}[name]
+            raise ExportError(f"only a translator of pictures has {what}", where=name, remedy="leave it out")
+    graph = kind.build(model, **chosen)
     run = model.described()
     origin = {"model": run["model"], "data": run["data"], "trained_with": run["versions"]}
     if noise_inside:

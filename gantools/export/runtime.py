@@ -165,6 +165,7 @@ class Exported:
     needed: ClassVar[tuple[str, ...]] = ()  # what `names` must have
     usage: ClassVar[str] = ""  # how inputs are given, as a sentence
     refuses_unknown: ClassVar[bool] = False  # whether a level that is not listed stops the run
+    choices: ClassVar[tuple[str, ...]] = ()  # what `build` can be told besides the model, by name
     content: bytes | None = None
 
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
@@ -185,7 +186,10 @@ class Exported:
 
     @classmethod
     def build(cls, model: Any) -> Graph:
-        """The graph of a trained model, not yet proven. Raises ExportError for a model that cannot be exported."""
+        """The graph of a trained model, not yet proven. Raises ExportError for a model that cannot be exported.
+
+        A kind with `choices` takes them, too, each with a default.
+        """
         raise NotImplementedError
 
     def prove(self, model: Any, allowed: Tolerance) -> Parity:

@@ -375,9 +375,9 @@ class Translator(Model):
 
 
 def filled_up(x: Tensor, dim: int, multiple: int) -> Tensor:
-    """x with its last places along a dimension repeated, up to a multiple. As an index, so that it exports."""
+    """x with its last places along a dimension repeated, up to a multiple."""
     n = x.shape[dim]
-    if not torch.compiler.is_exporting() and n % multiple == 0:
+    if n % multiple == 0:
         return x
     place = torch.arange((n + multiple - 1) // multiple * multiple, device=x.device)
     return x.index_select(dim, place.clamp(max=n - 1))

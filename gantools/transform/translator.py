@@ -28,7 +28,8 @@ from gantools.train.loop import OnLook, OnProgress
 from gantools.train.samplers import Examples, HeldOutPictures, Plain
 from gantools.train.stores import Degraded, Pairs, Store, Unpaired
 from gantools.train.trained import Trained, built_model, tensorboard_folder
-from gantools.transform.tiles import TILE, tiles
+from gantools.transform.checks import check_picture
+from gantools.transform.tiles import TILE, in_tiles, tiles
 from gantools.transform.translating import Translating
 
 BATCH_SIZE = 16
@@ -155,38 +156,19 @@ class ImageTranslator(Trained):
         Raises ConfigError for a mask or a direction that the model does not know, DataError for a picture of another
         shape.
         """
-        self._check(picture, mask, reverse)
-        model, device = Translating(self.translator_, reverse=reverse), self.device_
-        height, width = picture.shape[:2]
-        made: Bytes | None = None
-        places = list(tiles(height, width, self.translator_.reach, self.translator_.multiple, tile))
-        for done, place in enumerate(places, 1):
-            part = [torch.from_numpy(np.ascontiguousarray(picture[place.given]))]
-            if mask is not None:
-                part.append(torch.from_numpy(mask[place.given].astype(np.uint8)))
-            found = model(*(x.unsqueeze(0).to(device) for x in part))[0].cpu().numpy()
-            if made is None:
-                made = np.empty((height * self.scale_, width * self.scale_, found.shape[2]), np.uint8)
-            made[place.placed(self.scale_)] = found[place.of_made(self.scale_)]
-            if on_tile is not None:
-                on_tile(done, len(places))
-        assert made is not None
-        return made
-
-    def _check(self, picture: Bytes, mask: npt.NDArray[np.bool_] | None, reverse: bool) -> None:
         if reverse and self.translator_.n_directions < 2:
             raise ConfigError(f"{self.model} knows one direction", where="reverse", remedy="leave it out")
-        if mask is not None and not self.fills_holes_:
-            raise ConfigError(f"{self.model} fills no holes", where="mask", remedy="leave it out")
-        if mask is None and self.fills_holes_:
-            raise ConfigError(f"{self.model} needs to know where the holes are", where="mask", remedy="give a mask")
         channels = (self.target_schema_ if reverse else self.schema_).channels
-        if picture.ndim != 3 or picture.shape[2] != channels or picture.dtype != np.uint8 or not picture.size:
-            problem = f"has the shape {list(picture.shape)} and the type {picture.dtype}"
-            raise DataError(problem, where="picture", remedy=f"give bytes [H, W, {channels}]")
-        if mask is not None and mask.shape != picture.shape[:2]:
-            problem = f"has the shape {list(mask.shape)}, its picture {list(picture.shape[:2])}"
-            raise DataError(problem, where="mask", remedy="give one of the picture's height and width")
+        check_picture(picture, mask, model=self.model, channels=channels, fills_holes=self.fills_holes_)
+        translator, device = self.translator_, self.device_
+        model = Translating(translator, reverse=reverse)
+
+        def run(*given: Bytes) -> Bytes:
+            tensors = (torch.from_numpy(np.ascontiguousarray(part)).unsqueeze(0).to(device) for part in given)
+            return cast(Bytes, model(*tensors)[0].cpu().numpy())
+
+        places = tiles(*picture.shape[:2], translator.reach, translator.multiple, tile)
+        return in_tiles(run, picture, mask, list(places), self.scale_, on_tile)
 
     # -- what `Trained` asks for -------------------------------------------------------------------------------------
 

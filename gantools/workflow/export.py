@@ -26,8 +26,8 @@ class Request:
 
     folder: of the saved model. output: None for `exports/` and the folder's name. precision: of weights and arithmetic,
     "fp32", "fp16" or "int8". noise_inside: a generator draws its noise in the graph. plain_inputs: a scorer's threshold
-    and `explain` have no default. triton: a model repository to add an entry to. mlflow: a folder for an MLflow model.
-    card: a file for a model card.
+    and `explain` have no default. reverse, shape: of a translator of pictures, see `export_model`. triton: a model
+    repository to add an entry to. mlflow: a folder for an MLflow model. card: a file for a model card.
     """
 
     folder: Path
@@ -35,6 +35,8 @@ class Request:
     precision: Any = "fp32"
     noise_inside: bool = False
     plain_inputs: bool = False
+    reverse: bool = False
+    shape: tuple[int, int] | None = None
     triton: Path | None = None
     mlflow: Path | None = None
     card: Path | None = None
@@ -85,16 +87,19 @@ def run(request: Request, watch: Watch | None = None) -> ExportResult:
     from gantools.export.file import export_model
 
     model = any_model(request.folder)
+    noun = model.noun.partition(" of ")[0]
     if request.noise_inside and not hasattr(model, "sample"):
-        raise ConfigError("a scorer has no noise", where="noise_inside", remedy="leave it out")
+        raise ConfigError(f"{noun} has no noise", where="noise_inside", remedy="leave it out")
     if request.plain_inputs and not hasattr(model, "assess"):
-        raise ConfigError("a generator has no threshold", where="plain_inputs", remedy="leave it out")
+        raise ConfigError(f"{noun} has no threshold", where="plain_inputs", remedy="leave it out")
     file = export_model(
         model,
         output,
         precision=request.precision,
         noise_inside=request.noise_inside,
         plain_inputs=request.plain_inputs,
+        reverse=request.reverse,
+        shape=request.shape,
         progress=lambda stage: watch.done(stage, 0, None, ""),
     )
     return ExportResult(output=output, file=file, beside=_write_beside(request, output))
