@@ -167,7 +167,8 @@ class ImageTranslator(Trained):
             tensors = (torch.from_numpy(np.ascontiguousarray(part)).unsqueeze(0).to(device) for part in given)
             return cast(Bytes, model(*tensors)[0].cpu().numpy())
 
-        places = tiles(*picture.shape[:2], translator.reach, translator.multiple, tile)
+        height, width = picture.shape[:2]
+        places = tiles(height, width, translator.reach, translator.multiple, tile)
         return in_tiles(run, picture, mask, list(places), self.scale_, on_tile)
 
     # -- what `Trained` asks for -------------------------------------------------------------------------------------

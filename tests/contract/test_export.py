@@ -24,8 +24,9 @@ from gantools.export.runtime import load_exported, open_session
 from gantools.registry import discover, runtime
 from gantools.registry import estimator as registered_estimator
 from gantools.score.image_scorer import ImageScorer
+from gantools.transform.translator import ImageTranslator
 
-from .examples import digits
+from .examples import digits, translations
 
 TRAIN = TrainConfig(steps=6, batch_size=16, eval_every=3, log_every=3, device="cpu")
 
@@ -43,7 +44,7 @@ def run(found: ExportedFile) -> Any:
 
 def test_every_kind_of_trained_model_can_be_exported() -> None:
     names = [module.name.replace("_", "-") for module in pkgutil.iter_modules(kinds.__path__)]
-    assert len(names) == 4
+    assert len(names) == 5
     for name in names:
         exported, estimator = runtime(name), registered_estimator(name)
         assert exported is not None and estimator is not None and exported.kind == estimator.kind == name
@@ -99,3 +100,25 @@ def test_scorers_of_images(name: str, fit: str, tmp_path: Path) -> None:
     names = ["anomaly_score", "heatmap"]
     empty = open_session(found.path, "cpu").run(names, {"image": np.zeros((0, 20, 9, 1), np.uint8)})
     assert [values.shape for values in empty] == [(0,), (0, 20, 9)]
+
+
+@pytest.mark.parametrize("name", named("transform", "image"))
+def test_translators_of_pictures(name: str, tmp_path: Path) -> None:
+    cls: Any = discover("image")[name]
+    data, degrade = translations(cls)
+    train = TrainConfig(steps=6, batch_size=4, eval_every=3, log_every=3, device="cpu")
+    translator = ImageTranslator(name, asdict(cls.tiny()), degrade, 16, train).fit(data)
+    for reverse in (False, True)[: cls.n_directions]:
+        found = export_model(translator, tmp_path / "model.onnx", reverse=reverse)
+        assert found.parity["largest_byte"] <= 1 and found.parity["bytes_beyond_rounding"] == 0
+        assert found.parity["bytes"] > 50_000 and len(found.parity["sizes"]) == 5
+        onnx.checker.check_model(onnx.load(found.path), full_check=True)
+        file, random = run(found), np.random.default_rng(0)
+        picture = random.integers(0, 256, (29, 50, file.schema_.channels), dtype=np.uint8)
+        mask = random.random((29, 50)) < 0.3 if file.fills_holes_ else None
+        made, expected = file.transform(picture, mask), translator.transform(picture, mask, reverse=reverse)
+        off = np.abs(made.astype(int) - expected)
+        assert off.max() <= 1 and (off > 0).mean() < 1e-3
+        empty = {value.name: np.zeros([0, 20, 9, *value.shape[3:]], np.uint8) for value in file.takes}
+        [none] = open_session(found.path, "cpu").run(["transformed"], empty)
+        assert none.shape == (0, 20 * file.scale_, 9 * file.scale_, file.target_schema_.channels)

@@ -230,7 +230,8 @@ class ExportedImageTranslator(OfImages):
         return filled, None if mask is None else np.pad(mask, by, mode="edge")
 
     def _run_one(self, picture: Bytes, mask: Bytes | None = None) -> Bytes:
-        return self.run_pictures(picture[None], None if mask is None else mask[None])[0]
+        [made] = self.run_pictures(picture[None], None if mask is None else mask[None])
+        return made
 
     # -- what it says of itself ------------------------------------------------------------------------------------
 
