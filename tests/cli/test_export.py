@@ -38,11 +38,9 @@ def cyclegan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data, _ = translations(cls)
     options = {**asdict(cls.tiny()), "n_levels": 1, "n_blocks": 1}
     train = TrainConfig(steps=4, batch_size=4, device="cpu")
-    return (
-        ImageTranslator("cyclegan", options, None, 16, train)
-        .fit(data)
-        .save(tmp_path_factory.mktemp("translator") / "horses")
-    )
+    folder = tmp_path_factory.mktemp("translator") / "horses"
+    ImageTranslator("cyclegan", options, None, 16, train).fit(data).save(folder)
+    return folder
 
 
 def test_a_translator_in_both_directions(invoke: Invoke, cyclegan: Path, tmp_path: Path) -> None:
