@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .options import Shape, output_options, path_option
+from .options import PictureShape, output_options, path_option
 from .show import run_and_show
 
 
@@ -27,12 +27,12 @@ from .show import run_and_show
     is_flag=True,
     help="Scorers: threshold and explain must be given in each run, for onnxruntime in Node and browsers.",
 )
-@click.option("--reverse", is_flag=True, help="Translators: the other direction (cyclegan).")
+@click.option("--reverse", is_flag=True, help="Translators: from the second kind of pictures to the first.")
 @click.option(
     "--shape",
-    type=Shape(),
+    type=PictureShape(),
     metavar="HEIGHTxWIDTH",
-    help="Translators: the size of all pictures, for runtimes that compile anew for each.  [default: any]",
+    help="Translators: take pictures of one shape, for runtimes that compile the graph anew for each.",
 )
 @path_option("--triton", metavar="DIR", help="Add an entry to a Triton model repository.")
 @path_option("--mlflow", metavar="DIR", help="Write an MLflow model folder.")
@@ -42,7 +42,8 @@ def export(*, as_json: bool, **given: Any) -> None:
     """Write the generator, scorer or translator saved in DIR as one self-contained ONNX file.
 
     onnxruntime alone runs it, on raw cells or raw images: encoding, nets, calibration and threshold are inside. The
-    file is compared with the library on real rows before it is written, and not written where they differ.
+    file is compared with the library before it is written, on real rows or on pictures, and not written where they
+    differ.
     """
     from gantools.workflow.export import Request, run
 

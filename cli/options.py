@@ -59,17 +59,19 @@ class Share(click.ParamType[float]):
         return share
 
 
-class Shape(click.ParamType[tuple[int, int]]):
-    """Height and width in pixels, as 512x512."""
+class PictureShape(click.ParamType[tuple[int, int]]):
+    """The height and width of a picture: 512x768."""
 
     name = "shape"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        """The height and the width."""
-        sides = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(value).strip().lower())
-        if sides is None or not all(map(int, sides.groups())):
-            self.fail(f"{value!r} is not of the form HEIGHTxWIDTH; write --shape 512x512.", param, ctx)
-        return int(sides[1]), int(sides[2])
+        """Height and width in pixels, each at least 1."""
+        if isinstance(value, tuple):
+            return value
+        found = re.fullmatch(r"([1-9]\d{0,4})\s*[x×]\s*([1-9]\d{0,4})", str(value).strip().lower())
+        if found is None:
+            self.fail(f"{value!r} is no height and width; write 512x512.", param, ctx)
+        return int(found[1]), int(found[2])
 
 
 class Setting(click.ParamType[tuple[str, Any]]):

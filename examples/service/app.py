@@ -1,12 +1,13 @@
-"""A service around exported models: POST /score, POST /generate, GET /health, GET /schema, GET /metrics.
+"""A service around exported models: POST /score, /generate, /transform, GET /health, /schema, /metrics.
 
-    SCORER=scorer.onnx GENERATOR=generator.onnx python app.py
+    SCORER=scorer.onnx GENERATOR=generator.onnx TRANSLATOR=translator.onnx python app.py
 
 It needs FastAPI and onnxruntime, and neither gantools nor PyTorch. `settings.py` says what can be configured.
 """
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import math
@@ -18,10 +19,11 @@ from typing import Any
 
 import uvicorn
 from batching import Batcher, Closed, Full
-from endpoint import Post, Refused, to_json
+from endpoint import Post, PostFile, Refused, to_json
 from fastapi import FastAPI, Request, Response
 from metrics import Measured, Metrics
-from models import BadRow, Generator, ModelError, Scorer
+from models import BadRow, Generator, ModelError, Scorer, Translator
+from pictures import BadPicture, read
 from settings import Settings, SettingsError
 from starlette.routing import Route
 
@@ -31,7 +33,8 @@ KEEP_ALIVE_S = 60
 RETRY = {"retry-after": "1"}  # seconds
 DESCRIPTION = """
 `POST /score` takes `{"rows": {...} or [{...}, ...], "threshold": number, "explain": boolean}`, and
-`POST /generate` takes `{"label": ..., "n": rows, "seed": number}`. `GET /schema` lists columns and labels.
+`POST /generate` takes `{"label": ..., "n": rows, "seed": number}`. `POST /transform` takes the bytes of a picture, and
+answers with a picture in the same format. `GET /schema` lists columns and labels.
 """
 
 
@@ -43,7 +46,8 @@ class Service:
         self.settings = settings
         self.scorer = Scorer(settings.scorer, settings.threads) if settings.scorer else None
         self.generator = Generator(settings.generator, settings.threads) if settings.generator else None
-        self.models = {"scorer": self.scorer, "generator": self.generator}
+        self.translator = Translator(settings.translator, settings.threads) if settings.translator else None
+        self.models = {"scorer": self.scorer, "generator": self.generator, "translator": self.translator}
         self.batchers: dict[str, Batcher] = {}
         self.metrics = Metrics(lambda: sum(batcher.n_waiting for batcher in self.batchers.values()))
 
@@ -55,6 +59,8 @@ class Service:
             self.batchers["explain"] = self._batcher(self.scorer.explain, share=EXPLAINED_SHARE)
         if self.generator is not None:
             self.batchers["generate"] = self._batcher(self.generator.make)
+        if self.translator is not None:
+            self.batchers["transform"] = self._batcher(self.translator.translate, share=self.settings.max_batch)
         for batcher in self.batchers.values():
             batcher.start()
 
@@ -121,6 +127,20 @@ class Service:
         self.metrics.rows["/generate"].inc(n)
         return {"rows": made, "seed": seed}
 
+    async def transform(self, body: bytes) -> tuple[bytes, str]:
+        """The answer to a picture that is sent to /transform, and its media type. Raises Refused."""
+        translator = self.translator
+        if translator is None:
+            raise Refused(404, "no translator is loaded: set TRANSLATOR to the path of one and start again")
+        try:
+            picture, form = await asyncio.to_thread(read, body, translator.channels, self.settings.max_pixels)
+            translator.check(picture)
+        except BadPicture as error:
+            raise Refused(422, str(error)) from None
+        [made] = await self._submit("transform", [(picture, form)])
+        self.metrics.rows["/transform"].inc(1)
+        return made
+
     def _check_number(self, n: int) -> None:
         most = self.settings.max_rows
         if n > most:
@@ -178,9 +198,11 @@ def create_app(settings: Settings) -> FastAPI:
         await service.stop()
 
     limits: dict[str, Any] = {"max_body": settings.max_body, "timeout_s": settings.timeout_s}
+    of_pictures = {**limits, "max_body": settings.max_picture}
     posts = [
         Route("/score", Post(service.score, **limits), methods=["POST"]),
         Route("/generate", Post(service.generate, **limits), methods=["POST"]),
+        Route("/transform", PostFile(service.transform, **of_pictures), methods=["POST"]),
     ]
     app = FastAPI(title="Models of gantools", description=DESCRIPTION, lifespan=lifespan, routes=posts)
     app.add_middleware(Measured, metrics=service.metrics)

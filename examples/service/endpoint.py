@@ -1,4 +1,4 @@
-"""A POST route: a JSON object in, a JSON object out, within limits of size and time.
+"""A POST route: a JSON object in, a JSON object out, or a file in and a file out, within limits of size and time.
 
 It is an ASGI application of its own: FastAPI's parsing of requests takes longer than scoring a row.
 """
@@ -28,28 +28,36 @@ class Disconnected(Exception):
 
 
 class Post:
-    """Gives bodies to `answer`, which returns an answer or raises Refused."""
+    """Gives JSON objects to `answer`, which returns one or raises Refused."""
 
-    def __init__(
-        self, answer: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]], *, max_body: int, timeout_s: float
-    ) -> None:
+    less, instead = "fewer rows", "its rows in several requests"  # what a client may do about limits
+
+    def __init__(self, answer: Callable[[Any], Awaitable[Any]], *, max_body: int, timeout_s: float) -> None:
         """max_body: bytes of a body. timeout_s: for reading it, and again for the answer."""
         self.answer, self.max_body, self.timeout_s = answer, max_body, timeout_s
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         status, headers = 200, {}
         try:
-            asked = _object(await self._in_time(self._body(scope, receive), 408, "the body did not arrive"))
-            answer = await self._in_time(self.answer(asked), 504, "there was no answer")
+            asked = self.read(await self._in_time(self._body(scope, receive), 408, "the body did not arrive"))
+            body, media = self.written(await self._in_time(self.answer(asked), 504, "there was no answer"))
         except Disconnected:
             return
         except Refused as error:
-            status, headers, answer = error.status, error.headers, {"detail": str(error)}
-        body = to_json(answer).encode("utf-8", "replace")
-        fields = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+            status, headers = error.status, error.headers
+            body, media = to_json({"detail": str(error)}).encode("utf-8", "replace"), "application/json"
+        fields = [(b"content-type", media.encode()), (b"content-length", b"%d" % len(body))]
         fields += [(name.encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": fields})
         await send({"type": "http.response.body", "body": body})
+
+    def read(self, body: bytes) -> Any:
+        """What a body holds. Raises Refused."""
+        return _object(body)
+
+    def written(self, answer: Any) -> tuple[bytes, str]:
+        """The body of an answer, and its media type."""
+        return to_json(answer).encode("utf-8", "replace"), "application/json"
 
     async def _in_time(self, awaited: Awaitable[Any], status: int, what: str) -> Any:
         try:
@@ -57,7 +65,7 @@ class Post:
                 return await awaited
         except TimeoutError:
             headers = {"connection": "close"} if status == 408 else None
-            sentence = f"{what} within {self.timeout_s:g} seconds: try again, or with fewer rows"
+            sentence = f"{what} within {self.timeout_s:g} seconds: try again, or with {self.less}"
             raise Refused(status, sentence, headers) from None
 
     async def _body(self, scope: dict[str, Any], receive: Any) -> bytes:
@@ -74,9 +82,21 @@ class Post:
                 if size <= self.max_body:
                     parts.append(part)
         if size > self.max_body:
-            sentence = f"the body is larger than {self.max_body} bytes: send its rows in several requests"
+            sentence = f"the body is larger than {self.max_body} bytes: send {self.instead}"
             raise Refused(413, sentence, {"connection": "close"} if more else None)
         return b"".join(parts)
+
+
+class PostFile(Post):
+    """Gives bodies as they are to `answer`, which returns bytes and their media type."""
+
+    less, instead = "a smaller file", "a smaller one"
+
+    def read(self, body: bytes) -> bytes:
+        return body
+
+    def written(self, answer: tuple[bytes, str]) -> tuple[bytes, str]:
+        return answer
 
 
 def _declared(scope: dict[str, Any]) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
-PATHS = ("/score", "/generate", "/health", "/metrics", "/schema")
+PATHS = ("/score", "/generate", "/transform", "/health", "/metrics", "/schema")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
@@ -23,8 +23,8 @@ class Metrics:
         held: dict[str, Any] = {"registry": self.registry}
         self.requests = Counter("service_requests_total", "Requests answered", ["path", "status"], **held)
         self.errors = Counter("service_errors_total", "Requests answered with 400 or above", ["path", "status"], **held)
-        rows = Counter("service_rows_total", "Rows scored or generated", ["path"], **held)
-        self.rows = {path: rows.labels(path) for path in ("/score", "/generate")}
+        rows = Counter("service_rows_total", "Rows scored or generated, pictures made", ["path"], **held)
+        self.rows = {path: rows.labels(path) for path in ("/score", "/generate", "/transform")}
         seconds = Histogram(
             "service_request_seconds",
             "From a request's head to the end of its answer",

@@ -1,4 +1,4 @@
-"""Exported models: what their metadata say, JSON rows to tensors, and tensors back to JSON."""
+"""Exported models: what their metadata say, JSON rows and pictures to tensors, and tensors back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from pictures import BadPicture, written
 
 MISSING_INT = -(2**63)
 MOST = {"int64": 2**63 - 1, "float32": float(np.finfo(np.float32).max), "float64": float(np.finfo(np.float64).max)}
@@ -290,6 +291,39 @@ class Generator(_Model):
 
     def described(self) -> dict[str, Any]:
         return {"labels": self.labels, "columns": [column.described() for column in self.outputs]}
+
+
+class Translator(_Model):
+    """An exported translator of pictures."""
+
+    kind = "image-translator"
+
+    def read(self) -> None:
+        super().read()
+        if "mask" in self.names:
+            raise ModelError(f"{self.path}: it fills holes, and this service takes pictures without a mask")
+        self.channels = int(json.loads(self.entries["gantools.schema"])["channels"])
+        self.scale = int(self.entries["gantools.scale"])
+        self.shape: list[int] | None = json.loads(self.entries["gantools.shape"])
+        self.made_channels = int(json.loads(self.entries["gantools.target_schema"])["channels"])
+
+    def check(self, picture: np.ndarray) -> None:
+        """Raises BadPicture for a picture that the graph does not take."""
+        if self.shape is not None and [*picture.shape[:2]] != self.shape:
+            height, width = self.shape
+            raise BadPicture(f"the model takes pictures {width} pixels wide and {height} high: send such a picture")
+
+    def translate(self, jobs: Sequence[tuple[np.ndarray, str]]) -> list[tuple[bytes, str]]:
+        """Pictures [H, W, channels] and the formats of their files to what is made of them, as files."""
+        asked = [self.names["transformed"]]
+        return [
+            written(self.session.run(asked, {self.names["image"]: picture[None]})[0][0], form) for picture, form in jobs
+        ]
+
+    def described(self) -> dict[str, Any]:
+        return {
+            "channels": self.channels, "made_channels": self.made_channels, "scale": self.scale, "shape": self.shape,
+        }  # fmt: skip
 
 
 def _finite(value: float) -> float | None:

@@ -13,13 +13,15 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """scorer, generator: paths of exported models; "" for none. max_rows: of one request. max_body: bytes of one
-    request. max_batch: rows of one run of a session. max_wait_ms: for how long a run waits for more requests than are
-    there; 0 does not wait. batching: False runs every request by itself. threads: of one run. queue: rows that may
-    wait. timeout_s: for a request, its body included. grace_s: for open requests at shutdown."""
+    """scorer, generator, translator: paths of exported models; "" for none. max_rows: of one request. max_body: bytes
+    of one request, max_picture: of one with a picture. max_pixels: of a picture. max_batch: rows of one run of a
+    session. max_wait_ms: for how long a run waits for more requests than are there; 0 does not wait. batching: False
+    runs every request by itself. threads: of one run. queue: rows that may wait, or pictures. timeout_s: for a request,
+    its body included. grace_s: for open requests at shutdown."""
 
     scorer: str = ""
     generator: str = ""
+    translator: str = ""
     host: str = "127.0.0.1"
     port: int = 8000
     max_rows: int = 1000
@@ -29,13 +31,26 @@ class Settings:
     batching: bool = True
     threads: int = 1
     queue: int = 5000
+    max_picture: int = 20_000_000
+    max_pixels: int = 2_000_000
     timeout_s: float = 10.0
     grace_s: int = 10
 
     def __post_init__(self) -> None:
-        if not self.scorer and not self.generator:
-            raise SettingsError("there is no model: set SCORER or GENERATOR to the path of an exported model")
-        for name in ("max_rows", "max_body", "max_batch", "threads", "queue", "timeout_s", "grace_s"):
+        if not self.scorer and not self.generator and not self.translator:
+            remedy = "set SCORER or GENERATOR or TRANSLATOR to the path of an exported model"
+            raise SettingsError(f"there is no model: {remedy}")
+        for name in (
+            "max_rows",
+            "max_body",
+            "max_picture",
+            "max_pixels",
+            "max_batch",
+            "threads",
+            "queue",
+            "timeout_s",
+            "grace_s",
+        ):
             if not getattr(self, name) > 0:
                 raise SettingsError(f"{name.upper()} is {getattr(self, name)}: set it above 0")
         if not 0 <= self.max_wait_ms < 1000 * self.timeout_s:

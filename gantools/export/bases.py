@@ -67,8 +67,11 @@ class OfTable(Exported):
         yield from super().limits()
 
 
-class OfPictures(Exported):
-    """A model of images."""
+class OfImages(Exported):
+    """A model of images.
+
+    size: pixels of each side, as nets see images; 0 where they see them as they are.
+    """
 
     modality = "image"
 
@@ -77,19 +80,8 @@ class OfPictures(Exported):
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
         super().__init__(session, path)
         self.schema_ = ImageSchema.from_json(self.described["schema"])
-
-    def training_data(self) -> Iterable[str]:
-        width, height = (span(side[0], side[2]) for side in (self.schema_.width, self.schema_.height))
-        yield f"{self.schema_.n_images:,} images, {width} pixels wide, {height} high"
-        yield from super().training_data()
-
-
-class OfImages(OfPictures):
-    """A model of images that it brings to one size."""
-
-    def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
-        super().__init__(session, path)
-        self.size = int(self.described["encoder"]["size"])  # pixels of each side, as nets see images
+        encoder = self.described.get("encoder")
+        self.size = 0 if encoder is None else int(encoder["size"])
 
     @property
     def encoder_(self) -> ImageEncoder:
@@ -100,10 +92,14 @@ class OfImages(OfPictures):
 
     @property
     def largest_batch(self) -> int:
-        return max(1, PIXELS_AT_ONCE // self.size**2)
+        width, height = (self.size or side[1] for side in (self.schema_.width, self.schema_.height))
+        return max(1, PIXELS_AT_ONCE // (width * height))
 
     def training_data(self) -> Iterable[str]:
-        yield f"resized to {self.size} pixels a side ({self.described['encoder']['fit']})"
+        width, height = (span(side[0], side[2]) for side in (self.schema_.width, self.schema_.height))
+        yield f"{self.schema_.n_images:,} images, {width} pixels wide, {height} high"
+        if self.size:
+            yield f"resized to {self.size} pixels a side ({self.described['encoder']['fit']})"
         yield from super().training_data()
 
 

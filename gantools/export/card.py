@@ -27,8 +27,8 @@ INPUTS = {
     "threshold": "a score above it is flagged",
     "explain": "true to get contributions, which takes longer",
     "noise": "independent draws from a standard normal distribution",
-    "image": "bytes, {channels}, of any size, the same for all of a call",
-    "mask": "bytes, above 0 where something is to be filled in",
+    "image": "bytes, {channels}, of {size}, the same for all of a call",
+    "mask": "above 0 where a hole is to be filled",
 }
 OUTPUTS = {
     "anomaly_score": "how abnormal it is; higher is more abnormal",
@@ -37,9 +37,9 @@ OUTPUTS = {
     "contribution": "what each column adds to the score, in the order of the inputs; NaN unless `explain` is true",
     "suspects": "indices of the columns that add most; empty unless `explain` is true",
     "alike": "indices of remembered rows that differ mostly in the suspect column; empty unless `explain` is true",
-    "transformed": "bytes, {channels}",
     "heatmap": "how abnormal each pixel is; above 1 is rare in normal images",
     "image": "bytes, {channels}",
+    "transformed": "bytes, {made}",
 }
 DEFAULTS = (
     "Inputs with a default may be left out, and can be given, with onnxruntime for Python, C, C++, C# and Java. "
@@ -61,6 +61,9 @@ MEASURES = {
     "number_relative": "largest difference of a number, relative to its column's range",
     "bytes_differing": "share of bytes that differ by more than one",
     "largest_byte": "largest difference of a byte",
+    "bytes": "bytes compared",
+    "bytes_unlike": "bytes that differ",
+    "bytes_beyond_rounding": "of these, bytes that are not on the border between two",
 }
 
 
@@ -151,14 +154,14 @@ def _outputs(model: Exported) -> list[str]:
 
 def _type(value: ort.NodeArg) -> str:
     of = value.type.removeprefix("tensor(").removesuffix(")")
-    sizes = ", ".join(map(_letter, value.shape))
+    sizes = ", ".join(_size(size) for size in value.shape)
     return f"{TYPES.get(of, of)} [{sizes}]" if sizes else f"{TYPES.get(of, of)}, one value"
 
 
-def _letter(size: Any) -> str:
-    """A size of a tensor, by its letter where it may change: "2 * height" is "2 * H"."""
-    *factor, name = str(size).split(" * ")
-    return " * ".join([*factor, SIZES.get(name, name)])
+def _size(size: Any) -> str:
+    """4*height -> 4H."""
+    factor, _, name = str(size).rpartition("*")
+    return factor + SIZES.get(name, name)
 
 
 def _missing(port: Port) -> str:
@@ -203,8 +206,16 @@ def _moments(column: Column) -> str:
 
 def _said(words: Mapping[str, str], value: ort.NodeArg, model: Exported) -> str:
     what = next((what for what, name in model.names.items() if name == value.name), value.name)
-    channels = CHANNELS.get(value.shape[-1], "") if value.shape else ""
-    return words.get(what, "").format(channels=channels)
+    channels = _channels(model.described, "encoder", "schema")
+    made = _channels(model.described, "target_schema")
+    size = "this size" if model.described.get("shape") else "any size"
+    return words.get(what, "").format(channels=channels, made=made, size=size)
+
+
+def _channels(described: Mapping[str, Any], *entries: str) -> str:
+    """In words, those of the first of these entries that has channels."""
+    found = (described[name]["channels"] for name in entries if "channels" in described.get(name, {}))
+    return CHANNELS.get(next(found, 0), "")
 
 
 # --- how far to trust it ---

@@ -49,8 +49,8 @@ def free_names(wanted: Sequence[str], ports: Sequence[Port]) -> dict[str, str]:
 # --- tracing ---
 
 
-def dim(name: str, most: int = 1 << 24, least: int = 1) -> Any:
-    return torch.export.Dim(name, min=least, max=most)
+def dim(name: str, most: int = 1 << 24) -> Any:
+    return torch.export.Dim(name, min=1, max=most)
 
 
 def traced(
@@ -209,6 +209,42 @@ def cut(proto: onnx.ModelProto, names: Sequence[str]) -> dict[str, str]:
             helper.make_node("Slice", [old, f"{INNER}none", ROWS, f"{INNER}none"], [name])
         )  # fmt: skip
     return whole
+
+
+def any_size(proto: onnx.ModelProto, inputs: Sequence[str], output: str, multiple: int, scale: int) -> None:
+    """Let a graph whose pictures have sides that are multiples of a number take pictures of any size.
+
+    inputs: [N, H, W, ...] each; their edges are repeated up to a multiple. output: [N, scale * H, scale * W, ...], of
+    which what was made of the rest is cut off again.
+    """
+    if multiple == 1:
+        return
+    made = f"{INNER}filled/{output}"
+    filled = {name: f"{INNER}filled/{name}" for name in inputs}
+    for node in proto.graph.node:
+        _rename_uses(node, {**filled, output: made})
+        node.output[:] = [made if name == output else name for name in node.output]
+    sides, lacking = f"{INNER}sides", f"{INNER}sides/lacking"
+    _hold(proto, none=[0], multiple=[multiple], scale=[scale], axes=[1, 2], start=[0, 0])
+    nodes = [
+        helper.make_node("Shape", [inputs[0]], [sides], start=1, end=3),
+        helper.make_node("Neg", [sides], [f"{sides}/below"]),
+        helper.make_node("Mod", [f"{sides}/below", f"{INNER}multiple"], [lacking]),
+        helper.make_node("Mul", [sides, f"{INNER}scale"], [f"{sides}/made"]),
+    ]
+    ranks = {value.name: len(value.type.tensor_type.shape.dim) for value in proto.graph.input}
+    for name, new in filled.items():
+        none = f"{INNER}none"
+        rest = [none] * (ranks[name] - 3)
+        by = [none] * ranks[name] + [none, lacking, *rest]
+        nodes += [
+            helper.make_node("Concat", by, [f"{new}/by"], axis=0),
+            helper.make_node("Pad", [name, f"{new}/by"], [new], mode="edge"),
+        ]
+    _put_in_front(proto.graph, nodes)
+    proto.graph.node.append(
+        helper.make_node("Slice", [made, f"{INNER}start", f"{sides}/made", f"{INNER}axes"], [output])
+    )  # fmt: skip
 
 
 def _rename_uses(node: onnx.NodeProto, new: Mapping[str, str]) -> None:
@@ -407,6 +443,11 @@ def draw_noise(proto: onnx.ModelProto, name: str, width: int) -> None:
         helper.make_node("ConstantOfShape", [f"{INNER}noise/size"], [f"{INNER}noise/zeros"]),
         helper.make_node("RandomNormalLike", [f"{INNER}noise/zeros"], [name], dtype=TensorProto.FLOAT),
     ])  # fmt: skip
+
+
+def times(factor: int, size: str) -> str:
+    """The name of a size that is so many times another one."""
+    return size if factor == 1 else f"{factor}*{size}"
 
 
 def name_sizes(proto: onnx.ModelProto, sizes: Mapping[str, tuple[Any, ...]]) -> None:

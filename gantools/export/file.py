@@ -58,10 +58,12 @@ def export_model(
     precision: of weights and arithmetic; "fp16" and "int8" (weights alone) make smaller files, and are refused where
     they change a flag. noise_inside: a generator draws its noise itself, so that no two runs are alike. plain_inputs:
     the threshold of a scorer, and `explain`, have no default but must be given, for runtimes that know no inputs with a
-    default. reverse: the other direction of a translator that has two. shape: height and width of all pictures that a
-    translator is given, for runtimes that compile anew for each; None for any. progress: called with what is done.
+    default. reverse: the file translates from the second domain to the first, of a translator that knows both
+    directions. shape: height and width of the pictures that a translator's graph takes, for runtimes that compile it
+    anew for each; None for any. progress: called with what is being done.
 
-    Raises ExportError, and leaves no file, when the model cannot be exported or the file differs from the library.
+    Raises ExportError, and leaves no file, when the model cannot be exported or the file differs from the library,
+    ConfigError for an option.
     """
     started = time.perf_counter()
     if precision not in PRECISIONS:

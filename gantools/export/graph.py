@@ -4,7 +4,7 @@
     scorer of images     image, threshold -> anomaly_score, p_value, is_anomaly, heatmap
     generator of rows    noise, label -> one output per column
     generator of images  noise, label -> image
-    translator           image, mask where holes are filled -> transformed
+    translator           image, and mask where it fills holes -> transformed
 
 `threshold` and `explain` are inputs with a default, or plain ones that must be given. Unless `explain` is true,
 `contribution` is NaN and costs nothing: it stands in a branch of its own. Where a column has the name of one of these,
@@ -17,7 +17,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -67,17 +67,19 @@ def build(
     shape: tuple[int, int] | None = None,
 ) -> Graph:
     """The graph of a trained model, not yet proven. noise_inside: a generator draws its noise itself. plain_inputs: no
-    input has a default. reverse, shape: of a translator, the other direction, and the height and width of all pictures.
+    input has a default. reverse: a translator's other direction. shape: height and width of the pictures that a
+    translator takes.
 
-    Raises ExportError for a model that cannot be exported.
+    Raises ExportError for a model that cannot be exported, ConfigError for a direction that it does not know.
     """
-    asked: dict[str, Any] = {"reverse": True} if reverse else {}
-    if shape is not None:
-        asked["shape"] = shape
-    if asked and not hasattr(model, "transform"):
-        raise ExportError("has a meaning for a translator alone", where=next(iter(asked)), remedy="leave it out")
-    build_kind: Callable[..., Graph] = kind_class(model.kind).build
-    graph = build_kind(model, **asked)
+    kind = kind_class(model.kind)
+    asked = {"reverse": reverse} if reverse else {}
+    chosen: dict[str, Any] = asked if shape is None else {**asked, "shape": shape}
+    for name in chosen:
+        if name not in kind.choices:
+            what = {"reverse": "a direction", "shape": "pictures of a shape"}[name]
+            raise ExportError(f"only a translator of pictures has {what}", where=name, remedy="leave it out")
+    graph = kind.build(model, **chosen)
     run = model.described()
     origin = {"model": run["model"], "data": run["data"], "trained_with": run["versions"]}
     if noise_inside:

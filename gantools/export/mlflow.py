@@ -114,7 +114,9 @@ def _signature(model: Exported) -> tuple[list[dict[str, Any]], ...]:
     noise = model.names.get("noise")
     params_in = {model.names.get(what) for what in ("noise", "threshold", "explain")}
     inputs = [_column(port.name, _type(port, model.columns.get(port.name))) for port in model.inputs]
-    inputs = inputs or [_tensor(None, value) for value in model.takes if value.name not in params_in]
+    if not inputs:
+        given = [value for value in model.takes if value.name not in params_in]
+        inputs = [_tensor(value.name if len(given) > 1 else None, value) for value in given]
     outputs = [_column(port.name, _made(port, model.columns.get(port.name))) for port in model.outputs]
     if not outputs:
         what = {name: what for what, name in model.names.items()}

@@ -21,8 +21,8 @@ PRODUCTS = ("MatMul", "Gemm", "Conv", "ConvTranspose")
 
 # Flags must be the same in any precision; how far the rest may be off depends on it.
 LOOSE = {
-    "fp16": Tolerance(score=0.02, ranks=10**9, blamed=0.2, cells=0.05, step=0.01, heat=0.05),
-    "int8": Tolerance(score=0.2, ranks=10**9, blamed=0.5, cells=0.5, step=0.05, heat=0.3),
+    "fp16": Tolerance(score=0.02, ranks=10**9, blamed=0.2, cells=0.05, step=0.01, heat=0.05, grey=8, greys=0.5),
+    "int8": Tolerance(score=0.2, ranks=10**9, blamed=0.5, cells=0.5, step=0.05, heat=0.3, grey=64, greys=1.0),
 }
 
 

@@ -39,6 +39,8 @@ class Tolerance:
     cumulative probability of a category, lies on a border.
     step: of a number, relative to its column's range; of a byte, in units.
     heat: of a heat map, relative to its largest value.
+    grey: of a byte of a translated picture.
+    greys: share of these bytes that may differ at all, where the library's value is not on the border between two.
     """
 
     score: float = 1e-4
@@ -48,6 +50,8 @@ class Tolerance:
     cells: float = 2e-3
     step: float = 1e-4
     heat: float = 2e-3
+    grey: int = 1
+    greys: float = 1e-5
 
 
 STRICT = Tolerance()

@@ -165,6 +165,7 @@ class Exported:
     needed: ClassVar[tuple[str, ...]] = ()  # what `names` must have
     usage: ClassVar[str] = ""  # how inputs are given, as a sentence
     refuses_unknown: ClassVar[bool] = False  # whether a level that is not listed stops the run
+    choices: ClassVar[tuple[str, ...]] = ()  # what `build` can be told besides the model, by name
     content: bytes | None = None
 
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
@@ -187,7 +188,7 @@ class Exported:
     def build(cls, model: Any) -> Graph:
         """The graph of a trained model, not yet proven. Raises ExportError for a model that cannot be exported.
 
-        A subclass may take options that its kind alone has.
+        A kind with `choices` takes them, too, each with a default.
         """
         raise NotImplementedError
 

@@ -5,8 +5,8 @@
     images are scored       array [N, H, W, C] of bytes -> anomaly_score, p_value, is_anomaly [N], heatmap [N, H, W]
     rows are generated      data frame with the column of the label -> data frame of rows
     images are generated    the same -> array [N, S, S, C] of bytes
-    pictures are made       array [N, H, W, C] of bytes -> array of bytes; where holes are filled from {"image": such an
-                            array, "mask": array [N, H, W] of bytes}
+    pictures are translated array [N, H, W, C] of bytes -> array [N, s * H, s * W, C'] of bytes; where holes are filled
+                            {"image": the same, "mask": [N, H, W]}, or the two arrays, above 0 or true in holes
 
 What a file takes and gives is decided by its metadata: inputs and outputs that are columns make a data frame, and so do
 outputs of one number each; all else is arrays.
@@ -66,7 +66,8 @@ class Served:
         self.contributing: list[str] = json.loads(entries.get("gantools.contribution_columns", "[]"))
         columns = json.loads(entries["gantools.schema"]).get("columns", [])
         self.columns: dict[str, dict[str, Any]] = {column["name"]: column for column in columns}
-        self.size = json.loads(entries.get("gantools.encoder", "{}")).get("size")  # that nets see images in
+        self.size: int | None = json.loads(entries.get("gantools.encoder", "{}")).get("size")
+        self.scale: int = json.loads(entries.get("gantools.scale", "1"))
 
     def predict(self, data: Any, params: Mapping[str, Any] | None = None) -> Any:
         """What the model makes of data, see above.
@@ -103,10 +104,11 @@ class Served:
         if not self.inputs:
             settings = {self.names.get(what) for what in ("noise", "threshold", "explain")}
             values = [value for value in self.session.get_inputs() if value.name not in settings]
-            arrays = data if isinstance(data, Mapping) else {values[0].name: data}
-            if lacking := [value.name for value in values if value.name not in arrays]:
-                raise ValueError(f"these inputs are missing: {', '.join(lacking)}")
-            return {v.name: np.asarray(arrays[v.name]).astype(ARRAYS[v.type], copy=False) for v in values}, None
+            arrays = _arrays(data, [value.name for value in values])
+            return {
+                value.name: np.asarray(array).astype(ARRAYS[value.type], copy=False)
+                for value, array in zip(values, arrays, strict=True)
+            }, None
         frame = data if isinstance(data, pd.DataFrame) else pd.DataFrame(data)
         if lacking := [port["name"] for port in self.inputs if port["name"] not in frame.columns]:
             raise ValueError(f"these columns are missing: {', '.join(lacking)}")
@@ -117,12 +119,6 @@ class Served:
                 known = ", ".join(map(repr, self.classes))
                 raise ValueError(f"column '{name}' has {unknown[0]!r}, which is no class: the classes are {known}")
         return feed, frame.index
-
-    def _at_once(self, feed: Mapping[str, Array]) -> int:
-        """How many samples are run at a time: of images as many as have some pixels, in the size that nets see."""
-        sizes = [array.shape[1] * array.shape[2] for array in feed.values() if array.ndim > 2]
-        pixels = self.size**2 if self.size else max([1, *sizes])
-        return int(max(1, min(CHUNK, PIXELS_AT_ONCE // pixels)))
 
     def _settings(self, given: Mapping[str, Any], explain: bool) -> dict[str, Array]:
         """The inputs that are no data."""
@@ -141,6 +137,13 @@ class Served:
         seed = int(given.get("seed", -1))
         rng = np.random.default_rng(seed if seed >= 0 else None)
         return {name: rng.standard_normal((n, self.noise_width), dtype=np.float32)}
+
+    def _at_once(self, feed: Mapping[str, Array]) -> int:
+        """How many rows or images are run at a time."""
+        if self.size is not None:
+            return max(1, min(CHUNK, PIXELS_AT_ONCE // self.size**2))
+        shape = next(iter(feed.values())).shape
+        return max(1, min(CHUNK, PIXELS_AT_ONCE // max(1, shape[1] * shape[2]))) if len(shape) > 2 else CHUNK
 
     def _in_parts(
         self, feed: dict[str, Array], asked: list[str], size: int, always: Mapping[str, Array]
@@ -161,6 +164,7 @@ class Served:
         for value in self.session.get_inputs():
             if value.name in feed:
                 sizes |= dict(zip(value.shape, feed[value.name].shape, strict=True))
+        sizes |= {f"{self.scale}*{name}": self.scale * size for name, size in sizes.items()}
         given = {value.name: value for value in self.session.get_outputs()}
         shapes = [
             [size if isinstance(size, int) else sizes.get(size, 0) for size in given[name].shape] for name in asked
@@ -227,6 +231,19 @@ class Served:
         if missing.any():
             return np.where(missing, np.nan, cells)
         return cells.astype(bool) if self.columns.get(port["name"], {}).get("dtype") == "bool" else cells
+
+
+def _arrays(data: Any, names: list[str]) -> list[Any]:
+    """The arrays of these inputs: the only one as it is, several by name or in order."""
+    if isinstance(data, Mapping):
+        if lacking := [name for name in names if name not in data]:
+            raise ValueError(f"these arrays are missing: {', '.join(lacking)}")
+        return [data[name] for name in names]
+    if len(names) == 1:
+        return [data]
+    if not isinstance(data, list | tuple) or len(data) != len(names):
+        raise ValueError(f"give {len(names)} arrays: {', '.join(names)}")
+    return list(data)
 
 
 def _text(cell: Any, missing: str) -> str:

@@ -371,24 +371,16 @@ class Translator(Model):
         """
         height, width = image.shape[2:]
         x = filled_up(filled_up(image, 2, self.multiple), 3, self.multiple)
-        made = self.translated(x, reverse=reverse)
-        return cut_to(cut_to(made, 2, height * self.scale), 3, width * self.scale)
+        return self.translated(x, reverse=reverse)[:, :, : height * self.scale, : width * self.scale]
 
 
 def filled_up(x: Tensor, dim: int, multiple: int) -> Tensor:
-    """x with its last places along a dimension repeated, up to a multiple. As an index, so that it exports."""
+    """x with its last places along a dimension repeated, up to a multiple."""
     n = x.shape[dim]
-    if not torch.compiler.is_exporting() and n % multiple == 0:
+    if n % multiple == 0:
         return x
     place = torch.arange((n + multiple - 1) // multiple * multiple, device=x.device)
     return x.index_select(dim, place.clamp(max=n - 1))
-
-
-def cut_to(x: Tensor, dim: int, n: int) -> Tensor:
-    """The first n places of x along a dimension. When exporting as an index, so that sizes of any kind will do."""
-    if not torch.compiler.is_exporting():
-        return x.narrow(dim, 0, n)
-    return x.index_select(dim, torch.arange(n, device=x.device))
 
 
 def uniform_of(noise: Tensor) -> Tensor:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from gantools.data.images.source import Bytes
-
+Bytes = npt.NDArray[np.uint8]
 TILE = 896  # pixels of each side of what is given to a translator at a time, about
 
 
@@ -29,33 +29,6 @@ class Tile:
         return _pair(slice(k.start * scale, k.stop * scale) for k in self.kept)
 
 
-def in_tiles(
-    run: Callable[[Bytes, Bytes | None], Bytes],
-    picture: Bytes,
-    mask: Bytes | None,
-    places: list[Tile],
-    scale: int,
-    on_tile: Callable[[int, int], None] | None = None,
-) -> Bytes:
-    """What `run` makes of a picture [H, W, C], tile by tile: [scale * H, scale * W, C'].
-
-    run: from a part of the picture, and of the mask, to what is made of it. on_tile: called with the number of tiles
-    done, and of all.
-    """
-    made: Bytes | None = None
-    for done, place in enumerate(places, 1):
-        part = np.array(picture[place.given], order="C")
-        found = run(part, None if mask is None else np.array(mask[place.given], order="C"))
-        if made is None:
-            height, width = picture.shape[:2]
-            made = np.empty((height * scale, width * scale, found.shape[2]), np.uint8)
-        made[place.placed(scale)] = found[place.of_made(scale)]
-        if on_tile is not None:
-            on_tile(done, len(places))
-    assert made is not None
-    return made
-
-
 def tiles(height: int, width: int, reach: int, multiple: int, side: int = TILE) -> Iterator[Tile]:
     """Tiles whose kept parts make up a picture of this size, row by row.
 
@@ -73,11 +46,69 @@ def _stretches(n: int, reach: int, multiple: int, side: int) -> Iterator[tuple[s
     if n <= side:
         yield slice(0, n), slice(0, n)
         return
-    around = -(-reach // multiple) * multiple
-    step = max(multiple, around, (side - 2 * around) // multiple * multiple)
+    beside = around(reach, multiple)
+    step = max(multiple, beside, (side - 2 * beside) // multiple * multiple)
     for start in range(0, n, step):
         stop = min(n, start + step)
-        yield slice(max(0, start - around), min(n, stop + around)), slice(start, stop)
+        yield slice(max(0, start - beside), min(n, stop + beside)), slice(start, stop)
+
+
+def tiles_of(height: int, width: int, reach: int, multiple: int, shape: tuple[int, int]) -> list[Tile]:
+    """Tiles of one shape, height and width, that make up a picture which is at least as large.
+
+    The sides of both are multiples of `multiple`, none of the shape is below `least_side`.
+    """
+    rows, columns = (list(_alike(n, reach, multiple, side)) for n, side in zip((height, width), shape, strict=True))
+    return [Tile((row[0], column[0]), (row[1], column[1])) for row in rows for column in columns]
+
+
+def least_side(reach: int, multiple: int) -> int:
+    """Of a tile of one shape: what is made of its middle depends on nothing outside it."""
+    return 2 * around(reach, multiple) + multiple
+
+
+def around(reach: int, multiple: int) -> int:
+    """Pixels that are given on each side of what is kept."""
+    return -(-reach // multiple) * multiple
+
+
+def _alike(n: int, reach: int, multiple: int, side: int) -> Iterator[tuple[slice, slice]]:
+    """As `_stretches`, all of one length: the last one is moved back to where the picture ends."""
+    kept = 0
+    while kept < n:
+        start = 0 if not kept else min(kept - around(reach, multiple), n - side)
+        stop = n if start + side == n else start + side - around(reach, multiple)
+        yield slice(start, start + side), slice(kept, stop)
+        kept = stop
+
+
+def in_tiles(
+    run: Callable[..., Bytes],
+    picture: Bytes,
+    mask: npt.NDArray[np.bool_] | None,
+    places: Sequence[Tile],
+    scale: int,
+    on_tile: Callable[[int, int], None] | None = None,
+) -> Bytes:
+    """What `run` makes of a picture, tile by tile: [scale * H, scale * W, C'].
+
+    run: from part of the picture [h, w, C], and of the mask as bytes [h, w] where there is one, to a part
+    [scale * h, scale * w, C']. on_tile: called with the number of tiles done, and of all.
+    """
+    height, width = picture.shape[:2]
+    made: Bytes | None = None
+    for done, place in enumerate(places, 1):
+        part = [picture[place.given]]
+        if mask is not None:
+            part.append(mask[place.given].astype(np.uint8))
+        found = run(*part)
+        if made is None:
+            made = np.empty((height * scale, width * scale, found.shape[2]), np.uint8)
+        made[place.placed(scale)] = found[place.of_made(scale)]
+        if on_tile is not None:
+            on_tile(done, len(places))
+    assert made is not None
+    return made
 
 
 def _pair(slices: Iterator[slice]) -> tuple[slice, slice]:

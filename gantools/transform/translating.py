@@ -21,8 +21,11 @@ class Translating(nn.Module):
 
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
         """mask: [N, H, W] uint8, above 0 in holes, for a translator that fills them."""
+        return self.grey_levels(image, mask).round().clamp(0, 255).to(torch.uint8).movedim(1, 3).contiguous()
+
+    def grey_levels(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """As `forward`, before it is rounded: [N, C', scale * H, scale * W]."""
         x = image.movedim(3, 1).float() / 127.5 - 1
         if mask is not None:
             x = with_mask(x, mask.unsqueeze(1) > 0)
-        made = self.translator.transform(x, reverse=self.reverse).float()
-        return ((made + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).movedim(1, 3).contiguous()
+        return (self.translator.transform(x, reverse=self.reverse).float() + 1) * 127.5

@@ -27,7 +27,7 @@ from gantools.train.loop import OnLook, OnProgress
 from gantools.train.samplers import Examples, HeldOutPictures, Plain
 from gantools.train.stores import Degraded, Pairs, Store, Unpaired
 from gantools.train.trained import Trained, built_model, tensorboard_folder
-from gantools.transform.checks import Mask, check_given
+from gantools.transform.checks import Mask, check_picture
 from gantools.transform.tiles import TILE, in_tiles, tiles
 from gantools.transform.translating import Translating
 
@@ -160,18 +160,20 @@ class ImageTranslator(Trained):
         Raises ConfigError for a mask or a direction that the model does not know, DataError for a picture of another
         shape.
         """
-        check_given(self, picture, mask, reverse=reverse)
-        model, device = Translating(self.translator_, reverse=reverse), self.device_
+        if reverse and self.translator_.n_directions < 2:
+            raise ConfigError(f"{self.model} knows one direction", where="reverse", remedy="leave it out")
+        channels = (self.target_schema_ if reverse else self.schema_).channels
+        check_picture(picture, mask, model=self.model, channels=channels, fills_holes=self.fills_holes_)
+        translator, device = self.translator_, self.device_
+        model = Translating(translator, reverse=reverse)
 
-        def run(*parts: Bytes | None) -> Bytes:
-            given = [torch.from_numpy(part).unsqueeze(0).to(device) for part in parts if part is not None]
-            found: Bytes = model(*given)[0].cpu().numpy()
-            return found
+        def run(*given: Bytes) -> Bytes:
+            tensors = (torch.from_numpy(np.array(part, order="C")).unsqueeze(0).to(device) for part in given)
+            return cast(Bytes, model(*tensors)[0].cpu().numpy())
 
-        net = self.translator_
         height, width = picture.shape[:2]
-        places = list(tiles(height, width, net.reach, net.multiple, tile))
-        return in_tiles(run, picture, None if mask is None else mask.astype(np.uint8), places, self.scale_, on_tile)
+        places = tiles(height, width, translator.reach, translator.multiple, tile)
+        return in_tiles(run, picture, mask, list(places), self.scale_, on_tile)
 
     def degraded(self, picture: Bytes, seed: int = 0) -> tuple[Bytes, Mask | None]:
         """A clean picture [H, W, C] as the translator learned to undo it, and where its holes are: [H, W] or None.

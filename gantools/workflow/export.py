@@ -26,9 +26,8 @@ class Request:
 
     folder: of the saved model. output: None for `exports/` and the folder's name. precision: of weights and arithmetic,
     "fp32", "fp16" or "int8". noise_inside: a generator draws its noise in the graph. plain_inputs: a scorer's threshold
-    and `explain` have no default. reverse: the other direction of a translator. shape: height and width of all pictures
-    that a translator is given. triton: a model repository to add an entry to. mlflow: a folder for an MLflow model.
-    card: a file for a model card.
+    and `explain` have no default. reverse, shape: of a translator of pictures, see `export_model`. triton: a model
+    repository to add an entry to. mlflow: a folder for an MLflow model. card: a file for a model card.
     """
 
     folder: Path
@@ -88,10 +87,11 @@ def run(request: Request, watch: Watch | None = None) -> ExportResult:
     from gantools.export.file import export_model
 
     model = any_model(request.folder)
+    noun = model.noun.partition(" of ")[0]
     if request.noise_inside and not hasattr(model, "sample"):
-        raise ConfigError("only a generator has noise", where="noise_inside", remedy="leave it out")
+        raise ConfigError(f"{noun} has no noise", where="noise_inside", remedy="leave it out")
     if request.plain_inputs and not hasattr(model, "assess"):
-        raise ConfigError("only a scorer has a threshold", where="plain_inputs", remedy="leave it out")
+        raise ConfigError(f"{noun} has no threshold", where="plain_inputs", remedy="leave it out")
     file = export_model(
         model,
         output,

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+
+from gantools.config import TrainConfig
+from gantools.registry import discover
+from gantools.transform.translator import ImageTranslator
+from tests.contract.examples import translations
 
 from .conftest import Invoke, the_json
 
@@ -22,6 +29,51 @@ def generator_file(tmp_path_factory: pytest.TempPathFactory, invoke: Invoke, gen
     path = tmp_path_factory.mktemp("exported") / "generator.onnx"
     assert invoke("export", generator, "-o", path).exit_code == 0
     return path
+
+
+@pytest.fixture(scope="module")
+def cyclegan(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a translator that knows two directions, trained for a moment."""
+    cls: Any = discover("image")["cyclegan"]
+    data, _ = translations(cls)
+    options = {**asdict(cls.tiny()), "n_levels": 1, "n_blocks": 1}
+    train = TrainConfig(steps=4, batch_size=4, device="cpu")
+    folder = tmp_path_factory.mktemp("translator") / "horses"
+    ImageTranslator("cyclegan", options, None, 16, train).fit(data).save(folder)
+    return folder
+
+
+def test_a_translator_in_both_directions(invoke: Invoke, cyclegan: Path, tmp_path: Path) -> None:
+    beside = [part for name in ("triton", "mlflow", "card") for part in (f"--{name}", tmp_path / name)]
+    told = the_json(invoke("export", cyclegan, "-o", tmp_path / "there.onnx", *beside, "--json"))
+    assert told["kind"] == "image-translator" and told["parity"]["largest_byte"] <= 1
+    assert "Makes pictures out of pictures." in (tmp_path / "card").read_text(encoding="utf-8")
+    result = invoke("export", cyclegan, "-o", tmp_path / "back.onnx", "--reverse", "--shape", "96x80")
+    assert result.exit_code == 0, result.output
+    assert "Compared with the library on " in result.output
+    said = the_json(invoke("info", tmp_path / "back.onnx", "--json"))
+    assert (said["model"], said["reverse"], said["shape"], said["scale"]) == ("cyclegan", True, [96, 80], 1)
+    shown = invoke("info", tmp_path / "there.onnx").output
+    assert "image translator" in shown and "transformed" in shown and "batch x height x width x 1" in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--shape", "512"], "'512' is no height and width; write 512x512"),
+        (["--shape", "0x9"], "no height and width"),
+        (["--shape", "98x96"], "the sides of 98x96 are no multiples of 4"),
+        (["--shape", "8x8"], "8x8 is too small"),
+        (["--noise-inside"], "a translator has no noise"),
+        (["--plain-inputs"], "a translator has no threshold"),
+    ],
+)
+def test_what_a_translator_is_not(
+    invoke: Invoke, cyclegan: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    result = invoke("export", cyclegan, "-o", tmp_path / "m.onnx", *options)
+    assert result.exit_code == 2 and said in result.output, result.output
+    assert not list(tmp_path.iterdir())
 
 
 def test_everything_that_can_be_written(invoke: Invoke, generator: Path, tmp_path: Path) -> None:
@@ -90,7 +142,12 @@ def test_info_tells_how_a_file_is_called(invoke: Invoke, scorer_file: Path, gene
     [
         (["export", "{generator}", "-o", "out.csv"], "does not end in .onnx"),
         (["export", "{generator}", "-o", "{generator}/g.onnx"], "lies in"),
-        (["export", "{scorer}", "-o", "s.onnx", "--noise-inside"], "only a generator has noise"),
+        (["export", "{scorer}", "-o", "s.onnx", "--noise-inside"], "a scorer has no noise"),
+        (["export", "{scorer}", "-o", "s.onnx", "--reverse"], "only a translator of pictures has a direction"),
+        (
+            ["export", "{scorer}", "-o", "s.onnx", "--shape", "64x64"],
+            "only a translator of pictures has pictures of a shape",
+        ),
         (["export", "nowhere", "-o", "s.onnx"], "nowhere"),
         (["export", "{generator}", "-o", "missing/s.onnx"], "does not exist"),
         (["score", "{customers}", "--onnx", "{generator_file}"], "holds a generator, not a scorer"),

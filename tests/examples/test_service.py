@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import io
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
+from PIL import Image
 
 pytest.importorskip("fastapi")
 pytest.importorskip("prometheus_client")
@@ -283,6 +286,85 @@ def test_generated_rows_can_be_scored(service: Service) -> None:
 )
 def test_a_bad_wish_for_rows_is_refused(service: Service, change: dict[str, Any], said: str) -> None:
     assert said in service.refusal("/generate", {"label": "no", "n": 1, "seed": 0, **change})
+
+
+# --- pictures ---
+
+
+@pytest.fixture(scope="module")
+def translator_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from gantools.config import TrainConfig
+    from gantools.export.file import export_model
+    from gantools.registry import discover
+    from gantools.transform.translator import ImageTranslator
+    from tests.contract.examples import translations
+
+    cls: Any = discover("image")["srgan"]
+    data, degrade = translations(cls)
+    train = TrainConfig(steps=4, batch_size=4, device="cpu")
+    translator = ImageTranslator("srgan", asdict(cls.tiny()), degrade, 16, train).fit(data)
+    return export_model(translator, tmp_path_factory.mktemp("exported") / "translator.onnx").path
+
+
+@pytest.fixture(scope="module")
+def translating(translator_file: Path) -> Iterator[Service]:
+    service = Service(TRANSLATOR=translator_file, MAX_PICTURE=50_000, MAX_PIXELS=10_000)
+    yield service
+    service.process.terminate()
+    service.process.wait(10)
+
+
+def file_of(picture: np.ndarray, form: str) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, form)
+    return file.getvalue()
+
+
+def sent(service: Service, body: bytes) -> tuple[str, bytes]:
+    """The media type and the body of what is made of a picture."""
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+    connection.request("POST", "/transform", body)
+    answer = connection.getresponse()
+    found = answer.read()
+    connection.close()
+    assert answer.status == 200, found
+    return answer.headers["content-type"], found
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_comes_back_in_the_same_format(translating: Service, translator_file: Path, form: str) -> None:
+    from gantools.export.runtime import load_exported
+
+    picture = np.random.default_rng(0).integers(0, 256, (21, 30, 3), dtype=np.uint8)
+    media, body = sent(translating, file_of(picture, form))
+    made = Image.open(io.BytesIO(body))
+    assert (media, made.format, made.size) == (f"image/{form.lower()}", form, (60, 42))
+    if form == "PNG":
+        file: Any = load_exported(translator_file, "cpu", threads=1)
+        assert np.array_equal(np.asarray(made), file.transform(picture))
+
+
+def test_a_grey_picture_is_taken_for_a_coloured_one(translating: Service) -> None:
+    _, body = sent(translating, file_of(np.zeros((9, 7), np.uint8), "PNG"))
+    assert Image.open(io.BytesIO(body)).size == (14, 18)
+
+
+def test_a_bad_picture_is_refused(translating: Service, service: Service) -> None:
+    assert "no picture that can be read" in translating.refusal("/transform", b"nothing")
+    cut = file_of(np.random.default_rng(0).integers(0, 256, (50, 50, 3), dtype=np.uint8), "PNG")[:2000]
+    assert "no picture that can be read" in translating.refusal("/transform", cut)
+    large = file_of(np.zeros((101, 100, 3), np.uint8), "PNG")
+    assert "100 x 101 pixels are more than 10000" in translating.refusal("/transform", large)
+    assert "send a smaller one" in translating.refusal("/transform", b" " * 60_000, 413)
+    assert "no translator is loaded" in service.refusal("/transform", b"", 404)
+
+
+def test_what_is_said_of_a_translator(translating: Service, translator_file: Path) -> None:
+    assert translating.call("GET", "/health")[1]["models"]["translator"]["file"] == translator_file.name
+    found = translating.call("GET", "/schema")[1]["translator"]
+    assert found == {"channels": 3, "made_channels": 3, "scale": 2, "shape": None}
+    sent(translating, file_of(np.zeros((9, 7, 3), np.uint8), "PNG"))
+    assert 'service_rows_total{path="/transform"}' in translating.call("GET", "/metrics")[1]
 
 
 # --- what it says of itself ---
