@@ -230,7 +230,7 @@ class ExportedImageTranslator(OfImages):
         return filled, None if mask is None else np.pad(mask, by, mode="edge")
 
     def _run_one(self, picture: Bytes, mask: Bytes | None = None) -> Bytes:
-        [made] = self.run_pictures(picture[None], None if mask is None else mask[None])
+        made: Bytes = self.run_pictures(picture[None], None if mask is None else mask[None])[0]
         return made
 
     # -- what it says of itself ------------------------------------------------------------------------------------
