@@ -27,5 +27,5 @@ class Translating(nn.Module):
         """As `forward`, before it is rounded: [N, C', scale * H, scale * W]."""
         x = image.movedim(3, 1).float() / 127.5 - 1
         if mask is not None:
-            x = with_mask(x, mask.unsqueeze(1) > 0)
+            x = with_mask(x, mask.unsqueeze(1).bool())
         return (self.translator.transform(x, reverse=self.reverse).float() + 1) * 127.5

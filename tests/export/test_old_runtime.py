@@ -5,12 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 import venv
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from gantools.export.file import ExportedFile
+from gantools.config import TrainConfig
+from gantools.export.file import ExportedFile, export_model
+from gantools.export.runtime import load_exported
+from gantools.registry import discover
+from gantools.transform.translator import ImageTranslator
+from tests.contract.examples import translations
 
 OLDEST = "1.20.1"
 GOLDEN = Path(__file__).parents[2] / "exports" / "golden"
@@ -62,6 +69,32 @@ def test_no_rows_and_no_images_are_fine(oldest: Path, scorer_file: ExportedFile,
     for file in files:
         version, _, lengths = run(oldest, EMPTY, file).partition(" ")
         assert version == OLDEST and set(lengths.strip()) <= set("[0, ]")
+
+
+TRANSLATED = """
+import sys, numpy as np, onnxruntime as ort
+session = ort.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+arrays = np.load(sys.argv[2])
+made = session.run(None, {name: arrays[name] for name in arrays if name != "expected"})[0]
+assert np.abs(made.astype(int) - arrays["expected"]).max() <= 1
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["inpaint", "srgan"])
+def test_pictures_are_those_of_the_newest(oldest: Path, name: str, tmp_path: Path) -> None:
+    cls: Any = discover("image")[name]
+    data, degrade = translations(cls)
+    train = TrainConfig(steps=4, batch_size=4, device="cpu")
+    translator = ImageTranslator(name, asdict(cls.tiny()), degrade, 16, train).fit(data)
+    file: Any = load_exported(export_model(translator, tmp_path / "m.onnx").path, "cpu")
+    random = np.random.default_rng(0)
+    given: dict[str, Any] = {"image": random.integers(0, 256, (2, 37, 51, 3), dtype=np.uint8)}
+    if file.fills_holes_:
+        given["mask"] = (random.random((2, 37, 51)) < 0.3).astype(np.uint8)
+    np.savez(tmp_path / "given.npz", **given, expected=file.run_pictures(*given.values()))
+    run(oldest, TRANSLATED, tmp_path / "m.onnx", tmp_path / "given.npz")
+    assert run(oldest, EMPTY, tmp_path / "m.onnx").startswith(OLDEST)
 
 
 @pytest.mark.slow
