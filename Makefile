@@ -76,6 +76,10 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/images/generation.py speed
 	$(BIN)/python benchmarks/images/oneclass.py mnist
 	$(BIN)/python benchmarks/images/oneclass.py tiles
+	$(BIN)/python benchmarks/images/translation.py denoise --seconds 3600 --precision bf16
+	for part in superres inpaint derain colour paired unpaired; do \
+	    $(BIN)/python benchmarks/images/translation.py $$part --seconds 900 --precision bf16 || exit 1; done
+	for part in parity photo speed; do $(BIN)/python benchmarks/images/translation.py $$part || exit 1; done
 
 clean:
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis $(DEMO)
