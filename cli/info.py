@@ -20,8 +20,8 @@ from .show import run_and_show
 def info(*, as_json: bool, **given: Any) -> None:
     """Show what the columns of the table DATA are taken for, or what images the folder or .npz file DATA holds.
 
-    DATA may also be the folder of a saved generator or scorer, or an exported .onnx file: then what it was trained on
-    and how it is called is shown.
+    DATA may also be the folder of a saved generator, scorer or translator, or an exported .onnx file: then what it was
+    trained on and how it is called is shown.
     """
     from gantools.workflow.info import Request, run
 

@@ -14,7 +14,7 @@ WIDTH = 100
 @json_option
 @debug_option
 def models(*, as_json: bool) -> None:
-    """List what --model takes, to generate and to score, with the options that --set takes and their papers."""
+    """List what --model takes, to generate, score and transform, with the options that --set takes and their papers."""
     from gantools.registry import DOES, list_models
 
     found = list_models()

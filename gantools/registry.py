@@ -14,7 +14,7 @@ import dataclasses
 import importlib
 import importlib.util
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -145,10 +145,14 @@ def get(name: str, purpose: str, modality: str = "table") -> type[Model]:
     raise ConfigError(f"there is no model called {name!r}", where="model", remedy=remedy)
 
 
-def purpose_of(name: str, modality: str) -> str:
-    """What the model of this name is for; "generate" where there is none."""
-    found = discover(modality).get(name)
-    return "generate" if found is None else found.purpose
+def purpose_of(name: str, modality: str, among: Sequence[str]) -> str:
+    """What the model of this name is for. Raises ConfigError, with the nearest name of these purposes, for no model."""
+    models = discover(modality)
+    if name in models:
+        return models[name].purpose
+    fitting = [other for other, cls in models.items() if cls.purpose in among]
+    remedy = meant(name, fitting, "choose one of " + ", ".join(fitting))
+    raise ConfigError(f"there is no model called {name!r}", where="model", remedy=remedy)
 
 
 def list_models(modality: str | None = None) -> list[ModelInfo]:

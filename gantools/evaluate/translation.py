@@ -74,11 +74,18 @@ class TranslationVerdict:
 
 
 def compare(
-    pictures: Iterable[Compared], plain: str, *, adversarial: bool, seed: int = 0, stage: Stage | None = None
+    pictures: Iterable[Compared],
+    plain: str,
+    *,
+    adversarial: bool,
+    total: int | None = None,
+    seed: int = 0,
+    stage: Stage | None = None,
 ) -> TranslationVerdict:
     """The verdict on pictures that were held back; they are looked at one by one.
 
-    plain: what the plain method is called. adversarial: whether the translator learned with a critic.
+    plain: what the plain method is called. adversarial: whether the translator learned with a critic. total: how many
+    pictures there are, at most.
     """
     stage, distance = stage or Stage(), PerceptualDistance()
     figures: dict[str, list[dict[str, float]]] = {"translator": [], "plain": []}
@@ -91,7 +98,7 @@ def compare(
             )
         for way, picture in (("translator", one.made), ("plain", one.plain), ("truth", one.truth)):
             middles[way].append(_middle(picture))
-        stage.done(len(figures["plain"]), None, "pictures")
+        stage.done(len(figures["plain"]), total, "pictures")
     n = len(figures["plain"])
     if not n:
         return no_verdict(plain, "no picture was held back", distance.name)

@@ -326,7 +326,8 @@ def _crop(cls: type[Translator], size: int | None, scale: int, data: Translation
     """Pixels of each side of a crop of the target: a multiple of four pixels of the source."""
     step = 4 * scale
     if size is not None:
-        check(size >= SMALLEST and size % scale == 0, "size", f"must be a multiple of {scale}, at least {SMALLEST}")
+        rule = f"a multiple of {scale}, at least {SMALLEST}" if scale > 1 else f"at least {SMALLEST}"
+        check(size >= SMALLEST and size % scale == 0, "size", f"must be {rule}")
         return size
     sides = [
         pictures.height.minimum(pictures.width) for pictures in (data.sources, data.targets) if pictures is not None

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gantools.train.monitor import TrainingReport
 
 STAGE = "Training"
+PURPOSES = ("generate", "transform")  # of the models that are trained for later
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +93,13 @@ def run(request: Request, watch: Watch | None = None) -> Result:
     stages = Stages(watch or Watch(), request.budget_s)
     modality = modality_of(request.data)
     check_meaning(request, modality)
-    purpose = "generate" if request.model is None else registry.purpose_of(request.model, modality.name)
+    purpose = "generate"
+    if request.model is not None and modality.has_pictures:  # only of pictures there are translators
+        purpose = registry.purpose_of(request.model, modality.name, PURPOSES)
     if purpose == "transform":
         refuse_fields(request, f"has no meaning for {request.model}, a translator", **GENERATORS)
     else:
-        refuse_fields(request, "is for models that transform pictures", **TRANSLATORS)
+        refuse_fields(request, "is for models that transform pictures, which `model` names", **TRANSLATORS)
         modality.check_target(request.data, request.target)
         modality.check_columns(request, request.data)
     grids = request.grids

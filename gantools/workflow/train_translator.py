@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,13 +15,14 @@ from torch import Tensor
 
 from gantools import registry
 from gantools.config import build, check
-from gantools.data.images.pairs import PictureSet, open_pictures
+from gantools.data.images.pairs import WORDS, PictureSet, open_pictures
 from gantools.data.images.source import Bytes
 from gantools.encode.images import ImageEncoder, ImageLayout
 from gantools.encode.pictures import Pictures, TranslationSet
 from gantools.errors import ConfigError
 from gantools.evaluate.plain import TUNED_ON, TUNED_SIDE, plain_method
 from gantools.evaluate.translation import (
+    FEWEST,
     Compared,
     TranslationVerdict,
     UnpairedVerdict,
@@ -29,8 +31,10 @@ from gantools.evaluate.translation import (
     no_verdict,
 )
 from gantools.nn.degradations import Degradations
+from gantools.stages import Stage
 from gantools.transform.checks import Mask
 from gantools.transform.translator import ImageTranslator, planned
+from gantools.words import count
 from gantools.workflow.contract import Item, Table, given, noted, plain
 from gantools.workflow.images import STAGE_CHECK, STAGE_READ
 from gantools.workflow.stages import Stages
@@ -38,6 +42,8 @@ from gantools.workflow.train import STAGE, Request
 from gantools.workflow.training import resumable, training_shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from gantools.train.monitor import TrainingReport
 
 STAGE_VERDICT = "Comparing"
@@ -48,20 +54,25 @@ MOST_HELD = {"pairs": 50, "clean": 50, "unpaired": 500}
 JUDGED_SIDE = 512  # pixels of each side of the middle of a picture that is compared
 SET_SIDE = 64  # pixels of each side of pictures that a classifier tells apart, at most
 SET_LEARNED = 2000  # pictures of each set that it learns from, at most
+FEWEST_OF_SET = 10  # pictures that are translated for the classifier, however little time there is
+TUNING = 0.3  # share of the time for the verdict that the plain method may be tuned in
+TRANSLATING = 0.6  # share of it that sets are translated in; the rest is the classifier's
 FIGURES = (("psnr", "PSNR (dB)", ".2f"), ("ssim", "SSIM", ".4f"), ("perceptual", "perceptual distance", ".4f"),
            ("fid", "FID", ".2f"), ("kid", "KID", ".4f"))  # fmt: skip
 
 Verdict = TranslationVerdict | UnpairedVerdict
+Example = TypeVar("Example")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TranslatorResult:
-    """What was trained. layout: of the pictures. held_back: how many the verdict is reached on. grids: the folder of
-    pictures."""
+    """What was trained. layout: of the pictures. n_held: pictures or pairs held back, of two sets those of the first.
+    grids: the folder of pictures."""
 
     saved: Path
     model: str
     layout: str
+    n_held: int
     report: TrainingReport
     verdict: Verdict
     notes: tuple[str, ...]
@@ -73,6 +84,7 @@ class TranslatorResult:
             "saved": self.saved,
             "model": self.model,
             "layout": self.layout,
+            "n_held_back": self.n_held,
             "training": self.report.to_json(),
             "verdict": self.verdict.to_json(),
             "notes": self.notes,
@@ -115,11 +127,24 @@ def run(request: Request, stages: Stages) -> TranslatorResult:
         translator.fit(
             rest, folder=request.save, resume=request.resume, grids=request.grids, progress=stage.trained
         )  # fmt: skip
+    with _saved(request):
+        verdict = _verdict(translator, rest, held, n_held, request.seed, stages)
+    notes = pictures.notes()
+    if 0 < verdict.n < n_held:
+        notes.append(f"of the {count(n_held, WORDS[data.layout])} held back {verdict.n} were compared in the time left")
     return TranslatorResult(
-        saved=request.save, model=translator.model, layout=data.layout, report=translator.report_,
-        verdict=_verdict(translator, rest, held, n_held, request.seed, stages), notes=tuple(pictures.notes()),
-        grids=request.grids,
+        saved=request.save, model=translator.model, layout=data.layout, n_held=n_held, report=translator.report_,
+        verdict=verdict, notes=tuple(notes), grids=request.grids,
     )  # fmt: skip
+
+
+@contextmanager
+def _saved(request: Request) -> Iterator[None]:
+    """What is done when the translator is saved. Raises KeyboardInterrupt that says so."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(f"there is no verdict, but {request.save} holds the trained translator") from error
 
 
 def _check(request: Request, model: str) -> None:
@@ -137,6 +162,9 @@ def _check(request: Request, model: str) -> None:
 def _loaded(request: Request, pictures: PictureSet, stages: Stages) -> TranslationSet:
     total = len(pictures.targets) + (0 if pictures.sources is None else len(pictures.sources))
     encoder: Callable[[int], ImageEncoder] | None = None
+    if request.fit is not None and pictures.scale > 1:
+        problem = f"cannot bring pairs to one size whose targets are {pictures.scale} times as large"
+        raise ConfigError(problem, where="fit", remedy="leave it out, and learn from crops")
     if request.fit is not None and request.size is not None:
         size, fit = request.size, request.fit
 
@@ -157,21 +185,34 @@ def _sizes(data: TranslationSet) -> list[int]:
 def _verdict(
     translator: ImageTranslator, rest: TranslationSet, held: TranslationSet, n: int, seed: int, stages: Stages
 ) -> Verdict:
+    """What is said of it by the n pictures held back, or as many of them as there is time for."""
     stage = stages[STAGE_VERDICT]
-    stage.begin()
+    seconds = stage.begin()
     if not n:
-        return no_verdict("", "of fewer than 10 pictures none is held back")
+        return no_verdict("", f"of fewer than {round(1 / HELD_SHARE)} {WORDS[rest.layout]}s none is held back")
     if rest.layout == "unpaired":
-        return _of_sets(translator, rest, held, seed, stage)
-    examples = [(source, truth) for source, _, truth in _tried(translator, rest, TUNED_ON, seed, TUNED_SIDE)]
-    way = plain_method(translator.degradations_, translator.target_schema_.channels, translator.scale_, examples)
+        return _of_sets(translator, rest, held, seed, stage, seconds)
+    ends = None if seconds is None else time.monotonic() + seconds
+    examples = ((source, truth) for source, _, truth in _tried(translator, rest, TUNED_ON, seed, TUNED_SIDE))
+    way = plain_method(
+        translator.degradations_, translator.target_schema_.channels, translator.scale_, examples,
+        None if seconds is None else TUNING * seconds,
+    )  # fmt: skip
 
     def compared() -> Iterator[Compared]:
-        for source, mask, truth in _tried(translator, held, n, seed, JUDGED_SIDE):
+        for source, mask, truth in until(ends, _tried(translator, held, n, seed, JUDGED_SIDE), FEWEST):
             yield Compared(translator.transform(source, mask), way.make(source, mask), truth, mask)
 
     adversarial = bool(translator.translator_.options.adversarial)
-    return compare(compared(), way.name, adversarial=adversarial, seed=seed, stage=stage)
+    return compare(compared(), way.name, adversarial=adversarial, total=n, seed=seed, stage=stage)
+
+
+def until(ends: float | None, examples: Iterable[Example], least: int) -> Iterator[Example]:
+    """The examples while there is time, but `least` of them in any case. ends: by `time.monotonic`, None for never."""
+    for n, example in enumerate(examples):
+        if ends is not None and n >= least and time.monotonic() > ends:
+            return
+        yield example
 
 
 def _tried(
@@ -181,11 +222,22 @@ def _tried(
     scale = translator.scale_
     for index in range(min(n, len(data))):
         if data.sources is not None:
-            source, target = data.sources[index], data.targets[index]
-            yield _last(_middle(source, side // scale)), None, _last(_middle(target, side // scale * scale))
+            source, target = _middles(data.sources[index], data.targets[index], side // scale, scale)
+            yield _last(source), None, _last(target)
             continue
         truth = _last(_middle(data.targets[index], side // scale * scale, scale))
         yield (*translator.degraded(truth, seed + index), truth)
+
+
+def _middles(source: Tensor, target: Tensor, side: int, scale: int) -> tuple[Tensor, Tensor]:
+    """The middle of a picture [C, H, W], at most `side` pixels along each side, and the same place of its target, which
+    is `scale` times as large."""
+    for dim in (1, 2):
+        n = source.shape[dim]
+        kept = min(side, n)
+        first = (n - kept) // 2
+        source, target = source.narrow(dim, first, kept), target.narrow(dim, first * scale, kept * scale)
+    return source, target
 
 
 def _middle(picture: Tensor, side: int, multiple: int = 1) -> Tensor:
@@ -203,20 +255,42 @@ def _last(picture: Tensor) -> Bytes:
 
 
 def _of_sets(
-    translator: ImageTranslator, rest: TranslationSet, held: TranslationSet, seed: int, stage: Any
+    translator: ImageTranslator,
+    rest: TranslationSet,
+    held: TranslationSet,
+    seed: int,
+    stage: Stage,
+    seconds: float | None,
 ) -> UnpairedVerdict:
+    """seconds: that it may take."""
     assert rest.sources is not None and held.sources is not None
     side = min(SET_SIDE, translator.size_)
+    began = time.monotonic()
+    ends = None if seconds is None else began + TRANSLATING * seconds
     made, back = [], []
-    for index in range(len(held.sources)):
+    for index in until(ends, range(len(held.sources)), FEWEST_OF_SET):
         found = translator.transform(_last(_middle(held.sources[index], JUDGED_SIDE)))
         made.append(_small(torch.from_numpy(found).movedim(2, 0), side))
         again = translator.transform(found, reverse=True)
         back.append(_small(torch.from_numpy(again).movedim(2, 0), side))
         stage.done(index + 1, len(held.sources), "pictures")
     learned = _set(rest.sources, side), _set(rest.targets, side)
-    seen = _set(held.sources, side), _set(held.targets, side)
-    return compare_sets(learned, seen, torch.stack(made), torch.stack(back), seed=seed)
+    seen = _set(held.sources, side)[: len(made)], _set(held.targets, side)
+    left = None if seconds is None else max(0.0, began + seconds - time.monotonic())
+    return compare_sets(learned, seen, torch.stack(made), torch.stack(back), seed=seed, stage=Left(stage, left))
+
+
+class Left(Stage):
+    """What is left of a stage. seconds: that it may take."""
+
+    def __init__(self, whole: Stage, seconds: float | None) -> None:
+        self._whole, self._seconds = whole, seconds
+
+    def begin(self) -> float | None:
+        return self._seconds
+
+    def done(self, n: int, total: int | None, what: str = "steps") -> None:
+        self._whole.done(n, total, what)
 
 
 def _set(pictures: Pictures, side: int) -> Tensor:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from gantools.data.images.picture import Picture, find_pictures, read_mask, read_picture, write_picture
+from gantools.data.images.picture import Picture, check_fits, find_pictures, read_mask, read_picture, write_picture
 from gantools.errors import ConfigError, DataError
 from gantools.files import write_folder
 from gantools.words import count, listed
 from gantools.workflow.contract import Item, Watch, noted, plain, refuse_together
 from gantools.workflow.opening import MODALITIES, saved_model
 from gantools.workflow.places import check_apart, check_file, check_folder, named
+from gantools.workflow.stages import Stages
 
-STAGE = "Transforming"
+STAGE, STAGE_TILES = "Transforming", "Tiles of one picture"
 MANIFEST = "manifest.csv"
 HEAD = ("file", "source")
+OPAQUE = 128  # of 255, the opacity below which a pixel is a hole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +88,12 @@ def run(request: Request, watch: Watch | None = None) -> TransformResult:
     if not data.exists():
         raise DataError("does not exist", where=str(data), remedy="check the path")
     output = request.output or _beside(data)
-    _check_places(request, output)
+    _check_places(request, output, place)
     model = saved_model(place, "transform", request.device, MODALITIES["image"], exported=request.onnx is not None)
     _check_meaning(request, model)
     job = Job(request, model, watch or Watch())
     if not data.is_dir():
-        made = job.one(data, output, request.mask)
+        made = job.one(data, output)
         return TransformResult(output=output, pictures={output.name: made}, notes=tuple(job.notes()))
     return job.folder(output)
 
@@ -104,7 +106,11 @@ def _beside(data: Path) -> Path:
     return data.with_name(f"{data.stem}.transformed{data.suffix}")
 
 
-def _check_places(request: Request, output: Path) -> None:
+def _check_places(request: Request, output: Path, model: Path) -> None:
+    """Refuse places where nothing can or must be written, and masks that do not belong to the data.
+
+    model: where the translator is. Raises ConfigError or DataError.
+    """
     data, mask = request.data, request.mask
     if not data.is_dir():
         check_file(output, "output", force=request.force, inputs=(data, mask))
@@ -112,7 +118,7 @@ def _check_places(request: Request, output: Path) -> None:
             problem = f"{output} does not end in {data.suffix}, and the format stays as it is"
             raise ConfigError(problem, where="output", remedy=f"end it in {data.suffix}")
     else:
-        check_apart(output, "output", data, mask)
+        check_apart(output, "output", data, mask, model)
         check_folder(output, "output", force=request.force, what="pictures that gantools wrote", is_ours=_has_manifest)
     if mask is not None:
         if not mask.exists():
@@ -126,7 +132,7 @@ def _check_meaning(request: Request, model: Any) -> None:
     """Refuse options that mean nothing for this model, before any picture is read. Raises ConfigError."""
     if request.mask is not None and not model.fills_holes_:
         raise ConfigError("has no effect on a translator that fills no holes", where="mask", remedy="leave it out")
-    if request.reverse and model.n_directions_ < 2:
+    if request.reverse and request.onnx is None and model.n_directions_ < 2:  # a file says itself which one it knows
         raise ConfigError("this translator knows one direction", where="reverse", remedy="leave it out")
 
 
@@ -140,7 +146,7 @@ def _has_manifest(folder: Path) -> bool:
 
 @dataclass
 class Job:
-    """Pictures transformed by one model. said: what there is to say of pictures -> their names."""
+    """Pictures transformed by one model, one in memory at a time. said: what there is to say -> pictures' names."""
 
     request: Request
     model: Any
@@ -154,9 +160,13 @@ class Job:
         masks = {} if mask is None else {_stem(name): mask / name for name in find_pictures(mask)}
         made: dict[str, tuple[int, int]] = {}
         skipped: list[tuple[str, str]] = []
+        stages = Stages(self.watch)
+        stages.plan({STAGE: 1.0})
+        stage = stages[STAGE]
+        stage.begin()
         with write_folder(output) as folder:
             for done, name in enumerate(names):
-                self.watch.done(STAGE, done, len(names), "pictures")
+                stage.done(done, len(names), "pictures")
                 place = folder / name
                 place.parent.mkdir(parents=True, exist_ok=True)
                 if mask is not None and _stem(name) not in masks:
@@ -168,51 +178,69 @@ class Job:
                 except DataError as error:
                     skipped.append((name, error.problem))
                     continue
-                made[name] = self.make(picture, data / name, place, masks.get(_stem(name)))
+                made[name] = self.make(picture, name, place, masks.get(_stem(name)), self.tiles_told)
             if not made:
                 first, why = skipped[0]
                 problem = f"none of its {count(len(names), 'picture')} can be used; the first, {first}, {why}"
                 raise DataError(problem, where=str(data), remedy="mend or remove them")
+            stage.done(len(names), len(names), "pictures")
             with (folder / MANIFEST).open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerows([HEAD, *((name, data / name) for name in made)])
             for empty in sorted((p for p in folder.rglob("*") if p.is_dir() and not any(p.iterdir())), reverse=True):
                 shutil.rmtree(empty)
         return TransformResult(output=output, pictures=made, skipped=tuple(skipped), notes=tuple(self.notes()))
 
-    def one(self, path: Path, output: Path, mask: Path | None) -> tuple[int, int]:
+    def one(self, path: Path, output: Path) -> tuple[int, int]:
         """One picture."""
-        return self.make(self.read(path), path, output, mask)
-
-    def read(self, path: Path) -> Picture:
-        model = self.model
-        schema = model.target_schema_ if self.request.reverse else model.schema_
-        return read_picture(path, channels=schema.channels, white=schema.white)
-
-    def make(self, picture: Picture, path: Path, output: Path, mask: Path | None) -> tuple[int, int]:
-        """Write what is made of a picture, and return its width and height."""
-        for note in picture.notes:
-            self.said.setdefault(note, []).append(path.name)
-        given = {} if not self.model.fills_holes_ else {"mask": self.hole(picture, path, mask)}
+        stages = Stages(self.watch)
+        stages.plan({STAGE: 1.0})
+        stage = stages[STAGE]
+        stage.begin()
 
         def told(done: int, total: int) -> None:
-            if total > 1:
-                self.watch.done(path.name, done, total, "tiles")
+            stage.done(done, total, "tiles")
 
-        made = self.model.transform(picture.pixels, **given, reverse=self.request.reverse, on_tile=told)
+        return self.make(self.read(path), path.name, output, self.request.mask, told)
+
+    def tiles_told(self, done: int, total: int) -> None:
+        """Of one picture among many so many tiles are done."""
+        if total > 1:
+            self.watch.done(STAGE_TILES, done, total, "tiles")
+
+    def read(self, path: Path) -> Picture:
+        """The picture in a file, as the model takes it. Raises DataError where it cannot be used."""
+        model = self.model
+        schema = model.target_schema_ if self.request.reverse else model.schema_
+        picture = read_picture(path, channels=schema.channels, white=schema.white)
+        height, width = (side * model.scale_ for side in picture.pixels.shape[:2])
+        check_fits(picture, height, width, path)
+        return picture
+
+    def make(
+        self, picture: Picture, name: str, output: Path, mask: Path | None, on_tile: Callable[[int, int], None]
+    ) -> tuple[int, int]:
+        """Write what is made of a picture, and return its width and height."""
+        for note in picture.notes:
+            self.said.setdefault(note, []).append(name)
+        given = {} if not self.model.fills_holes_ else {"mask": self.hole(picture, name, mask)}
+        made = self.model.transform(picture.pixels, **given, reverse=self.request.reverse, on_tile=on_tile)
         if given and picture.alpha is not None and mask is None:  # what was transparent is filled
-            picture = Picture(picture.pixels, None, picture.format, picture.kept)
+            picture = replace(picture, alpha=None)
         write_picture(picture, made, output)
         return made.shape[1], made.shape[0]
 
-    def hole(self, picture: Picture, path: Path, mask: Path | None) -> Any:
-        """Where a picture has holes. Raises DataError where that is nowhere, everywhere or not said."""
+    def hole(self, picture: Picture, name: str, mask: Path | None) -> Any:
+        """Where a picture has holes. Raises DataError where that is everywhere or not said."""
+        where = str(mask or (self.request.data / name if self.request.data.is_dir() else self.request.data))
         if mask is not None:
-            hole, where = read_mask(mask, picture.pixels.shape[:2]), str(mask)
-        elif picture.alpha is not None:
-            hole, where = picture.alpha < 128, str(path)
+            hole = read_mask(mask, picture.pixels.shape[:2])
+            if not hole.any():
+                self.said.setdefault(f"its mask {mask.name} is black, so that nothing is filled", []).append(name)
+        elif picture.alpha is not None and (picture.alpha < OPAQUE).any():
+            hole = picture.alpha < OPAQUE
         else:
             remedy = "give `mask`, or make transparent what is to be filled"
-            raise DataError("says nowhere what is to be filled", where=str(path), remedy=remedy)
+            raise DataError("says nowhere what is to be filled", where=where, remedy=remedy)
         if hole.all():
             raise DataError("leaves nothing of the picture to go by", where=where, remedy="let some of it be known")
         return np.ascontiguousarray(hole)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "TIFF": {"compression": "tiff_deflate"},
 }  # of what is written
 NO_OPACITY = ("JPEG", "BMP", "PPM")
+LONGEST = {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535}  # pixels of a side that a format holds
+LONGEST_EXIF = 65_533  # bytes, in a JPEG file
+MOST_DPI = 65_536  # beyond it nothing can be meant
+DESCRIBING = (
+    ExifTags.Base.ImageDescription,
+    ExifTags.Base.Make,
+    ExifTags.Base.Model,
+    ExifTags.Base.Software,
+    ExifTags.Base.DateTime,
+    ExifTags.Base.Artist,
+    ExifTags.Base.Copyright,
+)  # tags of TIFF that say nothing of how pixels are stored
+MENDED = "mend or remove it"
 
 
 @dataclass(frozen=True)
@@ -64,13 +78,14 @@ def read_picture(path: Path, *, channels: int, white: int | None) -> Picture:
     a pixel, as the model learned it. Raises DataError, whose problem continues the name of the file.
     """
     try:
+        _check_whole(path, MENDED)
         with path.open("rb") as file:
             image = opened(file)
             n_frames = getattr(image, "n_frames", 1)
             image.load()
             of_format = "JPEG" if image.format == "MPO" else str(image.format)
-            profile, exif = image.info.get("icc_profile"), image.getexif()
             upright = ImageOps.exif_transpose(image)
+            profile, exif = image.info.get("icc_profile"), _exif(image)
             alpha = None
             if has_alpha(upright) and channels < 4:
                 alpha = np.asarray(upright.convert("RGBA"))[:, :, 3].copy()
@@ -79,16 +94,23 @@ def read_picture(path: Path, *, channels: int, white: int | None) -> Picture:
                 upright = upright.convert("RGBA")
             pixels = pixels_of(eight_bit(upright, white), channels)
     except BROKEN as error:
-        raise DataError(why_unusable(error), where=str(path), remedy="mend or remove it") from error
+        raise DataError(why_unusable(error), where=str(path), remedy=MENDED) from error
     kept: dict[str, Any] = {}
-    if "dpi" in image.info:
-        kept["dpi"] = image.info["dpi"]
-    exif.pop(ExifTags.Base.Orientation, None)
-    if len(exif):
-        kept["exif"] = exif.tobytes()
+    if dpi := _dpi(image):
+        kept["dpi"] = dpi
+    if exif and (of_format != "JPEG" or len(exif) <= LONGEST_EXIF):
+        kept["exif"] = exif
     if profile and _profile_fits(profile, channels):
         kept["icc_profile"] = profile
     return Picture(pixels, alpha, of_format, kept, tuple(_notes(image, n_frames, channels)))
+
+
+def check_fits(picture: Picture, height: int, width: int, where: Path) -> None:
+    """Refuse a size that the picture's format does not hold. Raises DataError, whose problem continues its name."""
+    longest = LONGEST.get(picture.format)
+    if longest is not None and max(height, width) > longest:
+        problem = f"would become {width:,} x {height:,} pixels, and {picture.format} holds {longest:,} a side at most"
+        raise DataError(problem, where=str(where), remedy="save it as PNG first")
 
 
 def write_picture(picture: Picture, pixels: Bytes, path: Path) -> None:
@@ -119,17 +141,51 @@ def write_picture(picture: Picture, pixels: Bytes, path: Path) -> None:
 
 def read_mask(path: Path, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """Where a picture of this height and width has holes: what is not black in a file. Raises DataError."""
+    remedy = "give a picture that is white in holes"
     try:
+        _check_whole(path, remedy)
         with path.open("rb") as file:
             image = opened(file)
             image.load()
             pixels = pixels_of(eight_bit(ImageOps.exif_transpose(image), None), 1)[:, :, 0]
     except BROKEN as error:
-        raise DataError(why_unusable(error), where=str(path), remedy="give a picture that is white in holes") from error
+        raise DataError(why_unusable(error), where=str(path), remedy=remedy) from error
     if pixels.shape != size:
         problem = f"has {pixels.shape[1]} x {pixels.shape[0]} pixels, and its picture {size[1]} x {size[0]}"
         raise DataError(problem, where=str(path), remedy="give a mask of the picture's size")
     return pixels > 127
+
+
+def _check_whole(path: Path, remedy: str) -> None:
+    """Refuse what cannot be read as a file at all, before it is opened: a pipe would never end. Raises DataError."""
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise DataError("is not a regular file", where=str(path), remedy=remedy)
+    if not state.st_size:
+        raise DataError("is empty", where=str(path), remedy=remedy)
+
+
+def _exif(image: Image.Image) -> bytes:
+    """What a camera wrote, but for the orientation; nothing where that cannot be written again."""
+    try:
+        exif = image.getexif()
+        exif.pop(ExifTags.Base.Orientation, None)
+        if image.format == "TIFF":  # its tags also say how the pixels lie in the file
+            told = Image.Exif()
+            told.update({tag: exif[tag] for tag in DESCRIBING if tag in exif})
+            exif = told
+        return exif.tobytes() if len(exif) else b""
+    except BROKEN:
+        return b""
+
+
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
+    """Pixels an inch, where a file says something that makes sense."""
+    try:
+        across, down = (float(value) for value in image.info["dpi"])
+    except BROKEN:
+        return None
+    return (across, down) if 0 < across < MOST_DPI and 0 < down < MOST_DPI else None
 
 
 def _profile_fits(profile: bytes, channels: int) -> bool:
