@@ -26,11 +26,13 @@ from gantools.config import TrainConfig, to_json
 from gantools.data.images.source import open_images
 from gantools.data.tables.raw import to_raw
 from gantools.encode.images import ImageEncoder, ImageLayout, ImageSet
+from gantools.encode.pictures import read_pictures
 from gantools.export.columns import to_feed
 from gantools.export.file import export_model
 from gantools.export.runtime import Exported, load_exported
 from gantools.score.image_scorer import ImageScorer
 from gantools.score.table_scorer import AnomalyScorer
+from gantools.transform.translator import ImageTranslator
 
 HERE = Path(__file__).parent
 SIZE = 16
@@ -129,6 +131,20 @@ def image_generator() -> None:
     record(file, "image-generator", noise_and_labels(file, 6))
 
 
+def image_translator() -> None:
+    pictures, digit = images()
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "digits.npz", images=pictures[digit < 3][:60])
+        data = read_pictures(Path(folder) / "digits.npz")
+    train = ImageTranslator.default_train(steps=STEPS, seed=SEED, device="cpu")
+    translator = ImageTranslator("inpaint", tiny("transform", "inpaint", "image"), train=train).fit(data)
+    file = keep(translator, "image-translator")
+    others = pictures[digit == 3][:3, :15, :13, None]
+    holes = np.zeros(others.shape[:3], np.uint8)
+    holes[:, 4:9, 3:10] = 1
+    record(file, "image-translator", {"image": others, "mask": holes})
+
+
 def noise_and_labels(file: Any, n: int) -> dict[str, np.ndarray]:
     """Noise and every label in turn, as inputs of a generator."""
     levels = file.inputs[0].levels
@@ -138,5 +154,5 @@ def noise_and_labels(file: Any, n: int) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    for make in (table_scorer, table_generator, image_scorer, image_generator):
+    for make in (table_scorer, table_generator, image_scorer, image_generator, image_translator):
         make()

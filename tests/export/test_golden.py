@@ -14,7 +14,7 @@ from gantools.export.kinds.table_scorer import ExportedScorer
 from gantools.export.runtime import Exported, load_exported
 
 GOLDEN = Path(__file__).parents[2] / "exports" / "golden"
-KINDS = ("table-scorer", "table-generator", "image-scorer", "image-generator")
+KINDS = ("table-scorer", "table-generator", "image-scorer", "image-generator", "image-translator")
 CELLS = 2e-3  # share of generated cells that may differ: they lie on a border
 
 
@@ -75,6 +75,15 @@ def test_made_images_are_what_they_were() -> None:
     found, expected = run("image-generator")
     assert np.abs(found["image"].astype(int) - expected["image"]).max() <= 1
     assert expected["image"].std() > 1
+
+
+def test_made_pictures_are_what_they_were() -> None:
+    found, expected = run("image-translator")
+    _, given, _ = opened("image-translator")
+    assert np.abs(found["transformed"].astype(int) - expected["transformed"]).max() <= 1
+    known = given["mask"] == 0
+    assert np.array_equal(found["transformed"][known], given["image"][known])
+    assert not np.array_equal(found["transformed"], given["image"])
 
 
 def test_the_metadata_are_understood() -> None:
