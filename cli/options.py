@@ -174,10 +174,10 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
 output_options = together(force_option, json_option, debug_option)
 
 
-def training_options(of_tables: str, of_images: str, size: str = "up to 64") -> Callable[[F], F]:
+def training_options(of_tables: str, of_images: str, size: str = "up to 64", fit: str = "resize") -> Callable[[F], F]:
     """The options of every command that trains.
 
-    of_tables, of_images: names of the models that are taken where none is given. size: of images, where none is.
+    of_tables, of_images: names of the models that are taken where none is given. size, fit: of images, where none is.
     """
     models = f"[default: {of_tables} for tables, {of_images} for images]"
     return together(
@@ -200,7 +200,7 @@ def training_options(of_tables: str, of_images: str, size: str = "up to 64") -> 
         kind_option,
         drop_option,
         click.option("--size", type=int, metavar="N", help=f"Images: pixels of each side.  [default: {size}]"),
-        click.option("--fit", type=FITS, help="Images: what is done with those not square.  [default: resize]"),
+        click.option("--fit", type=FITS, help=f"Images: what is done with those not square.  [default: {fit}]"),
     )  # fmt: skip
 
 

@@ -35,9 +35,9 @@ from .show import run_and_show
     multiple=True,
     metavar="HOW",
     help="Translators: what is done to clean pictures, to be undone: noise=25 or noise=5-50, rain, blur=1-3, "
-    "jpeg=10-50, holes=0.1-0.4, grey (repeatable).",
+    "jpeg=10-50, holes=0.1-0.4, smaller=4, grey (repeatable).",
 )
-@training_options("tabular", "lean", "up to 64; for translators of their crops")
+@training_options("tabular", "lean", "up to 64; of translators' crops 64 to 128", "resize; for translators crops")
 @grids_option
 @seed_option
 @device_option
@@ -50,8 +50,9 @@ def train(*, as_json: bool, **given: Any) -> None:
     compared with the plain method on pictures that were held back.
 
     Whole checkpoints are written as training goes on: after an interruption, the same command with --resume continues
-    from the last one. 'gantools generate DIR' makes rows or images, 'gantools augment --from DIR' balances with them.
-    Pictures of what a generator of images makes go to DIR.grids, where --grids says nothing else.
+    from the last one. 'gantools generate DIR' makes rows or images, 'gantools augment --from DIR' balances with them,
+    'gantools transform --from DIR' has a translator make pictures of pictures. What a model of images makes while it
+    learns is put into DIR.grids, where --grids says nothing else.
     """
     from gantools.workflow.train import Request, run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -127,7 +128,7 @@ class TranslationSet:
 
     layout: "pairs" (the k-th of `sources` belongs to the k-th of `targets`), "unpaired", or "clean" (targets alone).
     source_schema, target_schema: of the pictures as they were. scale: how many times as long the sides of a pair's
-    target are. fingerprint: of the files.
+    target are. fingerprint: of the files, and of the size that they were brought to.
     """
 
     layout: Layout
@@ -157,6 +158,10 @@ class TranslationSet:
                 return Pictures.load(source, done(first))
             return Pictures.stacked(load_images(source, encoder(source.schema.channels), done(first)))
 
+        fingerprint = pictures.fingerprint()
+        if encoder is not None:
+            asked = f"{fingerprint} {encoder(pictures.targets.schema.channels).to_json()}"
+            fingerprint = hashlib.sha256(asked.encode()).hexdigest()
         return cls(
             pictures.layout,
             None if pictures.sources is None else pictures.sources.schema,
@@ -164,7 +169,7 @@ class TranslationSet:
             None if pictures.sources is None else read(pictures.sources, 0),
             read(pictures.targets, n),
             pictures.scale,
-            pictures.fingerprint(),
+            fingerprint,
         )
 
     def __len__(self) -> int:

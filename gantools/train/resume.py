@@ -16,6 +16,7 @@ from gantools.files import whole_folder
 from gantools.train.checkpoint import load_checkpoint, wrong_kind
 from gantools.train.run import Snapshot
 
+SAME = ("model", "options", "data", "size", "degrade")  # of a run that goes on, where it has them
 MUST_AGREE = ("steps", "batch_size", "devices", "seed", "ema_decay", "eval_every", "log_every", "precision")
 
 
@@ -34,7 +35,7 @@ def resumable(folder: Path | str, config: Mapping[str, Any], prefix: str) -> Sna
         raise CheckpointError(
             "holds a finished run", where=str(folder), remedy="train without resume, or choose another folder"
         )
-    differing = [name for name in ("model", "options", "data") if checkpoint.config.get(name) != config[name]]
+    differing = [name for name in SAME if checkpoint.config.get(name) != config.get(name)]
     before = {k: v for k, v in checkpoint.config["train"].items() if k in MUST_AGREE}
     differing += [k for k, v in before.items() if config["train"][k] != v]
     if differing:

@@ -129,6 +129,98 @@ def test_an_interrupted_training_goes_on(invoke: Invoke, clean: Path, tmp_path: 
     assert done.exit_code == 0, done.output
 
 
+def test_a_training_that_was_interrupted_leaves_what_can_be_used(
+    invoke: Invoke, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gantools.train import loop
+    from gantools.workflow.train import Request
+
+    step, given = loop.Training.step, Request.train_config
+
+    def interrupted(self: Any, progress: float) -> None:
+        if self.run.step == 2:
+            raise KeyboardInterrupt
+        step(self, progress)
+
+    monkeypatch.setattr(
+        Request, "train_config", lambda *base, **more: given(*base, checkpoint_every_s=0.0, log_every=1, **more)
+    )
+    monkeypatch.setattr(loop.Training, "step", interrupted)
+    place = tmp_path / "m"
+    stopped = invoke("train", clean, "--model", "unet", "--degrade", "noise", *QUICK, "--save", place)
+    assert "Interrupted: go on with --resume where" in the_error(stopped, exit_code=130)
+    told = the_json(invoke("transform", clean, "--from", place, "-o", tmp_path / "out", "--json"))
+    assert told["n_pictures"] == 12
+    assert the_json(invoke("info", place, "--json"))["training"]["stopped"] == "interrupted"
+
+
+def test_an_interrupted_verdict_leaves_the_translator(
+    invoke: Invoke, clean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gantools.workflow import train_translator
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_translator, "compare", interrupted)
+    place = tmp_path / "m"
+    asked = ("train", clean, "--model", "unet", "--degrade", "grey", *QUICK, "--save", place)
+    line = the_error(invoke(*asked), exit_code=130)
+    assert line == f"Interrupted: there is no verdict, but {place} holds the trained translator"
+    assert invoke("transform", clean / "00.png", "--from", place, "-o", tmp_path / "x.png").exit_code == 0
+
+
+def test_the_options_of_a_training(invoke: Invoke, clean: Path, tmp_path: Path) -> None:
+    """A place for pictures while training, a budget, another precision and seed."""
+    asked = ("train", clean, "--model", "srgan", "--set", "scale=4", *QUICK, "--save", tmp_path / "m", "--json")
+    more = ("--grids", tmp_path / "seen", "--budget", "10m", "--precision", "32", "--seed", "3")
+    told = the_json(invoke(*asked, *more))
+    assert told["grids"] == str(tmp_path / "seen") and (tmp_path / "seen" / "step_000003.png").is_file()
+    assert "not empty" in the_error(invoke(*asked))
+    assert the_json(invoke(*asked, "--force"))["verdict"]["plain"] == "bicubic"
+
+
+def test_pictures_that_cannot_be_learned_from_are_named(invoke: Invoke, tmp_path: Path) -> None:
+    """One alone, empty files, names that do not match, another size in B, a size that is no multiple."""
+
+    def said(folder: Path, model: str = "pix2pix", *more: str) -> str:
+        before = sorted(tmp_path.rglob("*"))
+        line = the_error(invoke("train", folder, "--model", model, *QUICK, *more, "--save", tmp_path / "m"))
+        assert sorted(tmp_path.rglob("*")) == before
+        return line
+
+    noise = ("--degrade", "noise")
+    assert "one: holds one picture alone; give more" in said(fill(tmp_path / "one", 1), "unet", *noise)
+    empty = fill(tmp_path / "empty", 3)
+    for path in empty.iterdir():
+        path.write_bytes(b"")
+    assert "3 of 3 images cannot be used; the first, 00.png, is empty" in said(empty, "unet", *noise)
+    (tmp_path / "none").mkdir()
+    assert "none: holds no images" in said(tmp_path / "none", "unet", *noise)
+
+    pairs = tmp_path / "pairs"
+    fill(pairs / "A", 6)
+    fill(pairs / "B", 6)
+    Image.fromarray(drawn(9, 9, 0)).save(pairs / "B" / "03.png")
+    assert "03.png: has 9 x 9 pixels, and its partner 03.png 28 x 27; give both of a pair the same size" in said(pairs)
+    Image.fromarray(drawn(40, 42, 0)).save(pairs / "B" / "03.png")  # one and a half times as large
+    assert "or each B the same whole number of times the size of its A" in said(pairs)
+    for k in range(1, 6):
+        (pairs / "B" / f"{k:02d}.png").rename(pairs / "B" / f"other{k}.png")
+    assert "1 pair share a name and 10 pictures have no partner; give the two of a pair the same name" in said(pairs)
+    (pairs / "B" / "00.png").rename(pairs / "B" / "other0.png")
+    assert "no picture has a partner, and pix2pix learns from pairs" in said(pairs)
+
+
+def test_a_file_without_a_partner_is_named_in_the_notes(invoke: Invoke, tmp_path: Path) -> None:
+    fill(tmp_path / "data" / "A", 12)
+    fill(tmp_path / "data" / "B", 11)
+    told = the_json(
+        invoke("train", tmp_path / "data", "--model", "pix2pix", *QUICK, "--save", tmp_path / "m", "--json")
+    )
+    assert "1 picture has no partner and cannot be used: A/11.png" in told["notes"]
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
@@ -146,6 +238,10 @@ def test_an_interrupted_training_goes_on(invoke: Invoke, clean: Path, tmp_path: 
         ),
         (("--model", "unet", "--degrade", "noise", "--size", "8"), "--size: must be at least 16"),
         (("--degrade", "noise"), "--degrade: is for models that transform pictures"),
+        (("--model", "srgn", "--degrade", "noise"), "--model: there is no model called 'srgn'; did you mean 'srgan'?"),
+        (("--model", "restorer"), "--model: 'restorer' scores images and does not make them"),
+        (("--model", "unet", "--drop", "a", "--degrade", "noise"), "--drop: has no meaning for images"),
+        (("--model", "srgan", "--set", "scale=3", "--size", "32"), "--size: must be a multiple of 3, at least 16"),
         (("--model", "lean", "--pairs", "side-by-side"), "--pairs: is for models that transform pictures"),
         (("--model", "unet", "--kind", "a=integer", "--degrade", "noise"), "--kind: has no meaning for images"),
     ],
