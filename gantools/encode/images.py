@@ -108,7 +108,7 @@ class ImageEncoder(nn.Module):
 
     def inverse(self, x: Tensor) -> Tensor:
         """x: [N, C, size, size], about [-1, 1]. Returns [N, size, size, C] uint8."""
-        return ((x.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8).movedim(1, 3).contiguous()
+        return as_bytes(x).movedim(1, 3).contiguous()
 
     def in_size(self, maps: Tensor, height: int, width: int) -> Tensor:
         """Maps [N, side, side] of what nets saw as [N, height, width] of the image: 0 where they saw nothing."""
@@ -127,6 +127,11 @@ class ImageEncoder(nn.Module):
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> ImageEncoder:
         return cls(ImageLayout(document["channels"], document["size"]), document["fit"])
+
+
+def as_bytes(x: Tensor) -> Tensor:
+    """About [-1, 1] to uint8."""
+    return ((x.float() + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
 
 
 def _middle(x: Tensor, dim: int, n: int, wanted: int, fill: float | None = None) -> Tensor:
@@ -175,18 +180,21 @@ class ImageSet:
 SPILL_BYTES = 4 << 30  # of images that are kept in memory; more of them lie in a temporary file
 
 
+def room_for(*shape: int) -> Tensor:
+    """An empty uint8 tensor. Above `SPILL_BYTES` it is a temporary file mapped into memory, gone with the tensor."""
+    if math.prod(shape) <= SPILL_BYTES:
+        return torch.empty(shape, dtype=torch.uint8)
+    with tempfile.TemporaryFile() as file:
+        return torch.from_numpy(np.memmap(file, np.uint8, "w+", shape=shape))
+
+
 def load_images(source: ImageSource, encoder: ImageEncoder, on_image: Callable[[int], None] | None = None) -> Tensor:
     """Every image of `source` at the encoder's size: [N, C, size, size] uint8.
 
-    Each file is decoded once, by all cores, so that training never waits for files. What is over `SPILL_BYTES` is a
-    temporary file mapped into memory, gone with the tensor. on_image: called with the number of images done.
+    Each file is decoded once, by all cores, so that training never waits for files. The tensor is one of `room_for`.
+    on_image: called with the number of images done.
     """
-    shape = (len(source), encoder.layout.channels, encoder.layout.size, encoder.layout.size)
-    if math.prod(shape) <= SPILL_BYTES:
-        images = torch.empty(shape, dtype=torch.uint8)
-    else:
-        with tempfile.TemporaryFile() as file:
-            images = torch.from_numpy(np.memmap(file, np.uint8, "w+", shape=shape))
+    images = room_for(len(source), encoder.layout.channels, encoder.layout.size, encoder.layout.size)
 
     def put(index: int) -> None:
         pixels = torch.from_numpy(np.ascontiguousarray(source.read(index)))

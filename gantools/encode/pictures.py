@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gantools.data.images.pairs import Layout, PictureSet, open_pictures
-from gantools.encode.images import SPILL_BYTES, ImageEncoder, load_images
+from gantools.encode.images import ImageEncoder, load_images, room_for
 
 if TYPE_CHECKING:
     from gantools.data.images.schema import ImageSchema
@@ -39,17 +38,9 @@ class Pictures:
 
     @classmethod
     def of(cls, pictures: Iterable[npt.NDArray[np.uint8]], sizes: Sequence[tuple[int, int]], channels: int) -> Pictures:
-        """pictures: [H, W, C] each, one at a time. sizes: their heights and widths.
-
-        What is over `SPILL_BYTES` is a temporary file mapped into memory, gone with the tensor.
-        """
+        """pictures: [H, W, C] each, one at a time. sizes: their heights and widths."""
         counts = [channels * height * width for height, width in sizes]
-        total = sum(counts)
-        if total <= SPILL_BYTES:
-            pixels = torch.empty(total, dtype=torch.uint8)
-        else:
-            with tempfile.TemporaryFile() as file:
-                pixels = torch.from_numpy(np.memmap(file, np.uint8, "w+", shape=(total,)))
+        pixels = room_for(sum(counts))
         start = [0, *np.cumsum(counts).tolist()]
         for place, picture in enumerate(pictures):
             channels_first = np.array(picture.transpose(2, 0, 1), order="C")  # a copy, since what is read may be locked

@@ -16,12 +16,11 @@ from PIL import Image
 from scipy.sparse import csc_matrix, csr_matrix, diags, identity, kron
 from scipy.sparse.linalg import splu
 
-from gantools.data.images.source import Bytes
+from gantools.data.images.source import Bytes, Mask
 from gantools.evaluate.restoration import psnr
 from gantools.nn.degradations import Degradations
 
 Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 STEPS = 60  # of total variation
 WEIGHTS = (2.0, 4.0, 7.0, 11.0, 16.0, 23.0, 32.0, 45.0, 64.0)  # of total variation, in grey levels

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gantools.data.images.source import Bytes
 from gantools.errors import ConfigError
+from gantools.nn.degradations import LUMA
 from gantools.nn.efficientnet import EfficientNetLite0, load_efficientnet
 from gantools.nn.features import LEAST_SIDE, as_rgb
 from gantools.nn.patches import EdgeFeatures
@@ -125,7 +126,7 @@ def _grey(pixels: Bytes) -> Floats:
     """Pillow's luma, [H, W]."""
     if pixels.shape[2] == 1:
         return pixels[..., 0].astype(np.float64)
-    luma: Floats = pixels[..., :3].astype(np.float64) @ np.array([0.299, 0.587, 0.114])
+    luma: Floats = pixels[..., :3].astype(np.float64) @ np.array(LUMA)
     return luma
 
 

@@ -20,14 +20,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from gantools.data.images.source import Bytes
+from gantools.data.images.source import Bytes, Mask
 from gantools.evaluate.image_quality import frechet_distance, kernel_distance
 from gantools.evaluate.restoration import PerceptualDistance, psnr, psnr_inside, ssim
 from gantools.nn.features import features_of, perceptual_features
 from gantools.stages import Stage
 from gantools.train.image_classifier import probabilities, train_classifier
 
-Mask = npt.NDArray[np.bool_]
 Helped = Literal["yes", "no", "unclear"]
 
 FEWEST = 3  # pictures of which a difference is called clear

@@ -73,8 +73,8 @@ def build(
     Raises ExportError for a model that cannot be exported, ConfigError for a direction that it does not know.
     """
     kind = kind_class(model.kind)
-    asked = {"reverse": reverse} if reverse else {}
-    chosen: dict[str, Any] = asked if shape is None else {**asked, "shape": shape}
+    asked: dict[str, Any] = {"reverse": reverse, "shape": shape}
+    chosen = {name: value for name, value in asked.items() if value}
     for name in chosen:
         if name not in kind.choices:
             what = {"reverse": "a direction", "shape": "pictures of a shape"}[name]

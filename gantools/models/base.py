@@ -299,21 +299,27 @@ class ImageDetector(Detector):
 @dataclass(frozen=True)
 class TranslatorOptions(ModelOptions):
     """width: channels of the finest map. lr: the generator's learning rate. adversarial: weight of the critic's opinion
-    in the generator's loss, beside the mean absolute difference in grey values from -1 to 1; 0 for no critic.
+    in the generator's loss, beside the mean absolute difference in grey values from -1 to 1; 0 for no critic. gamma:
+    weight of the critic's gradient penalties. critic_width: channels of its finest map.
     """
 
     width: int = 48
+    steps: int = 20_000
     lr: float = 4e-4
     adversarial: float = 0.0
+    gamma: float = 0.1
+    critic_width: int = 48
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.lr > 0, "set lr", "must be above 0")
-        check(self.adversarial >= 0, "set adversarial", "must not be negative")
+        for name in ("adversarial", "gamma"):
+            check(getattr(self, name) >= 0, f"set {name}", "must not be negative")
+        check(self.critic_width >= 1, "set critic_width", "must be at least 1")
 
     @classmethod
     def tiny_values(cls) -> dict[str, Any]:
-        return {**super().tiny_values(), "width": 8}
+        return {**super().tiny_values(), "width": 8, "critic_width": 8}
 
 
 class Translator(Model):
@@ -325,6 +331,8 @@ class Translator(Model):
     learns_from: "pairs" (of pictures, or of clean pictures and degraded copies of them) or "unpaired". crop: pixels of
     each side of the target's crops that it is best trained on. turns: whether crops may be mirrored and turned before
     they are learned from. n_directions: 2 where pictures of the second domain can be translated back.
+    default_degrade: what is done to clean pictures where nothing is asked for, as `nn.degradations` spells it.
+    fills_holes: whether pictures come with a mask.
     """
 
     purpose = "transform"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from gantools.config import check
-from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
+from gantools.losses import generator_relativistic
 from gantools.models.base import Batch, ImageSpec, Phase, Translator, TranslatorOptions
-from gantools.models.translation import PENALISED
+from gantools.models.translation import check_depth, critic_loss
 from gantools.nn.random_features import RandomFeatures
 from gantools.nn.unet import PatchCritic, ResidualUNet
 from gantools.registry import register
@@ -22,32 +21,27 @@ from gantools.registry import register
 @dataclass(frozen=True)
 class CycleGANOptions(TranslatorOptions):
     """cycle: weight of what is lost on the way there and back. identity: weight of what changes in a picture that is of
-    the wanted domain already, while the channels are the same. gamma: weight of the critics' gradient penalties.
-    critic_width: channels of their finest map. pool: earlier pictures that critics are shown again. n_levels, n_blocks:
-    as of `unet`.
+    the wanted domain already, while the channels are the same. pool: earlier pictures that critics are shown again.
+    n_levels, n_blocks: as of `unet`.
     """
 
     adversarial: float = 0.5
-    steps: int = 20_000
+    gamma: float = 0.5
     cycle: float = 5.0
     identity: float = 0.0
-    gamma: float = 0.5
-    critic_width: int = 48
     pool: int = 50
     n_levels: int = 2
     n_blocks: int = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("cycle", "identity", "gamma", "pool"):
+        for name in ("cycle", "identity", "pool"):
             check(getattr(self, name) >= 0, f"set {name}", "must not be negative")
-        check(self.critic_width >= 1, "set critic_width", "must be at least 1")
-        check(1 <= self.n_levels <= 6, "set n_levels", "must be from 1 to 6")
-        check(1 <= self.n_blocks <= 20, "set n_blocks", "must be from 1 to 20")
+        check_depth(self.n_levels, self.n_blocks)
 
     @classmethod
     def tiny_values(cls) -> dict[str, Any]:
-        return {**super().tiny_values(), "critic_width": 8, "pool": 4}
+        return {**super().tiny_values(), "pool": 4}
 
 
 @register
@@ -103,8 +97,7 @@ class CycleGAN(Translator):
     def train_generators(self, batch: Batch) -> Tensor:
         o, b, a = self.options, batch.real, cast(Tensor, batch.condition.image)
         made_b, made_a = self.transform(a).float(), self.transform(b, reverse=True).float()
-        lost = self.transform(made_b, reverse=True).float() - a, self.transform(made_a).float() - b
-        loss = o.cycle * (lost[0].abs().mean() + lost[1].abs().mean())
+        loss = o.cycle * self.lost(a, b, made_a, made_b)
         if o.adversarial:
             for critic, real, fake in ((self.critic, b, made_b), (self.critic_back, a, made_a)):
                 with torch.no_grad():
@@ -120,24 +113,20 @@ class CycleGAN(Translator):
         with torch.no_grad():
             made_b, made_a = self.transform(a).float(), self.transform(b, reverse=True).float()
         made_b, made_a = self.pool.mixed(made_b, batch), self.pool_back.mixed(made_a, batch)
-        loss = b.new_zeros(())
-        for critic, real, fake in ((self.critic, b, made_b), (self.critic_back, a, made_a)):
-            loss = loss + discriminator_relativistic(critic(real).float(), critic(fake).float())
-            n = max(2, round(len(real) * PENALISED))
-            for x in (real, fake) if self.options.gamma else ():
-                x = x[:n].detach().requires_grad_(True)
-                logits = critic(x).float()
-                steep = gradient_norm_penalty(logits.sum(1) / math.sqrt(logits.shape[1]), x)
-                loss = loss + self.options.gamma / 2 * steep
-        return loss
+        gamma = self.options.gamma
+        return critic_loss(self.critic, b, made_b, gamma) + critic_loss(self.critic_back, a, made_a, gamma)
 
     def held_out(self, batch: Batch) -> Tensor:
         """How far features of translated pictures lie from those of real ones, and what is lost there and back."""
         b, a = batch.real, cast(Tensor, batch.condition.image)
         made_b, made_a = self.transform(a).float(), self.transform(b, reverse=True).float()
-        lost = self.transform(made_b, reverse=True).float() - a, self.transform(made_a).float() - b
         far = _apart(self.look(made_b), self.look(b)) + _apart(self.look_back(made_a), self.look_back(a))
-        return far + lost[0].abs().mean() + lost[1].abs().mean()
+        return far + self.lost(a, b, made_a, made_b)
+
+    def lost(self, a: Tensor, b: Tensor, made_a: Tensor, made_b: Tensor) -> Tensor:
+        """What is lost of pictures of both domains on the way there and back. made_a, made_b: of b and of a."""
+        lost = self.transform(made_b, reverse=True).float() - a, self.transform(made_a).float() - b
+        return lost[0].abs().mean() + lost[1].abs().mean()
 
 
 class Pool(nn.Module):

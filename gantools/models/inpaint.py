@@ -41,9 +41,6 @@ class Inpaint(PairedTranslator):
     def build(self) -> None:
         self.generator = FillingNet(self.spec.layout.channels, self.options)
 
-    def translated(self, image: Tensor, *, reverse: bool = False) -> Tensor:
-        return self.generator(image)
-
     def content_loss(self, made: Tensor, batch: Batch) -> Tensor:
         hole = cast(Tensor, batch.condition.image)[:, -1:] > 0
         return (made - batch.real).abs().sum() / (hole.sum() * made.shape[1]).clamp(min=1)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from gantools.models.translation import PairedTranslator
 from gantools.models.unet import UNetOptions
 from gantools.nn.unet import ResidualUNet
@@ -35,9 +33,5 @@ class Pix2Pix(PairedTranslator):
     critic_halvings = 3
 
     def build(self) -> None:
-        o = self.options
-        channels = self.spec.layout.channels
+        o, channels = self.options, self.spec.layout.channels
         self.generator = ResidualUNet(self.given_channels, channels, o.width, o.n_levels, o.n_blocks)
-
-    def translated(self, image: Tensor, *, reverse: bool = False) -> Tensor:
-        return self.generator(image)

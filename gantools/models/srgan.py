@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from gantools.config import check
 from gantools.models.translation import PairedOptions, PairedTranslator
+from gantools.nn.degradations import SCALES
 from gantools.nn.unet import PictureNet, ResidualConvolutions
 from gantools.registry import register
-
-SCALES = (2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,6 @@ class SRGANOptions(PairedOptions):
 
     width: int = 64
     lr: float = 8e-4
-    steps: int = 20_000
     adversarial: float = 0.005
     content: float = 0.5
     matching: float = 0.01
@@ -58,9 +56,6 @@ class SRGAN(PairedTranslator):
     @property
     def scale(self) -> int:
         return self.options.scale
-
-    def translated(self, image: Tensor, *, reverse: bool = False) -> Tensor:
-        return self.generator(image)
 
 
 class Enlarging(PictureNet):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,24 +23,20 @@ PENALISED = 0.25  # share of a batch that the critic's gradient penalties are ta
 @dataclass(frozen=True)
 class PairedOptions(TranslatorOptions):
     """content: the share of the training before the critic takes part. matching: weight of the differences in the
-    critic's features. gamma: weight of the critic's gradient penalties. critic_width: channels of its finest map.
+    critic's features.
     """
 
     content: float = 0.3
     matching: float = 0.0
-    gamma: float = 0.1
-    critic_width: int = 48
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check(0 <= self.content < 1, "set content", "must be at least 0 and below 1")
-        for name in ("matching", "gamma"):
-            check(getattr(self, name) >= 0, f"set {name}", "must not be negative")
-        check(self.critic_width >= 1, "set critic_width", "must be at least 1")
+        check(self.matching >= 0, "set matching", "must not be negative")
 
     @classmethod
     def tiny_values(cls) -> dict[str, Any]:
-        return {**super().tiny_values(), "critic_width": 8, "adversarial": 0.1}
+        return {**super().tiny_values(), "adversarial": 0.1}
 
 
 class PairedTranslator(Translator):
@@ -83,6 +79,9 @@ class PairedTranslator(Translator):
         assert image is not None
         return image.channels
 
+    def translated(self, image: Tensor, *, reverse: bool = False) -> Tensor:
+        return self.generator(image)
+
     def phases(self) -> Sequence[Phase]:
         o = self.options
         generator = Phase("generator", ("generator",), self.train_generator, lr=o.lr, betas=(0.9, 0.99), decay="cosine")
@@ -102,25 +101,14 @@ class PairedTranslator(Translator):
         real, fake = (self.critic.judged(found[-1]).float() for found in (real_features, features))
         loss = loss + self.options.adversarial * generator_relativistic(real, fake)
         if self.options.matching:
-            pairs = zip(features, real_features, strict=True)
-            loss = (
-                loss + self.options.matching * torch.stack([(one - other).abs().mean() for one, other in pairs]).sum()
-            )
+            apart = [(one - other).abs().mean() for one, other in zip(features, real_features, strict=True)]
+            loss = loss + self.options.matching * torch.stack(apart).sum()
         return loss
 
     def train_critic(self, batch: Batch) -> Tensor:
         with torch.no_grad():
             made = self.made(batch)
-        loss = discriminator_relativistic(*(self.critic(self.beside(x, batch)).float() for x in (batch.real, made)))
-        if not self.options.gamma:
-            return loss
-        part = batch.part(slice(max(2, round(len(made) * PENALISED))))
-        for x in (batch.real, made):
-            x = x[: len(part.real)].detach().requires_grad_(True)
-            logits = self.critic(self.beside(x, part)).float()
-            # a pixel lies in one patch or a few: this is about the squared gradient of one patch
-            loss = loss + self.options.gamma / 2 * gradient_norm_penalty(logits.sum(1) / math.sqrt(logits.shape[1]), x)
-        return loss
+        return critic_loss(lambda x: self.critic(self.beside(x, batch)), batch.real, made, self.options.gamma)
 
     def made(self, batch: Batch) -> Tensor:
         """What the generator makes of the batch's pictures, float32."""
@@ -130,12 +118,13 @@ class PairedTranslator(Translator):
         """How far what was made is from the target."""
         return (made - batch.real).abs().mean()
 
-    def beside(self, picture: Tensor, batch: Batch) -> Tensor:
-        """A picture of the target's kind and the one it was made of, as the critic sees them."""
-        given = cast(Tensor, batch.condition.image)
+    def beside(self, pictures: Tensor, batch: Batch) -> Tensor:
+        """Pictures of the target's kind, for the first of the batch, and those they are made of, as the critic sees
+        them."""
+        given = cast(Tensor, batch.condition.image)[: len(pictures)]
         if self.scale > 1:
             given = F.interpolate(given, scale_factor=float(self.scale), mode="nearest")
-        return torch.cat([picture, given], 1)
+        return torch.cat([pictures, given], 1)
 
     def held_out(self, batch: Batch) -> Tensor:
         """The mean absolute difference; with a critic how unlike the edges are, so that blur is no advantage."""
@@ -143,6 +132,28 @@ class PairedTranslator(Translator):
         if not self.options.adversarial:
             return self.content_loss(made, batch)
         return (self.look(made) - self.look(batch.real)).square().mean()
+
+
+def critic_loss(judge: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, gamma: float) -> Tensor:
+    """What a critic of patches minimises: the relativistic pairing of patches at one place, R1 and R2.
+
+    judge: pictures [N, C, H, W], or the first of them, to logits [N, P]. gamma: weight of the penalties, which part of
+    the batch estimates.
+    """
+    loss = discriminator_relativistic(judge(real).float(), judge(fake).float())
+    n = max(2, round(len(real) * PENALISED))
+    for x in (real, fake) if gamma else ():
+        x = x[:n].detach().requires_grad_(True)
+        logits = judge(x).float()
+        # a pixel lies in one patch or a few: this is about the squared gradient of one patch
+        loss = loss + gamma / 2 * gradient_norm_penalty(logits.sum(1) / math.sqrt(logits.shape[1]), x)
+    return loss
+
+
+def check_depth(n_levels: int, n_blocks: int) -> None:
+    """Refuse a U-Net of another depth than nets can be built for. Raises ConfigError."""
+    check(1 <= n_levels <= 6, "set n_levels", "must be from 1 to 6")
+    check(1 <= n_blocks <= 20, "set n_blocks", "must be from 1 to 20")
 
 
 def in_channels(x: Tensor, channels: int) -> Tensor:

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gantools.config import check
-from gantools.models.translation import PairedOptions, PairedTranslator, in_channels
+from gantools.models.translation import PairedOptions, PairedTranslator, check_depth, in_channels
 from gantools.nn.unet import ResidualUNet
 from gantools.registry import register
 
@@ -18,14 +17,12 @@ class UNetOptions(PairedOptions):
 
     width: int = 64
     lr: float = 8e-4
-    steps: int = 20_000
     n_levels: int = 2
     n_blocks: int = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check(1 <= self.n_levels <= 6, "set n_levels", "must be from 1 to 6")
-        check(1 <= self.n_blocks <= 20, "set n_blocks", "must be from 1 to 20")
+        check_depth(self.n_levels, self.n_blocks)
 
 
 @register

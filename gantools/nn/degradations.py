@@ -54,7 +54,6 @@ class Degradation(nn.Module):
     """One way. low, high: between which how much is drawn evenly, in the unit that the subclass says."""
 
     name: ClassVar[str]
-    summary: ClassVar[str]
     usual: ClassVar[tuple[float, float]]  # where nothing is said
     limits: ClassVar[tuple[float, float]]
     comes_last: ClassVar[bool] = False
@@ -88,7 +87,7 @@ class Degradation(nn.Module):
 class Noise(Degradation):
     """Normal noise. Its standard deviation in grey levels of 0 to 255."""
 
-    name, summary, usual, limits = "noise", "normal noise, its standard deviation of 255", (5.0, 50.0), (0.5, 150.0)
+    name, usual, limits = "noise", (5.0, 50.0), (0.5, 150.0)
 
     def forward(self, clean: Tensor, random: torch.Generator) -> Tensor:
         noise = torch.randn(clean.shape, device=clean.device, generator=random)
@@ -102,7 +101,7 @@ class Rain(Degradation):
     pixel drawn out along a line; length, angle, brightness and sharpness are drawn for each picture.
     """
 
-    name, summary, usual, limits = "rain", "streaks, of 1,000 pixels so many begin one", (2.0, 8.0), (0.1, 50.0)
+    name, usual, limits = "rain", (2.0, 8.0), (0.1, 50.0)
 
     def forward(self, clean: Tensor, random: torch.Generator) -> Tensor:
         n, _, height, width = clean.shape
@@ -126,7 +125,7 @@ class Rain(Degradation):
 class Blur(Degradation):
     """A normal blur. Its standard deviation in pixels."""
 
-    name, summary, usual, limits = "blur", "normal blur, its standard deviation in pixels", (0.5, 3.0), (0.1, 10.0)
+    name, usual, limits = "blur", (0.5, 3.0), (0.1, 10.0)
 
     def forward(self, clean: Tensor, random: torch.Generator) -> Tensor:
         n, channels, height, _ = clean.shape
@@ -145,7 +144,7 @@ class JPEG(Degradation):
     Tables, their scaling by the quality and the halved colours are those of libjpeg; the rest is ITU-T T.81.
     """
 
-    name, summary, usual, limits = "jpeg", "traces of JPEG of this quality", (10.0, 50.0), (1.0, 100.0)
+    name, usual, limits = "jpeg", (10.0, 50.0), (1.0, 100.0)
 
     cosines: Tensor  # [8, 8]
     tables: Tensor  # [2, 8, 8]
@@ -193,7 +192,7 @@ class JPEG(Degradation):
 class Smaller(Degradation):
     """Bicubic with antialiasing, as Pillow resizes. How many times smaller: 2, 3 or 4."""
 
-    name, summary, usual, limits = "smaller", "2, 3 or 4 times smaller", (2.0, 2.0), (2.0, 4.0)
+    name, usual, limits = "smaller", (2.0, 2.0), (2.0, 4.0)
     comes_last = True
 
     def __init__(self, low: float | None = None, high: float | None = None) -> None:
@@ -214,7 +213,7 @@ class Smaller(Degradation):
 class Grey(Degradation):
     """No colour: one channel, by Pillow's luma."""
 
-    name, summary, usual, limits = "grey", "no colour", (1.0, 1.0), (1.0, 1.0)
+    name, usual, limits = "grey", (1.0, 1.0), (1.0, 1.0)
     comes_last = True
 
     def channels(self, n: int) -> int:
@@ -235,7 +234,7 @@ class Holes(Degradation):
     """Rectangles, strokes and spots that are missing, until about so large a share of the picture is. A mask comes
     behind the channels, see `with_mask`."""
 
-    name, summary, usual, limits = "holes", "missing places, the share of the picture", (0.1, 0.4), (0.01, 0.9)
+    name, usual, limits = "holes", (0.1, 0.4), (0.01, 0.9)
     comes_last = True
 
     def channels(self, n: int) -> int:

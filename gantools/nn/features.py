@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gantools.encode.images import as_bytes
 from gantools.errors import ConfigError
 from gantools.nn.efficientnet import load_efficientnet
 
@@ -52,8 +53,8 @@ def features_of(features: Features, images: Tensor, batch_size: int = 128) -> Te
 
 
 def as_rgb(x: Tensor) -> Tensor:
-    """Images [N, 3, H, W] of images with 1 (grey), 3 or 4 (colour and opacity, which is dropped) channels."""
-    return x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x[:, :3]
+    """Images [N, 3, H, W] of grey or colour images [N, C, H, W]; a channel of opacity or of a mask is dropped."""
+    return x[:, :3] if x.shape[1] >= 3 else x[:, :1].expand(-1, 3, -1, -1)
 
 
 def perceptual_features(device: torch.device | str = "cpu") -> NetFeatures:
@@ -89,7 +90,7 @@ def inception_features(device: torch.device | str = "cpu") -> NetFeatures:
     net = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(weights)).to(device)
 
     def features(x: Tensor) -> Tensor:
-        images = ((as_rgb(x) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+        images = as_bytes(as_rgb(x))
         return net(images.contiguous())[0]
 
     return NetFeatures("Inception v3 (torch-fidelity)", net, features)

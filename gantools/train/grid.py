@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gantools.data.images.source import Bytes, write_png
-from gantools.encode.images import ImageEncoder
+from gantools.encode.images import ImageEncoder, as_bytes
 from gantools.models.base import GAN, Model, Translator
 from gantools.nn.conditioning import Condition
+from gantools.nn.features import as_rgb
 
 COLUMNS = 10
 MOST_ROWS = 20  # classes shown
@@ -57,16 +58,10 @@ class TranslationGridWriter:
     def __call__(self, step: int, model: Model) -> None:
         device = next(model.parameters()).device
         made = cast(Translator, model).transform(self.given.to(device)).float().cpu()
-        columns = [_in_colour(x, made.shape[2:]) for x in (self.given, made, self.truth) if x is not None]
+        shown = [as_rgb(x) for x in (self.given, made, self.truth) if x is not None]
+        columns = [F.interpolate(x, made.shape[2:], mode="nearest") for x in shown]
         rows = torch.cat(columns, 3).movedim(1, 3)  # [N, H, columns * W, 3]
-        picture = ((rows + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).flatten(0, 1).contiguous().numpy()
-        put(self.folder, step, picture, self.events)
-
-
-def _in_colour(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Pictures [N, 3, *size] of pictures with any channels and a fitting size; masks and opacity are left out."""
-    x = x[:, :3] if x.shape[1] >= 3 else x[:, :1].expand(-1, 3, -1, -1)
-    return F.interpolate(x, size, mode="nearest")
+        put(self.folder, step, as_bytes(rows).flatten(0, 1).contiguous().numpy(), self.events)
 
 
 def put(folder: Path, step: int, picture: Bytes, events: str | None) -> None:

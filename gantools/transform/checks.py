@@ -9,8 +9,6 @@ import numpy.typing as npt
 
 from gantools.errors import ConfigError, DataError
 
-Mask = npt.NDArray[np.bool_]
-
 
 def check_picture(
     picture: npt.NDArray[Any], mask: npt.NDArray[Any] | None, *, model: str, channels: int, fills_holes: bool

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Bytes = npt.NDArray[np.uint8]
+from gantools.data.images.source import Bytes, Mask
+
+Stretch = tuple[slice, slice]  # what is given along one side, and what is kept of it
+
 TILE = 896  # pixels of each side of what is given to a translator at a time, about
 
 
@@ -29,19 +31,16 @@ class Tile:
         return _pair(slice(k.start * scale, k.stop * scale) for k in self.kept)
 
 
-def tiles(height: int, width: int, reach: int, multiple: int, side: int = TILE) -> Iterator[Tile]:
+def tiles(height: int, width: int, reach: int, multiple: int, side: int = TILE) -> list[Tile]:
     """Tiles whose kept parts make up a picture of this size, row by row.
 
     reach: pixels beyond which nothing matters. multiple: tiles begin at multiples of it. side: of what is given, about;
     more where the reach leaves too little.
     """
-    rows, columns = (list(_stretches(n, reach, multiple, side)) for n in (height, width))
-    for given_row, kept_row in rows:
-        for given_column, kept_column in columns:
-            yield Tile((given_row, given_column), (kept_row, kept_column))
+    return _crossed(*(_stretches(n, reach, multiple, side) for n in (height, width)))
 
 
-def _stretches(n: int, reach: int, multiple: int, side: int) -> Iterator[tuple[slice, slice]]:
+def _stretches(n: int, reach: int, multiple: int, side: int) -> Iterator[Stretch]:
     """Given and kept stretches along one side of n pixels."""
     if n <= side:
         yield slice(0, n), slice(0, n)
@@ -58,8 +57,8 @@ def tiles_of(height: int, width: int, reach: int, multiple: int, shape: tuple[in
 
     The sides of both are multiples of `multiple`, none of the shape is below `least_side`.
     """
-    rows, columns = (list(_alike(n, reach, multiple, side)) for n, side in zip((height, width), shape, strict=True))
-    return [Tile((row[0], column[0]), (row[1], column[1])) for row in rows for column in columns]
+    sides = zip((height, width), shape, strict=True)
+    return _crossed(*(_alike(n, reach, multiple, side) for n, side in sides))
 
 
 def least_side(reach: int, multiple: int) -> int:
@@ -72,7 +71,7 @@ def around(reach: int, multiple: int) -> int:
     return -(-reach // multiple) * multiple
 
 
-def _alike(n: int, reach: int, multiple: int, side: int) -> Iterator[tuple[slice, slice]]:
+def _alike(n: int, reach: int, multiple: int, side: int) -> Iterator[Stretch]:
     """As `_stretches`, all of one length: the last one is moved back to where the picture ends."""
     kept = 0
     while kept < n:
@@ -85,7 +84,7 @@ def _alike(n: int, reach: int, multiple: int, side: int) -> Iterator[tuple[slice
 def in_tiles(
     run: Callable[..., Bytes],
     picture: Bytes,
-    mask: npt.NDArray[np.bool_] | None,
+    mask: Mask | None,
     places: Sequence[Tile],
     scale: int,
     on_tile: Callable[[int, int], None] | None = None,
@@ -109,6 +108,12 @@ def in_tiles(
             on_tile(done, len(places))
     assert made is not None
     return made
+
+
+def _crossed(rows: Iterable[Stretch], columns: Iterable[Stretch]) -> list[Tile]:
+    """A tile for each row and column, row by row."""
+    across = list(columns)
+    return [Tile((row[0], column[0]), (row[1], column[1])) for row in rows for column in across]
 
 
 def _pair(slices: Iterator[slice]) -> tuple[slice, slice]:

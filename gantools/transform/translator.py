@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from gantools import registry
 from gantools.config import TrainConfig, build, check
 from gantools.data.images.schema import ImageSchema
-from gantools.data.images.source import Bytes
-from gantools.encode.images import ImageLayout
+from gantools.data.images.source import Bytes, Mask
+from gantools.encode.images import ImageLayout, as_bytes
 from gantools.encode.pictures import TranslationSet
 from gantools.errors import ConfigError, DataError
 from gantools.models.base import DataSpec, Translator
@@ -27,7 +27,7 @@ from gantools.train.loop import OnLook, OnProgress
 from gantools.train.samplers import Examples, HeldOutPictures, Plain
 from gantools.train.stores import Degraded, Pairs, Store, Unpaired
 from gantools.train.trained import Trained, built_model, tensorboard_folder
-from gantools.transform.checks import Mask, check_picture
+from gantools.transform.checks import check_picture
 from gantools.transform.tiles import TILE, in_tiles, tiles
 from gantools.transform.translating import Translating
 
@@ -173,7 +173,7 @@ class ImageTranslator(Trained):
 
         height, width = picture.shape[:2]
         places = tiles(height, width, translator.reach, translator.multiple, tile)
-        return in_tiles(run, picture, mask, list(places), self.scale_, on_tile)
+        return in_tiles(run, picture, mask, places, self.scale_, on_tile)
 
     def degraded(self, picture: Bytes, seed: int = 0) -> tuple[Bytes, Mask | None]:
         """A clean picture [H, W, C] as the translator learned to undo it, and where its holes are: [H, W] or None.
@@ -187,7 +187,7 @@ class ImageTranslator(Trained):
         worse = self.degradations_.cpu()(x, random)[0]
         mask = (worse[-1] > 0).numpy() if self.fills_holes_ else None
         worse = worse[:-1] if self.fills_holes_ else worse
-        return ((worse + 1) * 127.5).round().to(torch.uint8).movedim(0, 2).contiguous().numpy(), mask
+        return as_bytes(worse).movedim(0, 2).contiguous().numpy(), mask
 
     # -- what `Trained` asks for -------------------------------------------------------------------------------------
 

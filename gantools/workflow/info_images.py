@@ -15,8 +15,6 @@ from gantools.workflow.images import STAGE_CHECK
 from gantools.workflow.info import InfoResult, Request
 from gantools.workflow.opening import MODALITIES
 
-CLASSES_TOO = "augment and score take the folders of"
-
 
 def run(request: Request, watch: Watch) -> InfoResult:
     """Look at every image, and say what they are."""
@@ -25,26 +23,27 @@ def run(request: Request, watch: Watch) -> InfoResult:
     def told(done: int) -> None:
         watch.done(STAGE_CHECK, done, None, "images")
 
-    apart = ""
+    apart = []
     if sides_of(request.data) is not None and request.target is None:
         try:
             return _of_pictures(request.data, open_pictures(request.data, on_read=told))
         except DataError as error:
-            apart = f"a translator could not learn from folders of these names: {error}"
+            apart.append(f"a translator could not learn from folders of these names: {error}")
     schema = open_images(request.data, on_read=told).schema
     facts = {
         "data": request.data,
         "n_images": schema.n_images,
         "schema": schema.to_json(),
         "classes": [{"label": name, "images": n} for name, n in zip(schema.classes, schema.counts, strict=True)],
-        "notes": [*schema.notes(), *([apart] if apart else [])],
+        "notes": [*schema.notes(), *apart],
     }
     return InfoResult(facts, (str(request.data), *shown(schema), *noted(facts["notes"])))
 
 
 def _of_pictures(data: Path, pictures: PictureSet) -> InfoResult:
     """What a translator would learn from. The folders may be meant as classes, too."""
-    notes = [*pictures.notes(), f"{CLASSES_TOO} `{data.name}` as two classes (info --target folder shows them)"]
+    as_classes = f"augment and score take the folders of `{data.name}` as two classes"
+    notes = [*pictures.notes(), f"{as_classes} (info --target folder shows them)"]
     facts = {"data": data, "n_images": len(pictures), **pictures.facts(), "notes": notes}
     assert pictures.sources is not None
     many = count(len(pictures), "pair") if pictures.layout == "pairs" else "two sets of pictures without pairs"

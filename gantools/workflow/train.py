@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gantools import registry
 from gantools.workflow.contract import (
@@ -13,7 +13,6 @@ from gantools.workflow.contract import (
     IMAGES,
     TRANSLATORS,
     Item,
-    Result,
     Watch,
     noted,
     plain,
@@ -54,21 +53,33 @@ class Request(TrainingRequest):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainResult:
-    """What was trained. grids: the folder of pictures, None for a table."""
+    """What was trained. grids: the folder of pictures, None for a table.
+
+    noun: what the model is called.
+    """
+
+    noun: ClassVar[str]
 
     saved: Path
     model: str
-    target: str
     report: TrainingReport
     notes: tuple[str, ...]
     grids: Path | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """What `--json` prints besides."""
+        return {}
+
+    def judged(self) -> Iterator[Item]:
+        """What people are shown besides, before the place of the model."""
+        yield from ()
 
     def to_json(self) -> dict[str, Any]:
         """All that `--json` prints."""
         found: dict[str, Any] = plain({
             "saved": self.saved,
             "model": self.model,
-            "target": self.target,
+            **self.facts(),
             "training": self.report.to_json(),
             "notes": self.notes,
             **({} if self.grids is None else {"grids": self.grids}),
@@ -81,10 +92,23 @@ class TrainResult:
         yield from training_shown(self.report)
         if self.grids is not None and self.grids.is_dir():  # a training without a look leaves none
             yield f"Pictures while training: {self.grids}"
-        yield f"Generator: {self.saved}"
+        yield from self.judged()
+        yield f"{self.noun}: {self.saved}"
 
 
-def run(request: Request, watch: Watch | None = None) -> Result:
+@dataclass(frozen=True, kw_only=True)
+class GeneratorResult(TrainResult):
+    """A generator. target: the column, or "folder", with its classes."""
+
+    noun = "Generator"
+
+    target: str
+
+    def facts(self) -> dict[str, Any]:
+        return {"target": self.target}
+
+
+def run(request: Request, watch: Watch | None = None) -> TrainResult:
     """Train a model and save it.
 
     Checkpoints are written as training goes on. Raises DataError for data that cannot be learned from, ConfigError for
@@ -110,5 +134,5 @@ def run(request: Request, watch: Watch | None = None) -> Result:
     check_apart(grids, "grids", request.data, request.save)
     job = modality.job("train", purpose)
     with claimed_save(request.save, force=request.force, resume=request.resume):
-        result: Result = job.run(replace(request, grids=grids), stages)
+        result: TrainResult = job.run(replace(request, grids=grids), stages)
     return result

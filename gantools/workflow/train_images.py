@@ -6,11 +6,11 @@ from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.workflow.contract import given
 from gantools.workflow.images import check_model, load_set, open_labelled
 from gantools.workflow.stages import Stages
-from gantools.workflow.train import STAGE, Request, TrainResult
+from gantools.workflow.train import STAGE, GeneratorResult, Request
 from gantools.workflow.training import resumable
 
 
-def run(request: Request, stages: Stages) -> TrainResult:
+def run(request: Request, stages: Stages) -> GeneratorResult:
     """Train on images and save the generator."""
     stages.plan({STAGE: 1.0})
     config = request.train_config(ImageSynthesizer.default_train(), tensorboard=request.tensorboard)
@@ -24,7 +24,7 @@ def run(request: Request, stages: Stages) -> TrainResult:
             images, folder=request.save, resume=request.resume, grids=request.grids,
             progress=stage.trained,
         )  # fmt: skip
-    return TrainResult(
+    return GeneratorResult(
         saved=request.save, model=generator.model, target="folder", report=generator.report_,
         notes=(*source.schema.notes(), *images.encoder.notes(source.schema)), grids=request.grids,
     )  # fmt: skip

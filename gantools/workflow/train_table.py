@@ -10,11 +10,11 @@ from gantools.workflow.contract import given
 from gantools.workflow.opening import about
 from gantools.workflow.stages import Stages
 from gantools.workflow.tables import check_target, kinds_of, without
-from gantools.workflow.train import STAGE, Request, TrainResult
+from gantools.workflow.train import STAGE, GeneratorResult, Request
 from gantools.workflow.training import resumable
 
 
-def run(request: Request, stages: Stages) -> TrainResult:
+def run(request: Request, stages: Stages) -> GeneratorResult:
     """Train on a table and save the generator."""
     kinds, target = kinds_of(request.kinds), str(request.target)
     stages.plan({STAGE: 1.0})
@@ -31,7 +31,7 @@ def run(request: Request, stages: Stages) -> TrainResult:
                 frame, target, schema=schema, folder=request.save, resume=request.resume,
                 progress=stage.trained,
             )  # fmt: skip
-    return TrainResult(
+    return GeneratorResult(
         saved=request.save, model=generator.model, target=target, report=generator.report_,
         notes=(*dialect.notes, *schema.notes()),
     )  # fmt: skip

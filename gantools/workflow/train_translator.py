@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from gantools import registry
 from gantools.config import build, check
 from gantools.data.images.pairs import WORDS, PictureSet, open_pictures
-from gantools.data.images.source import Bytes
+from gantools.data.images.source import Bytes, Mask
 from gantools.encode.images import ImageEncoder, ImageLayout
 from gantools.encode.pictures import Pictures, TranslationSet
 from gantools.errors import ConfigError
@@ -31,20 +31,15 @@ from gantools.evaluate.translation import (
     no_verdict,
 )
 from gantools.nn.degradations import Degradations
+from gantools.nn.features import as_rgb
 from gantools.stages import Stage
-from gantools.transform.checks import Mask
-from gantools.transform.translator import ImageTranslator, planned
+from gantools.transform.translator import ImageTranslator
 from gantools.words import count
-from gantools.workflow.contract import Item, Table, given, noted, plain
+from gantools.workflow.contract import Item, Table, given
 from gantools.workflow.images import STAGE_CHECK, STAGE_READ
 from gantools.workflow.stages import Stages
-from gantools.workflow.train import STAGE, Request
-from gantools.workflow.training import resumable, training_shown
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from gantools.train.monitor import TrainingReport
+from gantools.workflow.train import STAGE, Request, TrainResult
+from gantools.workflow.training import resumable
 
 STAGE_VERDICT = "Comparing"
 FITS = ("resize", "pad")
@@ -65,43 +60,22 @@ Example = TypeVar("Example")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TranslatorResult:
-    """What was trained. layout: of the pictures. n_held: pictures or pairs held back, of two sets those of the first.
-    grids: the folder of pictures."""
+class TranslatorResult(TrainResult):
+    """A translator. layout: of the pictures. n_held: pictures or pairs held back, of two sets those of the first."""
 
-    saved: Path
-    model: str
+    noun = "Translator"
+
     layout: str
     n_held: int
-    report: TrainingReport
     verdict: Verdict
-    notes: tuple[str, ...]
-    grids: Path | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """All that `--json` prints."""
-        found: dict[str, Any] = plain({
-            "saved": self.saved,
-            "model": self.model,
-            "layout": self.layout,
-            "n_held_back": self.n_held,
-            "training": self.report.to_json(),
-            "verdict": self.verdict.to_json(),
-            "notes": self.notes,
-            **({} if self.grids is None else {"grids": self.grids}),
-        })  # fmt: skip
-        return found
+    def facts(self) -> dict[str, Any]:
+        return {"layout": self.layout, "n_held_back": self.n_held, "verdict": self.verdict.to_json()}
 
-    def shown(self) -> Iterator[Item]:
-        """What people are shown, in order."""
-        yield from noted(self.notes)
-        yield from training_shown(self.report)
-        if self.grids is not None and self.grids.is_dir():
-            yield f"Pictures while training: {self.grids}"
+    def judged(self) -> Iterator[Item]:
         if isinstance(self.verdict, TranslationVerdict) and self.verdict.scores:
             yield _table(self.verdict)
         yield self.verdict.sentence
-        yield f"Translator: {self.saved}"
 
 
 def run(request: Request, stages: Stages) -> TranslatorResult:
@@ -119,9 +93,8 @@ def run(request: Request, stages: Stages) -> TranslatorResult:
         on_read=lambda done: watch.done(STAGE_CHECK, done, None, "pictures"),
     )
     data = _loaded(request, pictures, stages)
-    n_held = min(MOST_HELD[data.layout], int(HELD_SHARE * min(_sizes(data))))
+    n_held = min(MOST_HELD[data.layout], int(HELD_SHARE * min(pictures.sizes)))
     rest, held = data.split(n_held, request.seed)
-    planned(translator.model, translator.options or {}, translator.degrade, translator.size, rest)
     stage = stages[STAGE]
     with resumable(request.save, translator, stage):
         translator.fit(
@@ -160,7 +133,7 @@ def _check(request: Request, model: str) -> None:
 
 
 def _loaded(request: Request, pictures: PictureSet, stages: Stages) -> TranslationSet:
-    total = len(pictures.targets) + (0 if pictures.sources is None else len(pictures.sources))
+    total = sum(pictures.sizes)
     encoder: Callable[[int], ImageEncoder] | None = None
     if request.fit is not None and pictures.scale > 1:
         problem = f"cannot bring pairs to one size whose targets are {pictures.scale} times as large"
@@ -172,11 +145,6 @@ def _loaded(request: Request, pictures: PictureSet, stages: Stages) -> Translati
             return ImageEncoder(ImageLayout(channels, size), fit)
 
     return TranslationSet.load(pictures, encoder, lambda done: stages.watch.done(STAGE_READ, done, total, "pictures"))
-
-
-def _sizes(data: TranslationSet) -> list[int]:
-    """Pictures of each side."""
-    return [len(side) for side in (data.sources, data.targets) if side is not None]
 
 
 # --- the verdict ---
@@ -300,8 +268,9 @@ def _set(pictures: Pictures, side: int) -> Tensor:
 
 def _small(picture: Tensor, side: int) -> Tensor:
     """[C, H, W] uint8 as [3, side, side] uint8."""
-    x = picture[:3] if picture.shape[0] >= 3 else picture[:1].expand(3, -1, -1)
-    x = F.interpolate(x.unsqueeze(0).float(), (side, side), mode="bilinear", antialias=True, align_corners=False)
+    x = F.interpolate(
+        as_rgb(picture.unsqueeze(0)).float(), (side, side), mode="bilinear", antialias=True, align_corners=False
+    )
     return x[0].round().clamp(0, 255).to(torch.uint8)
 
 

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import csv
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from gantools.data.images.folder import MANIFEST, has_manifest
 from gantools.data.images.picture import Picture, check_fits, find_pictures, read_mask, read_picture, write_picture
 from gantools.errors import ConfigError, DataError
 from gantools.files import write_folder
+from gantools.stages import Stage
 from gantools.words import count, listed
 from gantools.workflow.contract import Item, Watch, noted, plain, refuse_together
 from gantools.workflow.opening import MODALITIES, saved_model
-from gantools.workflow.places import check_apart, check_file, check_folder, named
+from gantools.workflow.places import beside, check_apart, check_file, check_folder, folder_beside, named
 from gantools.workflow.stages import Stages
 
 STAGE, STAGE_TILES = "Transforming", "Tiles of one picture"
-MANIFEST = "manifest.csv"
 HEAD = ("file", "source")
 OPAQUE = 128  # of 255, the opacity below which a pixel is a hole
 
@@ -87,7 +88,7 @@ def run(request: Request, watch: Watch | None = None) -> TransformResult:
     data = request.data
     if not data.exists():
         raise DataError("does not exist", where=str(data), remedy="check the path")
-    output = request.output or _beside(data)
+    output = request.output or (folder_beside if data.is_dir() else beside)(named(data), "transformed")
     _check_places(request, output, place)
     model = saved_model(place, "transform", request.device, MODALITIES["image"], exported=request.onnx is not None)
     _check_meaning(request, model)
@@ -96,14 +97,6 @@ def run(request: Request, watch: Watch | None = None) -> TransformResult:
         made = job.one(data, output)
         return TransformResult(output=output, pictures={output.name: made}, notes=tuple(job.notes()))
     return job.folder(output)
-
-
-def _beside(data: Path) -> Path:
-    """`photo.jpg` -> `photo.transformed.jpg`; `photos` -> `photos.transformed`."""
-    data = named(data)
-    if data.is_dir():
-        return data.with_name(f"{data.name}.transformed")
-    return data.with_name(f"{data.stem}.transformed{data.suffix}")
 
 
 def _check_places(request: Request, output: Path, model: Path) -> None:
@@ -119,7 +112,8 @@ def _check_places(request: Request, output: Path, model: Path) -> None:
             raise ConfigError(problem, where="output", remedy=f"end it in {data.suffix}")
     else:
         check_apart(output, "output", data, mask, model)
-        check_folder(output, "output", force=request.force, what="pictures that gantools wrote", is_ours=_has_manifest)
+        is_ours = partial(has_manifest, head=HEAD)
+        check_folder(output, "output", force=request.force, what="pictures that gantools wrote", is_ours=is_ours)
     if mask is not None:
         if not mask.exists():
             raise DataError("does not exist", where=f"mask {mask}", remedy="check the path")
@@ -134,14 +128,6 @@ def _check_meaning(request: Request, model: Any) -> None:
         raise ConfigError("has no effect on a translator that fills no holes", where="mask", remedy="leave it out")
     if request.reverse and request.onnx is None and model.n_directions_ < 2:  # a file says itself which one it knows
         raise ConfigError("this translator knows one direction", where="reverse", remedy="leave it out")
-
-
-def _has_manifest(folder: Path) -> bool:
-    try:
-        with (folder / MANIFEST).open(encoding="utf-8", errors="replace") as file:
-            return file.readline().strip() == ",".join(HEAD)
-    except OSError:
-        return False
 
 
 @dataclass
@@ -160,15 +146,10 @@ class Job:
         masks = {} if mask is None else {_stem(name): mask / name for name in find_pictures(mask)}
         made: dict[str, tuple[int, int]] = {}
         skipped: list[tuple[str, str]] = []
-        stages = Stages(self.watch)
-        stages.plan({STAGE: 1.0})
-        stage = stages[STAGE]
-        stage.begin()
+        stage = self.begun()
         with write_folder(output) as folder:
             for done, name in enumerate(names):
                 stage.done(done, len(names), "pictures")
-                place = folder / name
-                place.parent.mkdir(parents=True, exist_ok=True)
                 if mask is not None and _stem(name) not in masks:
                     raise DataError(
                         f"there is no mask for {name}", where=f"mask {mask}", remedy="give one of that name"
@@ -178,6 +159,8 @@ class Job:
                 except DataError as error:
                     skipped.append((name, error.problem))
                     continue
+                place = folder / name
+                place.parent.mkdir(parents=True, exist_ok=True)
                 made[name] = self.make(picture, name, place, masks.get(_stem(name)), self.tiles_told)
             if not made:
                 first, why = skipped[0]
@@ -186,16 +169,18 @@ class Job:
             stage.done(len(names), len(names), "pictures")
             with (folder / MANIFEST).open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerows([HEAD, *((name, data / name) for name in made)])
-            for empty in sorted((p for p in folder.rglob("*") if p.is_dir() and not any(p.iterdir())), reverse=True):
-                shutil.rmtree(empty)
         return TransformResult(output=output, pictures=made, skipped=tuple(skipped), notes=tuple(self.notes()))
+
+    def begun(self) -> Stage:
+        """The only stage, which begins now."""
+        stages = Stages(self.watch)
+        stages.plan({STAGE: 1.0})
+        stages[STAGE].begin()
+        return stages[STAGE]
 
     def one(self, path: Path, output: Path) -> tuple[int, int]:
         """One picture."""
-        stages = Stages(self.watch)
-        stages.plan({STAGE: 1.0})
-        stage = stages[STAGE]
-        stage.begin()
+        stage = self.begun()
 
         def told(done: int, total: int) -> None:
             stage.done(done, total, "tiles")

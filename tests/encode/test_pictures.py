@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from gantools.data.images.pairs import open_pictures
-from gantools.encode import pictures as module
+from gantools.encode import images as module
 from gantools.encode.images import ImageEncoder, ImageLayout
 from gantools.encode.pictures import Pictures, TranslationSet, corners
 

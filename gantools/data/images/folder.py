@@ -81,11 +81,11 @@ def new_image_folder(path: Path) -> Iterator[ImageFolderWriter]:
         writer.manifest()
 
 
-def has_manifest(folder: Path) -> bool:
-    """Whether gantools wrote the folder."""
+def has_manifest(folder: Path, head: Sequence[str] = HEAD) -> bool:
+    """Whether gantools wrote the folder, with these columns in its list of files."""
     try:
         with (folder / MANIFEST).open(encoding="utf-8", errors="replace") as file:
-            return file.readline().strip() == ",".join(HEAD)
+            return file.readline().strip() == ",".join(head)
     except OSError:
         return False
 

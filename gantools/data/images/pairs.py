@@ -46,22 +46,30 @@ class PictureSet:
     def __len__(self) -> int:
         return len(self.targets)
 
+    @property
+    def sides(self) -> dict[str, ImageSource]:
+        """What there is, by its name: "A" and "B", or "targets" alone."""
+        return {"targets": self.targets} if self.sources is None else {"A": self.sources, "B": self.targets}
+
+    @property
+    def sizes(self) -> list[int]:
+        """Pictures of each side."""
+        return [len(side) for side in self.sides.values()]
+
     def fingerprint(self) -> str:
         """A digest of all files."""
-        sides = [self.targets] if self.sources is None else [self.sources, self.targets]
-        return hashlib.sha256("".join(side.fingerprint() for side in sides).encode()).hexdigest()
+        return hashlib.sha256("".join(side.fingerprint() for side in self.sides.values()).encode()).hexdigest()
 
     def notes(self) -> list[str]:
         """What the user should know, as sentences."""
         notes = []
-        if self.sources is not None:
-            notes += [f"A: {note}" for note in self.sources.schema.notes()]
-        notes += [note if self.sources is None else f"B: {note}" for note in self.targets.schema.notes()]
+        for name, side in self.sides.items():
+            notes += [note if self.sources is None else f"{name}: {note}" for note in side.schema.notes()]
         if self.unmatched:
             which = "picture has" if len(self.unmatched) == 1 else "pictures have"
             named = listed(self.unmatched, quote="")
             notes.append(f"{len(self.unmatched)} {which} no partner and cannot be used: {named}")
-        n = min(len(side) for side in (self.sources, self.targets) if side is not None)
+        n = min(self.sizes)
         if n < FEW:
             many = count(n, WORDS[self.layout])
             notes.append(f"{many} are few: expect what is learned to fit these better than new ones")
@@ -69,12 +77,11 @@ class PictureSet:
 
     def facts(self) -> dict[str, Any]:
         """What it is, as JSON."""
-        sides = {"targets": self.targets} if self.sources is None else {"A": self.sources, "B": self.targets}
         return {
             "layout": self.layout,
             "scale": self.scale,
             "unmatched": list(self.unmatched),
-            **{name: side.schema.to_json() for name, side in sides.items()},
+            **{name: side.schema.to_json() for name, side in self.sides.items()},
         }
 
 

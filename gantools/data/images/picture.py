@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import io
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps
 
 from gantools.data.images.source import (
     BROKEN,
     Bytes,
+    Mask,
+    check_regular,
     eight_bit,
     has_alpha,
     image_names,
@@ -45,7 +45,6 @@ DESCRIBING = (
     ExifTags.Base.Artist,
     ExifTags.Base.Copyright,
 )  # tags of TIFF that say nothing of how pixels are stored
-MENDED = "mend or remove it"
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Picture:
 
 def find_pictures(path: Path) -> list[str]:
     """Names of the pictures below a folder, with "/", in order. Raises DataError where there are none."""
-    found = sorted(image_names(path), key=lambda name: name.split("/"))
+    found = image_names(path)
     if not found:
         raise DataError("holds no pictures", where=str(path), remedy="check the path")
     return found
@@ -78,7 +77,7 @@ def read_picture(path: Path, *, channels: int, white: int | None) -> Picture:
     a pixel, as the model learned it. Raises DataError, whose problem continues the name of the file.
     """
     try:
-        _check_whole(path, MENDED)
+        check_regular(path)
         with path.open("rb") as file:
             image = opened(file)
             n_frames = getattr(image, "n_frames", 1)
@@ -94,7 +93,7 @@ def read_picture(path: Path, *, channels: int, white: int | None) -> Picture:
                 upright = upright.convert("RGBA")
             pixels = pixels_of(eight_bit(upright, white), channels)
     except BROKEN as error:
-        raise DataError(why_unusable(error), where=str(path), remedy=MENDED) from error
+        raise DataError(why_unusable(error), where=str(path), remedy="mend or remove it") from error
     kept: dict[str, Any] = {}
     if dpi := _dpi(image):
         kept["dpi"] = dpi
@@ -139,30 +138,20 @@ def write_picture(picture: Picture, pixels: Bytes, path: Path) -> None:
         file.write(data.getvalue())
 
 
-def read_mask(path: Path, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def read_mask(path: Path, size: tuple[int, int]) -> Mask:
     """Where a picture of this height and width has holes: what is not black in a file. Raises DataError."""
-    remedy = "give a picture that is white in holes"
     try:
-        _check_whole(path, remedy)
+        check_regular(path)
         with path.open("rb") as file:
             image = opened(file)
             image.load()
             pixels = pixels_of(eight_bit(ImageOps.exif_transpose(image), None), 1)[:, :, 0]
     except BROKEN as error:
-        raise DataError(why_unusable(error), where=str(path), remedy=remedy) from error
+        raise DataError(why_unusable(error), where=str(path), remedy="give a picture that is white in holes") from error
     if pixels.shape != size:
         problem = f"has {pixels.shape[1]} x {pixels.shape[0]} pixels, and its picture {size[1]} x {size[0]}"
         raise DataError(problem, where=str(path), remedy="give a mask of the picture's size")
     return pixels > 127
-
-
-def _check_whole(path: Path, remedy: str) -> None:
-    """Refuse what cannot be read as a file at all, before it is opened: a pipe would never end. Raises DataError."""
-    state = path.stat()
-    if not stat.S_ISREG(state.st_mode):
-        raise DataError("is not a regular file", where=str(path), remedy=remedy)
-    if not state.st_size:
-        raise DataError("is empty", where=str(path), remedy=remedy)
 
 
 def _exif(image: Image.Image) -> bytes:

@@ -42,6 +42,7 @@ from gantools.errors import DataError
 from gantools.files import whole_folder
 
 Bytes = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int64]
 
 MAX_PIXELS = 80_000_000  # below Pillow's own limit, so that no image that was accepted warns when it is read
@@ -248,7 +249,7 @@ def _open_folder(
     known: ImageSchema | None,
     on_read: Callable[[int], None] | None,
 ) -> ImageSource:
-    names = sorted(image_names(path), key=lambda name: name.split("/"))
+    names = image_names(path)
     _classes(path, names, labelled)  # what is wrong with the layout is said before the long look at all files
     good: list[tuple[str, _Checked]] = []
     skipped: list[tuple[str, str]] = []
@@ -291,8 +292,13 @@ def _open_folder(
     return ImageSource(path, schema, names, label, digest.hexdigest(), sizes)
 
 
-def image_names(root: Path) -> Iterator[str]:
-    """Paths below `root`, with "/", of what has an image's suffix and is not hidden; links are followed once."""
+def image_names(root: Path) -> list[str]:
+    """Paths below `root`, with "/", in order, of what has an image's suffix and is not hidden."""
+    return sorted(_walk(root), key=lambda name: name.split("/"))
+
+
+def _walk(root: Path) -> Iterator[str]:
+    """The same as they come; links are followed once."""
 
     def refuse(error: OSError) -> None:
         where = str(error.filename or root)
@@ -357,11 +363,7 @@ def _check_all(path: Path, names: Sequence[str], on_read: Callable[[int], None] 
 def _check(path: Path) -> _Checked | str:
     """What the file holds, decoded to its end, or why it cannot be used."""
     try:
-        state = path.stat()
-        if not stat.S_ISREG(state.st_mode):
-            return "is not a regular file"
-        if not state.st_size:
-            return "is empty"
+        check_regular(path)
         with path.open("rb") as file:
             digest = _ends(file)
             image = opened(file)
@@ -388,6 +390,15 @@ def _check(path: Path) -> _Checked | str:
 
 class _RefusedError(ValueError):
     """The image is whole, but cannot be used; the text continues its name."""
+
+
+def check_regular(path: Path) -> None:
+    """Refuse what holds no image before it is opened: a pipe would never end. Raises one of BROKEN."""
+    state = path.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise _RefusedError("is not a regular file")
+    if not state.st_size:
+        raise _RefusedError("is empty")
 
 
 def why_unusable(error: BaseException) -> str:

@@ -12,6 +12,7 @@ import onnxruntime as ort
 
 from gantools import registry
 from gantools.data.images.schema import ImageSchema
+from gantools.data.images.source import Bytes, Mask
 from gantools.errors import ConfigError, ExportError
 from gantools.export.bases import PIXELS_AT_ONCE, OfImages, code
 from gantools.export.proof import SEED, Parity, Tolerance, check
@@ -22,9 +23,6 @@ from gantools.words import count
 if TYPE_CHECKING:
     from gantools.export.graph import Graph
     from gantools.transform.translator import ImageTranslator
-
-Bytes = npt.NDArray[np.uint8]
-Mask = npt.NDArray[np.bool_]
 
 SIZES = ((1, 5), (33, 47), (64, 64))  # heights and widths of pictures that a proof runs
 SEVERAL = 3  # of one size that are run together
@@ -199,7 +197,7 @@ class ExportedImageTranslator(OfImages):
         height, width = picture.shape[:2]
         picture, mask = self._filled_up(picture, mask)
         if self.shape_ is None:
-            places = list(tiles(height, width, self.reach, self.multiple, tile))
+            places = tiles(height, width, self.reach, self.multiple, tile)
         else:
             high, wide = picture.shape[:2]
             places = tiles_of(high, wide, self.reach, self.multiple, self.shape_)
@@ -307,16 +305,7 @@ def _degraded(
     model: ImageTranslator, random: np.random.Generator, height: int, width: int
 ) -> tuple[Bytes, Mask | None]:
     """Smooth pictures after what clean pictures undergo in training."""
-    import torch
-
-    degradations = model.degradations_
-    assert degradations is not None
-    scale, channels = degradations.scale, model.target_schema_.channels
-    clean = np.stack([_smooth(random, height * scale, width * scale, channels) for _ in range(SEVERAL)])
-    x = torch.from_numpy(clean).movedim(3, 1).float() / 127.5 - 1
-    with torch.no_grad():
-        x = degradations(x, torch.Generator().manual_seed(SEED))
-    masks = (x[:, -1] > 0).numpy() if degradations.makes_holes else None
-    x = x[:, : model.schema_.channels]
-    pictures: Bytes = ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).movedim(1, 3).contiguous().numpy()
-    return pictures, masks
+    scale, channels = model.scale_, model.target_schema_.channels
+    clean = (_smooth(random, height * scale, width * scale, channels) for _ in range(SEVERAL))
+    pictures, masks = zip(*(model.degraded(one, SEED + k) for k, one in enumerate(clean)), strict=True)
+    return np.stack(pictures), np.stack(masks) if model.fills_holes_ else None
