@@ -12,30 +12,34 @@ from torch import Tensor, nn
 from gantools.config import check
 from gantools.losses import generator_relativistic
 from gantools.models.base import Batch, ImageSpec, Phase, Translator, TranslatorOptions
-from gantools.models.translation import check_depth, critic_loss
+from gantools.models.translation import apart, check_depth, critic_loss
 from gantools.nn.random_features import RandomFeatures
 from gantools.nn.unet import PatchCritic, ResidualUNet
 from gantools.registry import register
 
+TINY = 1e-12  # below this, distances do not differ
+
 
 @dataclass(frozen=True)
 class CycleGANOptions(TranslatorOptions):
-    """cycle: weight of what is lost on the way there and back. identity: weight of what changes in a picture that is of
-    the wanted domain already, while the channels are the same. pool: earlier pictures that critics are shown again.
+    """cycle: weight of what is lost on the way there and back. distance: weight of how little the distances between
+    pictures are kept. identity: weight of what changes in a picture that is of the wanted domain already, while the
+    channels are the same. pool: earlier pictures that critics are shown again; with any the training takes one thread.
     n_levels, n_blocks: as of `unet`.
     """
 
-    adversarial: float = 0.5
-    gamma: float = 0.5
-    cycle: float = 5.0
+    width: int = 32
+    adversarial: float = 1.0
+    cycle: float = 1.0
+    distance: float = 5.0
     identity: float = 0.0
-    pool: int = 50
+    pool: int = 0
     n_levels: int = 2
     n_blocks: int = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("cycle", "identity", "pool"):
+        for name in ("cycle", "distance", "identity", "pool"):
             check(getattr(self, name) >= 0, f"set {name}", "must not be negative")
         check_depth(self.n_levels, self.n_blocks)
 
@@ -46,6 +50,12 @@ class CycleGANOptions(TranslatorOptions):
 
 @register
 class CycleGAN(Translator):
+    """Both ways bring back what the other made, and pictures far apart stay far apart, so that none changes places.
+
+    The generators have no maps that skip the coarse levels, as in the paper: with them pictures are recoloured where
+    they are, and shapes never move.
+    """
+
     name = "cyclegan"
     summary = "two generators and two critics, from two sets of pictures without pairs"
     paper = "Zhu et al. 2017, 'Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks'"
@@ -61,8 +71,8 @@ class CycleGAN(Translator):
         source, target = spec.condition.image, spec.layout
         assert source is not None
         o = options
-        self.generator = ResidualUNet(source.channels, target.channels, o.width, o.n_levels, o.n_blocks)
-        self.back = ResidualUNet(target.channels, source.channels, o.width, o.n_levels, o.n_blocks)
+        self.generator = _generator(source.channels, target.channels, o)
+        self.back = _generator(target.channels, source.channels, o)
         self.critic = PatchCritic(target.channels, o.critic_width, 3)
         self.critic_back = PatchCritic(source.channels, o.critic_width, 3)
         self.pool = Pool(o.pool, target.channels, target.size)
@@ -106,6 +116,8 @@ class CycleGAN(Translator):
         if o.identity and a.shape[1] == b.shape[1]:
             changed = self.transform(b).float() - b, self.transform(a, reverse=True).float() - a
             loss = loss + o.identity * (changed[0].abs().mean() + changed[1].abs().mean())
+        if o.distance:
+            loss = loss + o.distance * (distances_lost(a, made_b) + distances_lost(b, made_a))
         return loss
 
     def train_critics(self, batch: Batch) -> Tensor:
@@ -120,7 +132,7 @@ class CycleGAN(Translator):
         """How far features of translated pictures lie from those of real ones, and what is lost there and back."""
         b, a = batch.real, cast(Tensor, batch.condition.image)
         made_b, made_a = self.transform(a).float(), self.transform(b, reverse=True).float()
-        far = _apart(self.look(made_b), self.look(b)) + _apart(self.look_back(made_a), self.look_back(a))
+        far = apart(self.look(made_b), self.look(b)) + apart(self.look_back(made_a), self.look_back(a))
         return far + self.lost(a, b, made_a, made_b)
 
     def lost(self, a: Tensor, b: Tensor, made_a: Tensor, made_b: Tensor) -> Tensor:
@@ -159,8 +171,19 @@ class Pool(nn.Module):
         return shown
 
 
-def _apart(made: Tensor, real: Tensor) -> Tensor:
-    """Between the distributions of features [N, D]: of means and deviations, in units of the real ones' deviation."""
-    scale = real.std(0).clamp(min=1e-3)
-    means, deviations = (made.mean(0) - real.mean(0)) / scale, (made.std(0) - real.std(0)) / scale
-    return means.square().mean() + deviations.square().mean()
+def distances_lost(given: Tensor, made: Tensor) -> Tensor:
+    """How little the distances between the pictures made [N, ...] follow those between the given: from 0 to 2.
+
+    One minus their correlation; 0 for fewer than three pictures, which have none. After Benaim and Wolf 2017,
+    'One-Sided Unsupervised Domain Mapping', who compare them in units of each domain's deviation.
+    """
+    if len(given) < 3:
+        return made.new_zeros(())
+    one, other = (torch.pdist(x.flatten(1)) for x in (given, made))
+    one, other = one - one.mean(), other - other.mean()
+    size = (one.square().sum() * other.square().sum()).clamp(min=TINY).sqrt()
+    return 1 - (one * other).sum() / size
+
+
+def _generator(before: int, after: int, options: CycleGANOptions) -> ResidualUNet:
+    return ResidualUNet(before, after, options.width, options.n_levels, options.n_blocks, skips=False)

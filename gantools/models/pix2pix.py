@@ -14,7 +14,7 @@ from gantools.registry import register
 class Pix2PixOptions(UNetOptions):
     width: int = 48
     lr: float = 4e-4
-    adversarial: float = 0.02
+    adversarial: float = 0.1
     content: float = 0.1
     n_levels: int = 3
     n_blocks: int = 1

@@ -14,10 +14,11 @@ from torch import Tensor
 from gantools.config import check
 from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
 from gantools.models.base import Batch, ImageSpec, Phase, Translator, TranslatorOptions
-from gantools.nn.patches import EdgeFeatures
+from gantools.nn.random_features import RandomFeatures
 from gantools.nn.unet import PatchCritic, PictureNet
 
 PENALISED = 0.25  # share of a batch that the critic's gradient penalties are taken at
+FLOOR = 0.01  # of the features' mean variance, added to each: some, as of an empty corner, have none
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class PairedTranslator(Translator):
         if options.adversarial:
             channels = spec.layout.channels + self.given_channels
             self.critic = PatchCritic(channels, options.critic_width, self.critic_halvings)
-        self.look = EdgeFeatures(1)
+        self.look = RandomFeatures(spec.layout.channels)
         self.to(memory_format=torch.channels_last)  # twice as fast on CPUs
 
     def build(self) -> None:
@@ -101,7 +102,10 @@ class PairedTranslator(Translator):
         real, fake = (self.critic.judged(found[-1]).float() for found in (real_features, features))
         loss = loss + self.options.adversarial * generator_relativistic(real, fake)
         if self.options.matching:
-            apart = [(one - other).abs().mean() for one, other in zip(features, real_features, strict=True)]
+            apart = [
+                (F.normalize(one) - F.normalize(other)).square().sum(1).mean()
+                for one, other in zip(features, real_features, strict=True)
+            ]
             loss = loss + self.options.matching * torch.stack(apart).sum()
         return loss
 
@@ -127,11 +131,19 @@ class PairedTranslator(Translator):
         return torch.cat([pictures, given], 1)
 
     def held_out(self, batch: Batch) -> Tensor:
-        """The mean absolute difference; with a critic how unlike the edges are, so that blur is no advantage."""
+        """The content loss; with a critic how far what was made is from real pictures as a whole, so that blur is no
+        advantage."""
         made = self.made(batch).clamp(-1, 1)
         if not self.options.adversarial:
             return self.content_loss(made, batch)
-        return (self.look(made) - self.look(batch.real)).square().mean()
+        return apart(self.look(made), self.look(batch.real))
+
+
+def apart(made: Tensor, real: Tensor) -> Tensor:
+    """Between the distributions of features [N, D]: of means and deviations, in units of the real ones' deviation."""
+    scale = (real.var(0) + FLOOR * real.var(0).mean()).sqrt()
+    means, deviations = (made.mean(0) - real.mean(0)) / scale, (made.std(0) - real.std(0)) / scale
+    return means.square().mean() + deviations.square().mean()
 
 
 def critic_loss(judge: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, gamma: float) -> Tensor:

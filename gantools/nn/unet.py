@@ -43,16 +43,18 @@ class ResidualConvolutions(nn.Module):
 
 
 class ResidualUNet(PictureNet):
-    """Residual blocks at several resolutions; the maps on the way down are added on the way up.
+    """Residual blocks at several resolutions; with `skips` the maps on the way down are added on the way up.
 
     The picture enters folded to half its sides and four times its channels (Zhang et al. 2018, 'FFDNet'), and each of
     `n_levels` resolutions below halves them again. After Ronneberger et al. 2015, 'U-Net', and Zhang et al. 2021,
     'DRUNet'. n_blocks: residual blocks of each resolution, on the way down and on the way up.
     """
 
-    def __init__(self, before: int, after: int, width: int, n_levels: int, n_blocks: int) -> None:
+    def __init__(
+        self, before: int, after: int, width: int, n_levels: int, n_blocks: int, *, skips: bool = True
+    ) -> None:
         super().__init__()
-        self.n_levels = n_levels
+        self.n_levels, self.skips = n_levels, skips
         self.multiple = 2 ** (n_levels + 1)
         blocks = n_blocks * ResidualConvolutions.reach
         ways = [2 * blocks * 2 ** (level + 1) for level in range(n_levels)]  # down and up
@@ -76,7 +78,8 @@ class ResidualUNet(PictureNet):
             h = blocks(h)
             passed.append(h)
         for level in reversed(range(self.n_levels)):
-            h = self.up[level](self.grow[level](h) + passed[level])
+            h = self.grow[level](h)
+            h = self.up[level](h + passed[level] if self.skips else h)
         return F.pixel_shuffle(self.tail(h), 2)
 
 
