@@ -183,8 +183,8 @@ def many(translator: ImageTranslator, given: Tensor, *, reverse: bool = False) -
     model, found = translator.translator_.eval(), []
     with torch.no_grad():
         for part in torch.split(given, 128):
-            made = model.transform(part.float() / 127.5 - 1, reverse=reverse)
-            found.append(((made.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8))
+            made = model.transform(part.to(translator.device_).float() / 127.5 - 1, reverse=reverse)
+            found.append(((made.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).cpu())
     return torch.cat(found)
 
 
