@@ -317,13 +317,14 @@ def colour(options: argparse.Namespace) -> pd.DataFrame:
     rows = []
     for where in ("cifar", "sun80"):
         if where == "cifar":
-            data, truth = clean(learned), list(test.movedim(1, 3).numpy())
-        else:
-            data, truth = clean([photos[k] for k in order[:60]]), [photos[k] for k in order[60:]]
+            data, truth, how = clean(learned), list(test.movedim(1, 3).numpy()), {"n_levels": 4}
+        else:  # photos need crops about as large as what a net sees
+            data, truth, how = clean([photos[k] for k in order[:60]]), [photos[k] for k in order[60:]], {"n_levels": 3}
+            options.size = options.size or 128
         grey = degraded(truth, ["grey"])
         ways = {"grey": [one.repeat(3, 2) for one in grey]}
-        for name, weight in (("twin without adversary", 0.0), ("gantools unet", 0.01)):
-            maker = trained(options, "unet", data, {"adversarial": weight, "n_levels": 4, "lr": 8e-4}, ["grey"])
+        for name, weight in (("twin without adversary", 0.0), ("gantools unet", 0.003)):
+            maker = trained(options, "unet", data, {"adversarial": weight, **how}, ["grey"])
             ways[name] = [maker.transform(one) for one in grey]
         for name, made in ways.items():
             chroma = mean([psnr_chroma(*pair) for pair in zip(made, truth, strict=True)])

@@ -34,8 +34,8 @@ class CycleGANOptions(TranslatorOptions):
     distance: float = 5.0
     identity: float = 0.0
     pool: int = 0
-    n_levels: int = 2
-    n_blocks: int = 2
+    n_levels: int = 1
+    n_blocks: int = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -21,9 +21,9 @@ class SRGANOptions(PairedOptions):
 
     width: int = 64
     lr: float = 8e-4
-    adversarial: float = 0.005
+    adversarial: float = 0.1
     content: float = 0.5
-    matching: float = 0.01
+    matching: float = 0.1
     scale: int = 4
     n_blocks: int = 8
 

@@ -9,10 +9,10 @@ from gantools.nn.filling import Filling
 from gantools.nn.unet import PatchCritic, PictureNet, ResidualUNet
 
 
-@pytest.mark.parametrize(("n_levels", "n_blocks"), [(1, 1), (2, 2), (3, 1)])
-def test_a_place_depends_on_nothing_beyond_reach(n_levels: int, n_blocks: int) -> None:
+@pytest.mark.parametrize(("n_levels", "n_blocks", "skips"), [(1, 1, True), (2, 2, True), (3, 1, True), (1, 4, False)])
+def test_a_place_depends_on_nothing_beyond_reach(n_levels: int, n_blocks: int, skips: bool) -> None:
     torch.manual_seed(0)
-    net = ResidualUNet(1, 1, 4, n_levels, n_blocks)
+    net = ResidualUNet(1, 1, 4, n_levels, n_blocks, skips=skips)
     for parameter in net.parameters():  # the last layers of blocks start at zero
         torch.nn.init.normal_(parameter, std=0.3)
     side = 2 * net.reach + 2 * net.multiple
