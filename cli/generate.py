@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .options import device_option, output_options, path_option, seed_option
+from .options import Seeds, device_option, output_options, path_option, seed_option
 from .show import run_and_show
 
 
@@ -19,9 +19,8 @@ from .show import run_and_show
     "-n",
     "n",
     type=click.IntRange(min=1),
-    required=True,
     metavar="N",
-    help="How many rows or images.",
+    help="How many rows or images; with --interpolate how many steps, 9 by default.",
 )
 @click.option(
     "--where",
@@ -30,13 +29,28 @@ from .show import run_and_show
 )
 @path_option(
     "--output", "-o", metavar="OUT",
-    help="CSV or Parquet, for images a folder.  [default: DIR.generated.csv, DIR.generated]",
+    help="CSV or Parquet, for images a folder, a PNG with --interpolate.  [default: DIR.generated.csv, "
+    "DIR.generated, DIR.generated.png]",
 )  # fmt: skip
 @click.option(
     "--refine/--no-refine",
     default=None,
     help="Rows: let the generator's classifier choose among more than are wanted; four times faster without.  "
     "[default: refine]",
+)
+@click.option(
+    "--seeds",
+    type=Seeds(),
+    metavar="S,S,...",
+    help="Images: make these again, in place of -n; manifest.csv has the seed of every image. Every class, or that of "
+    "--where.",
+)
+@click.option(
+    "--interpolate",
+    type=click.IntRange(min=0, max=2**63 - 1),
+    nargs=2,
+    metavar="A B",
+    help="Images: one picture with a row for each class, from the image with seed A to that with seed B.",
 )
 @seed_option
 @device_option
@@ -45,7 +59,7 @@ def generate(*, as_json: bool, **given: Any) -> None:
     """Make synthetic rows or images with the generator saved in DIR.
 
     Without --where the classes come in the proportions of what it was trained on. Images go into a folder with a
-    sub-folder for each class, beside manifest.csv.
+    sub-folder for each class, beside manifest.csv. One of -n, --seeds and --interpolate says what to make.
     """
     from gantools.workflow.generate import Request, run
 

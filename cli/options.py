@@ -74,6 +74,21 @@ class PictureShape(click.ParamType[tuple[int, int]]):
         return int(found[1]), int(found[2])
 
 
+class Seeds(click.ParamType[tuple[int, ...]]):
+    """Seeds of images: 12,87."""
+
+    name = "seeds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        """The seeds, each a whole number below 2**63."""
+        if isinstance(value, tuple):
+            return value
+        parts = [part.strip() for part in str(value).split(",")]
+        if not all(re.fullmatch(r"\d{1,19}", part, re.ASCII) and int(part) < 2**63 for part in parts):
+            self.fail(f"{value!r} is no list of seeds; write 12,87.", param, ctx)
+        return tuple(map(int, parts))
+
+
 class Setting(click.ParamType[tuple[str, Any]]):
     """An option of a model, KEY=VALUE: what reads as JSON (a number, true, null, a list) is that, the rest is text."""
 

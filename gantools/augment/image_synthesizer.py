@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gantools import registry
 from gantools.augment.generator import Generator
 from gantools.augment.labels import wanted_labels
+from gantools.augment.latent import from_seeds, seeds_of_run
 from gantools.config import TrainConfig, build, check
 from gantools.data.images.schema import ImageSchema
 from gantools.encode.images import ImageEncoder, ImageSet
@@ -28,7 +29,6 @@ from gantools.train.samplers import ByClass, ClassBalanced, Examples
 from gantools.train.stores import Images, as_input
 from gantools.train.trained import built_model, tensorboard_folder
 
-CHUNK_IMAGES = 256  # sampled at a time
 BATCH_SIZE = 64
 EMA_DECAY = 0.999
 LOOK_EVERY = 500  # steps
@@ -107,24 +107,23 @@ class ImageSynthesizer(Generator):
         """New images: exactly so many of each class, or so many in all in the training images' proportions.
 
         counts: class -> number of images, or a number. Returns images [N, C, size, size] uint8 and their labels [N],
-        codes into `schema_.classes`, both on the CPU, class by class in the order given. Raises ConfigError for an
-        unknown class or a negative number.
+        codes into `schema_.classes`, both on the CPU, class by class in the order given; every image has a seed of its
+        own, see `augment.latent`. Raises ConfigError for an unknown class or a negative number.
         """
         check(seed >= 0, "seed", "must not be negative")
         label = torch.from_numpy(wanted_labels(counts, self.schema_.classes, self.class_counts_, "image"))
-        return self.drawn(label, torch.Generator(self.device_).manual_seed(seed)), label
+        return from_seeds(self, label, seeds_of_run(seed, len(label))), label
+
+    @property
+    def noise_width(self) -> int:
+        """Numbers that an image is made of."""
+        return self.gan_.noise_width
 
     @torch.no_grad()
-    def drawn(self, label: Tensor, random: torch.Generator) -> Tensor:
-        """Images [N, C, size, size] uint8 of the classes label [N], on the CPU."""
-        layout = self.encoder_.layout
-        images = torch.empty((len(label), layout.channels, layout.size, layout.size), dtype=torch.uint8)
-        for start in range(0, len(label), CHUNK_IMAGES):
-            part = slice(start, start + CHUNK_IMAGES)
-            asked = label[part].to(random.device)
-            made = self.gan_.sample(len(asked), Condition(asked), random)
-            images[part] = self.encoder_.inverse(made).movedim(3, 1).cpu()
-        return images
+    def from_noise(self, noise: Tensor, label: Tensor) -> Tensor:
+        """Images [N, C, size, size] uint8, on the CPU. noise: [N, noise_width]. label: [N] codes of classes."""
+        made = self.gan_.generate(noise.to(self.device_), Condition(label.to(self.device_)))
+        return self.encoder_.inverse(made).movedim(3, 1).cpu()
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"gan": self.gan_}

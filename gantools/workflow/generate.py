@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from gantools.errors import ConfigError
-from gantools.workflow.contract import TABLES, Item, Table, Watch, plain, refuse_together
+from gantools.workflow.contract import IMAGES, TABLES, Item, Table, Watch, plain, refuse_together
 from gantools.workflow.opening import MODALITIES, check_meaning, saved_model
-from gantools.workflow.places import check_apart
+from gantools.workflow.places import check_apart, check_file
+
+STEPS = 9  # of an interpolation where no number is asked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,15 +22,18 @@ class Request:
     n: rows or images in all. folder, onnx: a saved generator, or an exported one. where: "COL=LABEL" for one class
     alone; None for the proportions of the training data. output: a table, for images a folder; None for a name beside
     the generator. refine: choose among more rows than are wanted by the generator's classifier; None for yes where that
-    is possible.
+    is possible. seeds: of images that are to be made again, of every class, in place of `n`. interpolate: two seeds;
+    the output is then one picture with a row for each class, of n images that change from one into the other.
     """
 
-    n: int
+    n: int | None = None
     folder: Path | None = None
     onnx: Path | None = None
     where: str | None = None
     output: Path | None = None
     refine: bool | None = field(default=None, metadata=TABLES)
+    seeds: tuple[int, ...] | None = field(default=None, metadata=IMAGES)
+    interpolate: tuple[int, int] | None = field(default=None, metadata=IMAGES)
     seed: int = 0
     device: str = "auto"
     force: bool = False
@@ -47,7 +52,8 @@ class Request:
 @dataclass(frozen=True, kw_only=True)
 class GenerateResult:
     """What was made. samples: "rows" or "images". whole: what they are. counts: of each label of `target`. repeatable:
-    whether the same seed makes the same."""
+    whether the same seed makes the same.
+    """
 
     output: Path
     target: str
@@ -81,6 +87,10 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult:
     nothing can be written. Then nothing is.
     """
     refuse_together(request, "folder", "onnx")
+    refuse_together(request, "seeds", "n")
+    refuse_together(request, "seeds", "interpolate")
+    if request.n is None and request.seeds is None and request.interpolate is None:
+        raise ConfigError("is needed", where="n", remedy="say how many to make")
     place = request.folder or request.onnx
     if place is None:
         raise ConfigError("no generator was given", remedy="give a folder, or `onnx`")
@@ -89,8 +99,18 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult:
     generator = saved_model(place, "sample", request.device, exported=request.onnx is not None)
     modality = MODALITIES[generator.modality]
     check_meaning(request, modality)
+    drawn_inside = getattr(generator, "draws_noise", False)
+    for name in ("seeds", "interpolate") if drawn_inside else ():
+        if getattr(request, name) is not None:
+            remedy = "leave it out, or export without `noise_inside`"
+            raise ConfigError("has no effect on a file that draws its noise itself", where=name, remedy=remedy)
     output = request.output or modality.generated(place)
+    if request.interpolate is not None:
+        output = request.output or output.with_name(f"{output.name}.png")
     check_apart(output, "output", place)
-    modality.check_output(output, force=request.force)
+    if request.interpolate is not None:
+        check_file(output, "output", force=request.force)
+    else:
+        modality.check_output(output, force=request.force)
     result: GenerateResult = modality.job("generate").run(request, generator, output)
-    return replace(result, repeatable=not getattr(generator, "draws_noise", False))
+    return replace(result, repeatable=not drawn_inside)

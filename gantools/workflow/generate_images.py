@@ -3,29 +3,76 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gantools.config import check_memory
+import torch
+from torch import Tensor
+
+from gantools.augment.labels import wanted_labels
+from gantools.augment.latent import between, from_seeds, noise_of, seeds_of_run
+from gantools.config import check, check_memory
 from gantools.data.images.folder import check_class_names, new_image_folder
+from gantools.data.images.source import write_png
+from gantools.files import write_file
 from gantools.words import count
 from gantools.workflow.augmenting import match_label
-from gantools.workflow.generate import GenerateResult, Request
+from gantools.workflow.generate import STEPS, GenerateResult, Request
 
 
 def run(request: Request, generator: Any, output: Path) -> GenerateResult:
-    """Make images and write them into a folder with a sub-folder for each class."""
-    schema = generator.schema_
-    check_class_names(schema.classes, "generator")
-    layout = generator.encoder_.layout
-    check_memory(request.n * layout.channels * layout.size**2, "n", f"{count(request.n, 'image')}")
-    counts: int | dict[str, int] = request.n
-    if (label := request.label("folder")) is not None:
-        counts = {match_label(schema.classes, label, "where"): request.n}
-    images, codes = generator.sample(counts, seed=request.seed)
-    names = [schema.classes[code] for code in codes.tolist()]
+    """Make images and write them into a folder with a sub-folder for each class; an interpolation as one picture."""
+    classes = generator.schema_.classes
+    label = request.label("folder")
+    asked = None if label is None else match_label(classes, label, "where")
+    if request.interpolate is not None:
+        return _interpolation(request, generator, output, asked)
+    check_class_names(classes, "generator")
+    if request.seeds is None:
+        assert request.n is not None
+        n = request.n
+        _check_memory(generator, n, "n")
+        counts: int | dict[str, int] = n if asked is None else {asked: n}
+        images, codes = generator.sample(counts, seed=request.seed)
+        seeds: Sequence[int] = seeds_of_run(request.seed, n)
+    else:
+        of_class = _codes(generator, asked)
+        _check_memory(generator, len(of_class) * len(request.seeds), "seeds")
+        codes, seeds = of_class.repeat_interleave(len(request.seeds)), request.seeds * len(of_class)
+        images = from_seeds(generator, codes, seeds)
+    names = [classes[code] for code in codes.tolist()]
     with new_image_folder(output) as folder:
-        for image, name in zip(images.movedim(1, 3).numpy(), names, strict=True):
-            folder.synthetic(image, name, request.seed)
-    made = Counter(names)
-    return GenerateResult(output=output, target="folder", samples="images", whole="images", counts=made)
+        for image, name, seed in zip(images.movedim(1, 3).numpy(), names, seeds, strict=True):
+            folder.synthetic(image, name, seed)
+    return GenerateResult(output=output, target="folder", samples="images", whole="images", counts=Counter(names))
+
+
+def _interpolation(request: Request, generator: Any, output: Path, asked: str | None) -> GenerateResult:
+    """A row of images for each class, from the noise of one seed to that of the other."""
+    assert request.interpolate is not None
+    n = STEPS if request.n is None else request.n
+    check(n >= 2, "n", "must be at least 2 for an interpolation")
+    codes = _codes(generator, asked)
+    _check_memory(generator, len(codes) * n, "n")
+    one, other = noise_of(request.interpolate, generator.noise_width)
+    noise = between(one, other, n)
+    rows = [generator.from_noise(noise, code.expand(n)).movedim(1, 3) for code in codes]
+    strip = torch.cat([row.transpose(0, 1).flatten(1, 2) for row in rows])  # [classes * S, n * S, C]
+    with write_file(output) as file:
+        write_png(strip.numpy(), file)
+    counts = {generator.schema_.classes[code]: n for code in codes.tolist()}
+    return GenerateResult(output=output, target="folder", samples="images", whole="images", counts=counts)
+
+
+def _codes(generator: Any, asked: str | None) -> Tensor:
+    """The codes of the class that is asked for, or of all that were learned."""
+    classes = generator.schema_.classes
+    counts = getattr(generator, "class_counts_", None) or generator.class_counts
+    each = {name: 1 for name, n in zip(classes, counts, strict=True) if n} if asked is None else {asked: 1}
+    return torch.from_numpy(wanted_labels(each, classes, counts, "image"))
+
+
+def _check_memory(generator: Any, n: int, where: str) -> None:
+    layout = generator.encoder_.layout
+    check_memory(n * layout.channels * layout.size**2, where, count(n, "image"))

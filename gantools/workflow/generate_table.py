@@ -19,11 +19,12 @@ CELL_BYTES = 8  # of memory for each cell, at least
 
 def run(request: Request, generator: Any, output: Path) -> GenerateResult:
     """Make rows and write them as a table."""
-    target = str(generator.schema_.target)
-    check_memory(CELL_BYTES * request.n * len(generator.schema_.columns), "n", count(request.n, "row"))
-    counts: int | dict[Any, int] = request.n
+    target, n = str(generator.schema_.target), request.n
+    assert n is not None
+    check_memory(CELL_BYTES * n * len(generator.schema_.columns), "n", count(n, "row"))
+    counts: int | dict[Any, int] = n
     if (label := request.label(target)) is not None:
-        counts = {match_label(generator.schema_[target].levels, label, "where"): request.n}
+        counts = {match_label(generator.schema_[target].levels, label, "where"): n}
     frame = generator.sample(counts, seed=request.seed, **given(request, "refine"))
     write_table(frame, output, _dialect(generator.schema_.dialect, output))
     made = frame[target].value_counts().to_dict()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gantools.evaluate import image_quality
 from gantools.train import image_classifier as judge
@@ -164,6 +165,55 @@ def test_where_names_what_is_wrong(
 ) -> None:
     line = the_error(invoke("generate", images_generator, "-n", "5", "--where", where, "-o", tmp_path / "x"))
     assert "--where" in line and named in line
+    assert not list(tmp_path.iterdir())
+
+
+def pixels(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_a_liked_image_is_made_again(invoke: Invoke, images_generator: Path, tmp_path: Path) -> None:
+    """By the seed that the manifest has of it, alone or among others, of its class or of every one."""
+    made, again = tmp_path / "made", tmp_path / "again"
+    assert invoke("generate", images_generator, "-n", "31", "--seed", "2", "-o", made).exit_code == 0
+    with (made / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["label"] == "7"]
+    liked = rows[3], rows[1]
+    seeds = ",".join(row["seed"] for row in liked)
+    told = invoke("generate", images_generator, "--seeds", seeds, "--where", "folder=7", "-o", again)
+    assert told.exit_code == 0 and labels(again) == {"7": 2}
+    for place, row in enumerate(liked):
+        np.testing.assert_array_equal(pixels(again / f"7/synthetic_{place + 1:06d}.png"), pixels(made / row["file"]))
+    assert invoke("generate", images_generator, "--seeds", seeds, "-o", tmp_path / "every").exit_code == 0
+    assert labels(tmp_path / "every") == {"0": 2, "1": 2, "7": 2}
+
+
+def test_one_image_turns_into_another(invoke: Invoke, images_generator: Path, tmp_path: Path) -> None:
+    strip, ends = tmp_path / "strip.png", tmp_path / "ends"
+    told = the_json(invoke("generate", images_generator, "--interpolate", 5, 9, "-n", 4, "-o", strip, "--json"))
+    assert told["output"] == str(strip) and told["n_images"] == 12
+    assert invoke("generate", images_generator, "--seeds", "5,9", "--where", "folder=1", "-o", ends).exit_code == 0
+    picture = pixels(strip)
+    assert picture.shape[:2] == (3 * 16, 4 * 16)
+    for place, x in ((1, 0), (2, 48)):
+        np.testing.assert_array_equal(picture[16:32, x : x + 16], pixels(ends / f"1/synthetic_{place:06d}.png"))
+    assert "exists already" in the_error(invoke("generate", images_generator, "--interpolate", 5, 9, "-o", strip))
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ((), "--rows"),
+        (("--seeds", "3", "-n", "2"), "--seeds"),
+        (("--seeds", "3;4"), "12,87"),
+        (("--seeds", "3", "--interpolate", 1, 2), "--seeds"),
+        (("--interpolate", 1, 2, "-n", 1), "--rows"),
+    ],
+)
+def test_seeds_that_say_nothing(
+    invoke: Invoke, images_generator: Path, tmp_path: Path, given: tuple[object, ...], named: str
+) -> None:
+    assert named in the_error(invoke("generate", images_generator, *given, "-o", tmp_path / "x"))
     assert not list(tmp_path.iterdir())
 
 

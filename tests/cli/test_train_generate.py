@@ -50,6 +50,14 @@ def test_generated_rows_go_beside_the_generator(
         assert result.stdout.rstrip().endswith(f"Synthetic table: {shown}")
 
 
+@pytest.mark.parametrize("given", [("--seeds", "3"), ("--interpolate", 1, 2)])
+def test_rows_have_no_seeds_of_their_own(
+    invoke: Invoke, generator: Path, tmp_path: Path, given: tuple[object, ...]
+) -> None:
+    line = the_error(invoke("generate", generator, *given, "-o", tmp_path / "x.csv"))
+    assert str(given[0]) in line and "tables" in line
+
+
 def test_generate_is_seeded(invoke: Invoke, generator: Path, tmp_path: Path) -> None:
     outs = [tmp_path / f"{name}.csv" for name in "abc"]
     for out, seed in zip(outs, (1, 1, 2), strict=True):

@@ -215,8 +215,8 @@ def open_images(
     raise DataError("is neither a folder nor an .npz file", where=str(path), remedy=remedy)
 
 
-def write_png(image: Bytes, path: Path) -> None:
-    """Write an image as PNG. image: [H, W, C], C 1 (grey), 3 (colour) or 4 (with opacity)."""
+def write_png(image: Bytes, path: Path | IO[bytes]) -> None:
+    """Write an image as PNG. image: [H, W, C], C 1 (grey), 3 (colour) or 4 (with opacity). path: or an open file."""
     grey = image.shape[2] == 1
     try:
         Image.fromarray(image[:, :, 0] if grey else image).save(path, format="PNG")

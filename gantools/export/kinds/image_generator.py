@@ -85,16 +85,17 @@ class ExportedImageGenerator(OfImages, ExportedMaker):
         """
         import torch
 
-        from gantools.augment.image_synthesizer import CHUNK_IMAGES
+        from gantools.augment.latent import from_seeds, seeds_of_run
 
         self.check_seed(seed)
         label = torch.from_numpy(wanted_labels(counts, self.schema_.classes, self.class_counts, "image"))
-        random = torch.Generator().manual_seed(seed)
-        images = []
-        for part in torch.split(label, CHUNK_IMAGES):
-            noise = torch.randn((len(part), self.noise_width), generator=random)
-            images.append(torch.from_numpy(self.generate(noise.numpy(), part.numpy())).movedim(3, 1))
-        return torch.cat(images), label
+        return from_seeds(self, label, seeds_of_run(seed, len(label))), label
+
+    def from_noise(self, noise: Tensor, label: Tensor) -> Tensor:
+        """As `ImageSynthesizer.from_noise`."""
+        import torch
+
+        return torch.from_numpy(self.generate(noise.numpy(), label.numpy())).movedim(3, 1)
 
     def generate(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Images [N, S, S, C]. noise: [N, noise_width]. label: [N] codes."""

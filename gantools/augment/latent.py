@@ -1,0 +1,58 @@
+"""Seeds and noise: every image has a seed of its own, so that one that is liked can be made again or changed into
+another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+CHUNK_IMAGES = 256  # made at a time
+RUN = 1_000_000_000  # images of one run: the k-th of a run with seed 3 has the seed 3,000,000,000 + k
+ALIKE = 1e-4  # of an angle in radians, below which noise is the same
+
+
+class Maker(Protocol):
+    """A generator of images, trained or exported."""
+
+    @property
+    def noise_width(self) -> int: ...
+
+    def from_noise(self, noise: Tensor, label: Tensor) -> Tensor:
+        """Images [N, C, size, size] uint8 on the CPU. noise: [N, noise_width]. label: [N] codes of classes."""
+
+
+def seeds_of_run(seed: int, n: int) -> range:
+    """The seeds of the n images of a run."""
+    return range(seed * RUN, seed * RUN + n)
+
+
+def noise_of(seeds: Sequence[int], width: int) -> Tensor:
+    """Standard normal noise [N, width], each row from its own seed: drawn on the CPU, the same on every device."""
+    random = torch.Generator()
+    rows = [torch.randn(width, generator=random.manual_seed(seed)) for seed in seeds]
+    return torch.stack(rows) if rows else torch.empty(0, width)
+
+
+def from_seeds(maker: Maker, label: Tensor, seeds: Sequence[int]) -> Tensor:
+    """Images [N, C, size, size] uint8 of the classes label [N], each from its own seed."""
+    made = []
+    for start in range(0, max(1, len(label)), CHUNK_IMAGES):
+        part = slice(start, start + CHUNK_IMAGES)
+        made.append(maker.from_noise(noise_of(seeds[part], maker.noise_width), label[part]))
+    return torch.cat(made)
+
+
+def between(one: Tensor, other: Tensor, n: int) -> Tensor:
+    """n steps from one noise [W] to another, both included, that are all as likely to be drawn: [n, W].
+
+    White 2016, 'Sampling Generative Networks': along the arc, since on the straight line noise is too small.
+    """
+    part = torch.linspace(0, 1, n).unsqueeze(1)
+    angle = torch.arccos(torch.cosine_similarity(one, other, dim=0).clamp(-1, 1))
+    if angle.sin() < ALIKE:
+        return torch.lerp(one, other, part)
+    return (((1 - part) * angle).sin() * one + (part * angle).sin() * other) / angle.sin()
