@@ -18,7 +18,7 @@ from gantools.data.images.source import Bytes
 from gantools.errors import ConfigError
 from gantools.nn.degradations import LUMA
 from gantools.nn.efficientnet import EfficientNetLite0, load_efficientnet
-from gantools.nn.features import LEAST_SIDE, as_rgb
+from gantools.nn.features import perceptual_maps, unit_distance
 from gantools.nn.patches import EdgeFeatures
 
 Floats = npt.NDArray[np.float64]
@@ -81,13 +81,15 @@ class PerceptualDistance:
     Unreasonable Effectiveness of Deep Features as a Perceptual Metric', without weights learned from people).
     Otherwise by how strong edges of each direction are, in logarithms and at several scales: a blurred picture is far
     from a sharp one, and texture of the right strength near.
+
+    by_edges: whether to go by edges in any case, as for pictures of a net that learned to please EfficientNet-Lite0.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_edges: bool = False) -> None:
         self._edges = EdgeFeatures(1)
         self._net: EfficientNetLite0 | None = None
         with suppress(ConfigError):  # not installed
-            self._net = load_efficientnet().eval()
+            self._net = None if by_edges else load_efficientnet().eval()
         self.name = "edges" if self._net is None else "EfficientNet-Lite0"
 
     @torch.no_grad()
@@ -95,12 +97,7 @@ class PerceptualDistance:
         x, y = (torch.from_numpy(np.array(one)).movedim(2, 0).unsqueeze(0).float() / 127.5 - 1 for one in (made, truth))
         if self._net is None:
             return float((self._edges(_tiles(x)) - self._edges(_tiles(y))).square().mean())
-        larger = -(-LEAST_SIDE // min(x.shape[2:]))
-        maps = [self._net.stages(as_rgb(_enlarged(one, larger))) for one in (x, y)]
-        apart = [
-            (F.normalize(one) - F.normalize(other)).square().sum(1).mean() for one, other in zip(*maps, strict=True)
-        ]
-        return float(torch.stack(apart).mean())
+        return float(unit_distance(*(perceptual_maps(self._net, one) for one in (x, y))).mean())
 
 
 def _tiles(x: Tensor) -> Tensor:
@@ -109,12 +106,6 @@ def _tiles(x: Tensor) -> Tensor:
     x = F.pad(x, (0, max(0, TILE - width), 0, max(0, TILE - height)), mode="replicate")
     squares = x.unfold(2, TILE, TILE).unfold(3, TILE, TILE)
     return squares.permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
-
-
-def _enlarged(x: Tensor, times: int) -> Tensor:
-    if times == 1:
-        return x
-    return F.interpolate(x, scale_factor=float(times), mode="bilinear", align_corners=False)
 
 
 def _colours(pixels: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:

@@ -1,9 +1,9 @@
 """Whether a translator beats the plain method, told on pictures that were held back before it learned.
 
 Of pairs, or clean pictures and degraded copies: PSNR (inside holes where there are any), SSIM and a perceptual distance
-of what each way makes, and the 95 % interval of the mean difference over pictures. A translator without an adversary is
-judged by PSNR; with one by the perceptual distance, since no method is best in both (Blau and Michaeli 2018, 'The
-Perception-Distortion Tradeoff').
+of what each way makes, and the 95 % interval of the mean difference over pictures. One that learned nothing but grey
+values is judged by PSNR; with an adversary or a perceptual loss by the perceptual distance, since no method is
+best in both (Blau and Michaeli 2018, 'The Perception-Distortion Tradeoff').
 
 Of two sets without pairs: how many translated pictures a classifier takes for ones of the second set, after it learned
 to tell the sets apart on other pictures; and how much of a picture is lost on the way there and back.
@@ -77,16 +77,18 @@ def compare(
     plain: str,
     *,
     adversarial: bool,
+    perceptual: bool = False,
     total: int | None = None,
     seed: int = 0,
     stage: Stage | None = None,
 ) -> TranslationVerdict:
     """The verdict on pictures that were held back; they are looked at one by one.
 
-    plain: what the plain method is called. adversarial: whether the translator learned with a critic. total: how many
-    pictures there are, at most.
+    plain: what the plain method is called. adversarial: whether the translator learned with a critic. perceptual:
+    whether it learned to be near in the maps of EfficientNet-Lite0; then these do not measure it, edges do. total: how
+    many pictures there are, at most.
     """
-    stage, distance = stage or Stage(), PerceptualDistance()
+    stage, distance = stage or Stage(), PerceptualDistance(by_edges=perceptual)
     figures: dict[str, list[dict[str, float]]] = {"translator": [], "plain": []}
     middles: dict[str, list[Tensor]] = {"translator": [], "plain": [], "truth": []}
     for one in pictures:
@@ -106,14 +108,15 @@ def compare(
     }
     if n >= MIN_FID and distance.name != "edges":
         _add_distributions(scores, middles)
-    judged_by = "perceptual" if adversarial else "psnr"
-    sign = -1 if adversarial else 1
+    by_eye = adversarial or perceptual
+    judged_by = "perceptual" if by_eye else "psnr"
+    sign = -1 if by_eye else 1
     gain = sign * np.array(
         [one[judged_by] - other[judged_by] for one, other in zip(figures["translator"], figures["plain"], strict=True)]
     )
     interval = _interval(gain, seed)
     difference = float(gain.mean())
-    least = MIN_DIFFERENCE[judged_by] * (scores["plain"]["perceptual"] if adversarial else 1)
+    least = MIN_DIFFERENCE[judged_by] * (scores["plain"]["perceptual"] if by_eye else 1)
     helped: Helped = "unclear"
     if n >= FEWEST and abs(difference) >= least and (interval[0] > 0 or interval[1] < 0):
         helped = "yes" if difference > 0 else "no"

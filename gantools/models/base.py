@@ -115,6 +115,9 @@ class ModelOptions:
         for name in ("width", "steps"):
             check(getattr(self, name) >= 1, f"set {name}", "must be at least 1")
 
+    def require(self) -> None:
+        """Refuse what cannot be trained with what is installed. Raises ConfigError."""
+
     @classmethod
     def tiny_values(cls) -> dict[str, Any]:
         """Values with which training takes seconds."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from gantools.config import check
 from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
 from gantools.models.base import Batch, ImageSpec, Phase, Translator, TranslatorOptions
+from gantools.nn.features import perceptual_maps, shared_efficientnet, unit_distance
 from gantools.nn.random_features import RandomFeatures
 from gantools.nn.unet import PatchCritic, PictureNet
 
@@ -23,17 +24,24 @@ FLOOR = 0.01  # of the features' mean variance, added to each: some, as of an em
 
 @dataclass(frozen=True)
 class PairedOptions(TranslatorOptions):
-    """content: the share of the training before the critic takes part. matching: weight of the differences in the
-    critic's features.
+    """content: the share of the training in which grey values alone are learned. matching: weight of the differences in
+    the critic's features. perceptual: weight of the differences in the maps of EfficientNet-Lite0, which has seen
+    ImageNet; training with it needs gantools[perceptual], using what was trained does not.
     """
 
     content: float = 0.3
     matching: float = 0.0
+    perceptual: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check(0 <= self.content < 1, "set content", "must be at least 0 and below 1")
-        check(self.matching >= 0, "set matching", "must not be negative")
+        for name in ("matching", "perceptual"):
+            check(getattr(self, name) >= 0, f"set {name}", "must not be negative")
+
+    def require(self) -> None:
+        if self.perceptual:
+            shared_efficientnet(torch.device("cpu"))
 
     @classmethod
     def tiny_values(cls) -> dict[str, Any]:
@@ -44,7 +52,8 @@ class PairedTranslator(Translator):
     """Base of the translators that learn from pairs. A subclass builds the net `generator`.
 
     The generator minimises the mean absolute difference to the target and, where `adversarial` is above 0, plays the
-    relativistic pairing game with a critic that sees patches of the given picture and of what was made of it.
+    relativistic pairing game with a critic that sees patches of the given picture and of what was made of it. Where
+    `perceptual` is above 0 it keeps near to the target in the maps of a frozen net, too, which is no part of the model.
     """
 
     Options = PairedOptions
@@ -94,7 +103,11 @@ class PairedTranslator(Translator):
     def train_generator(self, batch: Batch) -> Tensor:
         made = self.made(batch)
         loss = self.content_loss(made, batch)
-        if not self.options.adversarial or batch.progress < self.options.content:
+        if batch.progress < self.options.content:
+            return loss
+        if self.options.perceptual:
+            loss = loss + self.options.perceptual * perceptual_distance(made, batch.real)
+        if not self.options.adversarial:
             return loss
         with torch.no_grad():
             real_features = self.critic.features(self.beside(batch.real, batch))
@@ -102,11 +115,7 @@ class PairedTranslator(Translator):
         real, fake = (self.critic.judged(found[-1]).float() for found in (real_features, features))
         loss = loss + self.options.adversarial * generator_relativistic(real, fake)
         if self.options.matching:
-            apart = [
-                (F.normalize(one) - F.normalize(other)).square().sum(1).mean()
-                for one, other in zip(features, real_features, strict=True)
-            ]
-            loss = loss + self.options.matching * torch.stack(apart).sum()
+            loss = loss + self.options.matching * unit_distance(features, real_features).sum()
         return loss
 
     def train_critic(self, batch: Batch) -> Tensor:
@@ -131,12 +140,15 @@ class PairedTranslator(Translator):
         return torch.cat([pictures, given], 1)
 
     def held_out(self, batch: Batch) -> Tensor:
-        """The content loss; with a critic how far what was made is from real pictures as a whole, so that blur is no
-        advantage."""
+        """What the generator minimises; with a critic how far what was made is from real pictures as a whole, so that
+        blur is no advantage."""
         made = self.made(batch).clamp(-1, 1)
-        if not self.options.adversarial:
-            return self.content_loss(made, batch)
-        return apart(self.look(made), self.look(batch.real))
+        if self.options.adversarial:
+            return apart(self.look(made), self.look(batch.real))
+        loss = self.content_loss(made, batch)
+        if self.options.perceptual:
+            loss = loss + self.options.perceptual * perceptual_distance(made, batch.real)
+        return loss
 
 
 def apart(made: Tensor, real: Tensor) -> Tensor:
@@ -144,6 +156,14 @@ def apart(made: Tensor, real: Tensor) -> Tensor:
     scale = (real.var(0) + FLOOR * real.var(0).mean()).sqrt()
     means, deviations = (made.mean(0) - real.mean(0)) / scale, (made.std(0) - real.std(0)) / scale
     return means.square().mean() + deviations.square().mean()
+
+
+def perceptual_distance(made: Tensor, real: Tensor) -> Tensor:
+    """Between pictures [N, C, H, W] in the maps of EfficientNet-Lite0, on their device."""
+    net = shared_efficientnet(real.device)
+    with torch.no_grad():
+        wanted = [one.float() for one in perceptual_maps(net, real)]
+    return unit_distance([one.float() for one in perceptual_maps(net, made)], wanted).mean()
 
 
 def critic_loss(judge: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, gamma: float) -> Tensor:

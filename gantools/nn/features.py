@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from importlib.util import find_spec
 from math import ceil, log2
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from gantools.encode.images import as_bytes
 from gantools.errors import ConfigError
-from gantools.nn.efficientnet import load_efficientnet
+from gantools.nn.efficientnet import EfficientNetLite0, load_efficientnet
 
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"  # as torch-fidelity names them
 LEAST_SIDE = 128  # EfficientNet sees smaller images enlarged to this: its last map has a 32nd of it
@@ -68,6 +69,34 @@ def perceptual_features(device: torch.device | str = "cpu") -> NetFeatures:
         return net.pooled(x)
 
     return NetFeatures("EfficientNet-Lite0 (ImageNet)", net, features)
+
+
+@cache
+def shared_efficientnet(device: torch.device) -> EfficientNetLite0:
+    """EfficientNet-Lite0 on a device, one for the whole process. Raises ConfigError where it is not installed."""
+    with torch.inference_mode(False):
+        return load_efficientnet().to(device)
+
+
+def perceptual_maps(net: EfficientNetLite0, x: Tensor) -> list[Tensor]:
+    """The net's `stages` of pictures x [N, C, H, W] in [-1, 1], differentiable.
+
+    Where a side is below `LEAST_SIDE` they are enlarged as many times as it takes.
+    """
+    x, times = as_rgb(x), -(-LEAST_SIDE // min(x.shape[2:]))
+    if times > 1:
+        x = F.interpolate(x, scale_factor=float(times), mode="bilinear", align_corners=False)
+    return net.stages(x)
+
+
+def unit_distance(maps: Sequence[Tensor], others: Sequence[Tensor]) -> Tensor:
+    """How far maps [N, C, H, W] of a net are from others of the same net: [number of maps], each from 0 to 4.
+
+    The squared distance of what stands at each place, brought to unit length; its mean over places and pictures. After
+    Zhang et al. 2018, 'The Unreasonable Effectiveness of Deep Features as a Perceptual Metric'.
+    """
+    apart = [(F.normalize(a) - F.normalize(b)).square().sum(1).mean() for a, b in zip(maps, others, strict=True)]
+    return torch.stack(apart)
 
 
 def inception_features(device: torch.device | str = "cpu") -> NetFeatures:

@@ -272,6 +272,7 @@ def planned(
     if data.layout == "pairs" and has_scale:
         given.setdefault("scale", data.scale)
     built = build(cls.Options, given)
+    built.require()
     scale = int(getattr(built, "scale", 1))
     degradations = _degradations(cls, degrade, scale, data)
     if data.layout == "pairs" and data.scale != scale:

@@ -122,7 +122,7 @@ def _saved(request: Request) -> Iterator[None]:
 
 def _check(request: Request, model: str) -> None:
     """Refuse what is not possible before pictures are read. Raises ConfigError."""
-    build(registry.get(model, "transform", "image").Options, request.options)
+    build(registry.get(model, "transform", "image").Options, request.options).require()
     Degradations.parse(request.degrade)
     check(request.pairs in (None, SIDE_BY_SIDE), "pairs", f"must be {SIDE_BY_SIDE}")
     if request.pairs and request.degrade:
@@ -171,8 +171,11 @@ def _verdict(
         for source, mask, truth in until(ends, _tried(translator, held, n, seed, JUDGED_SIDE), FEWEST):
             yield Compared(translator.transform(source, mask), way.make(source, mask), truth, mask)
 
-    adversarial = bool(translator.translator_.options.adversarial)
-    return compare(compared(), way.name, adversarial=adversarial, total=n, seed=seed, stage=stage)
+    options = translator.translator_.options
+    adversarial, perceptual = bool(options.adversarial), bool(getattr(options, "perceptual", 0))
+    return compare(
+        compared(), way.name, adversarial=adversarial, perceptual=perceptual, total=n, seed=seed, stage=stage
+    )
 
 
 def until(ends: float | None, examples: Iterable[Example], least: int) -> Iterator[Example]:

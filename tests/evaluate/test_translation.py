@@ -58,6 +58,11 @@ def test_with_an_adversary_the_look_decides_and_the_price_is_said() -> None:
     assert compare(made, "bicubic", adversarial=False).helped == "no"
 
 
+def test_what_learned_to_please_a_net_is_not_measured_by_it() -> None:
+    found = compare(pictures(8, 20), "bicubic", adversarial=False, perceptual=True)
+    assert found.judged_by == "perceptual" and found.measured_by == "edges" and found.helped == "yes"
+
+
 def test_of_holes_the_inside_counts() -> None:
     truth = photo()
     mask = np.zeros(truth.shape[:2], bool)
