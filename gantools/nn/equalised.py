@@ -1,0 +1,80 @@
+"""Layers whose weights all learn at one speed, and what the GANs that Karras et al. built of them share.
+
+Karras et al. 2018, 'Progressive Growing of GANs for Improved Quality, Stability, and Variation', section 4. Weights are
+drawn standard normal and scaled as they are used, by what He et al. 2015 would draw them with. Adam's steps do not
+depend on the size of gradients, so a step then is the same share of every weight, however many inputs a layer has.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gantools.encode.images import ImageLayout
+from gantools.nn.blocks import SLOPE
+from gantools.nn.convolutional import WIDEST
+
+GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the size of what goes through a leaky ReLU
+TINY = 1e-8  # below this, variances and lengths do not count
+
+
+def map_widths(layout: ImageLayout, width: int) -> list[int]:
+    """Channels of the maps from the coarsest, of the base's side, to the finest, of the image's."""
+    return [width * min(WIDEST, 2**level) for level in range(layout.n_halvings + 1)][::-1]
+
+
+def leaky(x: Tensor) -> Tensor:
+    """The leaky ReLU of all these nets."""
+    return F.leaky_relu(x, SLOPE)
+
+
+class EqualLinear(nn.Module):
+    """A linear layer. gain: of what it gives, 1 where no ReLU follows. speed: of learning, beside that of other layers.
+    bias: what it starts at.
+    """
+
+    def __init__(self, before: int, after: int, *, gain: float = GAIN, speed: float = 1.0, bias: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(after, before) / speed)
+        self.bias = nn.Parameter(torch.full((after,), bias / speed))
+        self.scale, self.speed = gain * speed / math.sqrt(before), speed
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [N, before]. Returns [N, after]."""
+        return F.linear(x, self.weight * self.scale, self.bias * self.speed)
+
+
+class EqualConv(nn.Module):
+    """A convolution that keeps the size of maps. side: of its kernel, an odd number of pixels. gain: as of a linear
+    layer."""
+
+    def __init__(self, before: int, after: int, side: int = 3, *, gain: float = GAIN) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(after, before, side, side))
+        self.bias = nn.Parameter(torch.zeros(after))
+        self.scale, self.padding = gain / math.sqrt(before * side**2), side // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [N, before, H, W]. Returns [N, after, H, W]."""
+        return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
+
+
+def pixel_norm(x: Tensor) -> Tensor:
+    """Every place's channels, or every row, made of mean square one. Section 4.2. x: [N, C] or [N, C, H, W]."""
+    return x * torch.rsqrt(x.square().mean(1, keepdim=True) + TINY)
+
+
+def beside_deviation(x: Tensor) -> Tensor:
+    """x [N, C, H, W] with one more map, the mean standard deviation over the batch: images all alike give themselves
+    away. Section 3. Returns [N, C + 1, H, W].
+    """
+    deviation = (x.var(0, unbiased=False) + TINY).sqrt().mean()
+    return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], 1)
+
+
+def doubled(x: Tensor) -> Tensor:
+    """Bilinearly, [N, C, 2 H, 2 W]."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
