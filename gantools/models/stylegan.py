@@ -24,6 +24,7 @@ from gantools.nn.equalised import (
     EqualConv,
     EqualLinear,
     beside_deviation,
+    channels_last,
     doubled,
     leaky,
     map_widths,
@@ -225,7 +226,7 @@ class Synthesis(nn.Module):
         """
         w = styles.expand(-1, len(self.layers), -1)
         planes = torch.split(noise, [side**2 for side in self.sides], 1)
-        x, image = self.constant.unsqueeze(0), None
+        x, image = channels_last(self.constant.unsqueeze(0)), None
         for k, (layer, plane, side) in enumerate(zip(self.layers, planes, self.sides, strict=True)):
             x = layer(x, w[:, k], plane.reshape(-1, 1, side, side))
             if k % 2 == 0:
@@ -303,7 +304,7 @@ class SkippingDiscriminator(nn.Module):
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
         """x: [N, C, size, size]. Returns logits [N]."""
-        h = leaky(self.first(x))
+        h = leaky(self.first(channels_last(x)))
         for block in self.blocks:
             h = block(h)
         h = leaky(self.conv(beside_deviation(h)))
@@ -316,9 +317,9 @@ class HalvingBlock(nn.Module):
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
         self.first = EqualConv(before, before)
-        self.last = EqualConv(before, after)
+        self.last = EqualConv(before, after, stride=2)
         self.skip = EqualConv(before, after, 1, gain=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = leaky(self.last(F.avg_pool2d(leaky(self.first(x)), 2)))
+        h = leaky(self.last(leaky(self.first(x))))
         return (h + self.skip(F.avg_pool2d(x, 2))) / math.sqrt(2)

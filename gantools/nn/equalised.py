@@ -48,18 +48,19 @@ class EqualLinear(nn.Module):
 
 
 class EqualConv(nn.Module):
-    """A convolution that keeps the size of maps. side: of its kernel, an odd number of pixels. gain: as of a linear
-    layer."""
+    """A convolution. side: of its kernel, an odd number of pixels. gain: as of a linear layer. stride: 1 keeps the size
+    of maps, 2 halves it.
+    """
 
-    def __init__(self, before: int, after: int, side: int = 3, *, gain: float = GAIN) -> None:
+    def __init__(self, before: int, after: int, side: int = 3, *, gain: float = GAIN, stride: int = 1) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(after, before, side, side))
         self.bias = nn.Parameter(torch.zeros(after))
-        self.scale, self.padding = gain / math.sqrt(before * side**2), side // 2
+        self.scale, self.padding, self.stride = gain / math.sqrt(before * side**2), side // 2, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: [N, before, H, W]. Returns [N, after, H, W]."""
-        return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
+        """x: [N, before, H, W]. Returns [N, after, H / stride, W / stride]."""
+        return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding, stride=self.stride)
 
 
 def pixel_norm(x: Tensor) -> Tensor:
@@ -78,3 +79,8 @@ def beside_deviation(x: Tensor) -> Tensor:
 def doubled(x: Tensor) -> Tensor:
     """Bilinearly, [N, C, 2 H, 2 W]."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """x [N, C, H, W] in the order of memory that convolutions are fast in."""
+    return x.contiguous(memory_format=torch.channels_last)
