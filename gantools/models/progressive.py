@@ -21,12 +21,12 @@ from gantools.nn.convolutional import CONDITION_SCALE
 from gantools.nn.equalised import (
     EqualConv,
     EqualLinear,
-    beside_deviation,
     channels_last,
     doubled,
     leaky,
     map_widths,
     pixel_norm,
+    with_deviation,
 )
 from gantools.registry import register
 
@@ -192,8 +192,7 @@ class GrowingDiscriminator(nn.Module):
         self.level = 0.0
         self.inputs = nn.ModuleList(EqualConv(layout.channels, width, 1) for width in maps)
         self.blocks = nn.ModuleList(HalvingConvs(after, before) for before, after in pairwise(maps))
-        self.conv = EqualConv(maps[0] + 1, maps[0])
-        self.dense = EqualLinear(maps[0] * layout.base**2, maps[0])
+        self.dense = EqualLinear(maps[0] * layout.base**2 + 1, maps[0])
         self.last = Projection(maps[0], condition)
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
@@ -205,8 +204,7 @@ class GrowingDiscriminator(nn.Module):
             h = self.blocks[k](h)
             if k == upper - 1 and share < 1:
                 h = torch.lerp(leaky(self.inputs[k](F.avg_pool2d(x, 2))), h, share)
-        h = leaky(self.conv(beside_deviation(h)))
-        return cast(Tensor, self.last(leaky(self.dense(h.flatten(1))), condition))
+        return cast(Tensor, self.last(leaky(self.dense(with_deviation(h))), condition))
 
 
 class HalvingConvs(nn.Module):

@@ -23,16 +23,16 @@ from gantools.nn.equalised import (
     TINY,
     EqualConv,
     EqualLinear,
-    beside_deviation,
     channels_last,
     doubled,
     leaky,
     map_widths,
     pixel_norm,
+    with_deviation,
 )
 from gantools.registry import register
 
-MAPPING_SPEED = 0.01  # of the mapping's learning, beside that of other layers
+MAPPING_SPEED = 0.1  # of the mapping's learning, beside that of other layers
 KEPT = 0.9998  # of the running means of w at each image
 
 
@@ -298,8 +298,7 @@ class SkippingDiscriminator(nn.Module):
         maps = map_widths(layout, width)[::-1]
         self.first = EqualConv(layout.channels, maps[0], 1)
         self.blocks = nn.ModuleList(HalvingBlock(*pair) for pair in pairwise(maps))
-        self.conv = EqualConv(maps[-1] + 1, maps[-1])
-        self.dense = EqualLinear(maps[-1] * layout.base**2, maps[-1])
+        self.dense = EqualLinear(maps[-1] * layout.base**2 + 1, maps[-1])
         self.last = Projection(maps[-1], condition)
 
     def forward(self, x: Tensor, condition: Condition) -> Tensor:
@@ -307,19 +306,19 @@ class SkippingDiscriminator(nn.Module):
         h = leaky(self.first(channels_last(x)))
         for block in self.blocks:
             h = block(h)
-        h = leaky(self.conv(beside_deviation(h)))
-        return self.last(leaky(self.dense(h.flatten(1))), condition)
+        return self.last(leaky(self.dense(with_deviation(h))), condition)
 
 
 class HalvingBlock(nn.Module):
-    """[N, before, H, W] to [N, after, H / 2, W / 2]."""
+    """[N, before, H, W] to [N, after, H / 2, W / 2]: a convolution that halves, and around it a pointwise one.
+
+    The paper's block has a convolution before the halving, too, at which a discriminator spends half of its time.
+    """
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.first = EqualConv(before, before)
-        self.last = EqualConv(before, after, stride=2)
+        self.conv = EqualConv(before, after, stride=2)
         self.skip = EqualConv(before, after, 1, gain=1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = leaky(self.last(leaky(self.first(x))))
-        return (h + self.skip(F.avg_pool2d(x, 2))) / math.sqrt(2)
+        return (leaky(self.conv(x)) + self.skip(F.avg_pool2d(x, 2))) / math.sqrt(2)

@@ -68,12 +68,14 @@ def pixel_norm(x: Tensor) -> Tensor:
     return x * torch.rsqrt(x.square().mean(1, keepdim=True) + TINY)
 
 
-def beside_deviation(x: Tensor) -> Tensor:
-    """x [N, C, H, W] with one more map, the mean standard deviation over the batch: images all alike give themselves
-    away. Section 3. Returns [N, C + 1, H, W].
+def with_deviation(h: Tensor) -> Tensor:
+    """Maps [N, C, H, W] as rows [N, C * H * W + 1]; the last number is the mean standard deviation over the batch.
+
+    Images that are all alike give themselves away by it. Section 3, but for the place: the number stands beside the
+    maps and not as one more of them.
     """
-    deviation = (x.var(0, unbiased=False) + TINY).sqrt().mean()
-    return torch.cat([x, deviation.expand(len(x), 1, *x.shape[2:])], 1)
+    deviation = (h.var(0, unbiased=False) + TINY).sqrt().mean()
+    return torch.cat([h.flatten(1), deviation.expand(len(h), 1)], 1)
 
 
 def doubled(x: Tensor) -> Tensor:
