@@ -111,7 +111,12 @@ def seen_at(x: Tensor, level: float, highest: int) -> Tensor:
     upper, share = parts(level)
     if upper < highest:
         x = F.avg_pool2d(x, 2 ** (highest - upper))
-    return x if share == 1 else torch.lerp(doubled(F.avg_pool2d(x, 2)), x, share)
+    return x if share == 1 else torch.lerp(repeated(F.avg_pool2d(x, 2)), x, share)
+
+
+def repeated(x: Tensor) -> Tensor:
+    """Images [N, C, s, s] with every pixel twice along both sides, so that halving by means brings them back."""
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class GrowingGenerator(nn.Module):
@@ -137,7 +142,7 @@ class GrowingGenerator(nn.Module):
         h = self._start(noise, condition)
         for k in range(upper):
             h = self.blocks[k](h)
-        image = None if share == 1 else doubled(self.images[upper - 1](h))
+        image = None if share == 1 else repeated(self.images[upper - 1](h))
         here = cast(Tensor, self.images[upper](self.blocks[upper](h)))
         return here if image is None else torch.lerp(image, here, share)
 
@@ -152,7 +157,7 @@ class GrowingGenerator(nn.Module):
             h = block(h)
             here = to_image(h)
             share = (self.level - (k - 1)).clamp(0, 1)
-            image = here if image is None else torch.lerp(doubled(image), here, share)
+            image = here if image is None else torch.lerp(repeated(image), here, share)
         return cast(Tensor, image)
 
     def _start(self, noise: Tensor, condition: Condition) -> Tensor:
