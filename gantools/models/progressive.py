@@ -21,6 +21,7 @@ from gantools.nn.convolutional import CONDITION_SCALE
 from gantools.nn.equalised import (
     EqualConv,
     EqualLinear,
+    HalvingConvs,
     channels_last,
     doubled,
     leaky,
@@ -38,7 +39,7 @@ class ProgressiveOptions(PenalisedOptions):
     """
 
     width: int = 16
-    lr: float = 2e-3
+    lr: float = 5e-3
     gamma: float = 0.3
     growing: float = 0.5
 
@@ -210,15 +211,3 @@ class GrowingDiscriminator(nn.Module):
             if k == upper - 1 and share < 1:
                 h = torch.lerp(leaky(self.inputs[k](F.avg_pool2d(x, 2))), h, share)
         return cast(Tensor, self.last(leaky(self.dense(with_deviation(h))), condition))
-
-
-class HalvingConvs(nn.Module):
-    """[N, before, H, W] to [N, after, H / 2, W / 2]."""
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.first = EqualConv(before, before)
-        self.last = EqualConv(before, after, stride=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return leaky(self.last(leaky(self.first(x))))

@@ -23,6 +23,7 @@ from gantools.nn.equalised import (
     TINY,
     EqualConv,
     EqualLinear,
+    HalvingConvs,
     channels_last,
     doubled,
     leaky,
@@ -33,6 +34,7 @@ from gantools.nn.equalised import (
 from gantools.registry import register
 
 MAPPING_SPEED = 0.1  # of the mapping's learning, beside that of other layers
+STRENGTH_SPEED = 0.1  # of the learning of how strong a layer's noise is: as fast as weights, it becomes all there is
 KEPT = 0.9998  # of the running means of w at each image
 
 
@@ -45,7 +47,7 @@ class StyleGANOptions(PenalisedOptions):
     """
 
     width: int = 16
-    lr: float = 2e-3
+    lr: float = 5e-3
     gamma: float = 0.3
     n_mapping: int = 4
     mixing: float = 0.9
@@ -64,8 +66,8 @@ class StyleGANOptions(PenalisedOptions):
 
 @register
 class StyleGAN(PenalisedImageGAN):
-    """The first version's mapping, mixing and noise at every layer; the second's modulation, images that are sums over
-    the resolutions, and residual discriminator. Left out: the penalty on path lengths.
+    """The first version's mapping, mixing, noise at every layer and discriminator without shortcuts; the second's
+    modulation, and images that are sums over the resolutions. Left out: the penalty on path lengths.
 
     The means of w are kept for each class: those of all classes together would draw every class to the same images.
     """
@@ -83,7 +85,7 @@ class StyleGAN(PenalisedImageGAN):
 
     def build(self) -> None:
         self.generator = StyleGenerator(self.spec.layout, self.spec.condition, self.options)
-        self.discriminator = SkippingDiscriminator(self.spec.layout, self.spec.condition, self.options.width)
+        self.discriminator = HalvingDiscriminator(self.spec.layout, self.spec.condition, self.options.width)
 
     @property
     def noise_width(self) -> int:
@@ -275,7 +277,7 @@ class StyledConv(nn.Module):
         x = self.conv(x, w)
         if self.doubling:
             x = doubled(x)
-        return leaky(x + self.strength * noise + self.bias[:, None, None])
+        return leaky(x + STRENGTH_SPEED * self.strength * noise + self.bias[:, None, None])
 
 
 class ToImage(nn.Module):
@@ -290,14 +292,14 @@ class ToImage(nn.Module):
         return self.conv(x, w) + self.bias[:, None, None]
 
 
-class SkippingDiscriminator(nn.Module):
-    """Residual blocks that halve, the deviation over the batch, and a projection. Karras et al. 2020, figure 7c."""
+class HalvingDiscriminator(nn.Module):
+    """Convolutions that halve, the deviation over the batch, and a projection."""
 
     def __init__(self, layout: ImageLayout, condition: ConditionSpec, width: int) -> None:
         super().__init__()
         maps = map_widths(layout, width)[::-1]
         self.first = EqualConv(layout.channels, maps[0], 1)
-        self.blocks = nn.ModuleList(HalvingBlock(*pair) for pair in pairwise(maps))
+        self.blocks = nn.ModuleList(HalvingConvs(*pair) for pair in pairwise(maps))
         self.dense = EqualLinear(maps[-1] * layout.base**2 + 1, maps[-1])
         self.last = Projection(maps[-1], condition)
 
@@ -307,18 +309,3 @@ class SkippingDiscriminator(nn.Module):
         for block in self.blocks:
             h = block(h)
         return self.last(leaky(self.dense(with_deviation(h))), condition)
-
-
-class HalvingBlock(nn.Module):
-    """[N, before, H, W] to [N, after, H / 2, W / 2]: a convolution that halves, and around it a pointwise one.
-
-    The paper's block has a convolution before the halving, too, at which a discriminator spends half of its time.
-    """
-
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.conv = EqualConv(before, after, stride=2)
-        self.skip = EqualConv(before, after, 1, gain=1.0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return (leaky(self.conv(x)) + self.skip(F.avg_pool2d(x, 2))) / math.sqrt(2)

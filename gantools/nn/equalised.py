@@ -63,6 +63,18 @@ class EqualConv(nn.Module):
         return F.conv2d(x, self.weight * self.scale, self.bias, padding=self.padding, stride=self.stride)
 
 
+class HalvingConvs(nn.Module):
+    """Two convolutions, the second of which halves: [N, before, H, W] to [N, after, H / 2, W / 2]."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.first = EqualConv(before, before)
+        self.last = EqualConv(before, after, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return leaky(self.last(leaky(self.first(x))))
+
+
 def pixel_norm(x: Tensor) -> Tensor:
     """Every place's channels, or every row, made of mean square one. Section 4.2. x: [N, C] or [N, C, H, W]."""
     return x * torch.rsqrt(x.square().mean(1, keepdim=True) + TINY)
