@@ -33,14 +33,14 @@ from gantools.nn.equalised import (
 )
 from gantools.registry import register
 
-MAPPING_SPEED = 0.1  # of the mapping's learning, beside that of other layers
 STRENGTH_SPEED = 0.1  # of the learning of how strong a layer's noise is: as fast as weights, it becomes all there is
 KEPT = 0.9998  # of the running means of w at each image
 
 
 @dataclass(frozen=True)
 class StyleGANOptions(PenalisedOptions):
-    """width: channels of the maps of the image's size. n_mapping: layers from noise to w. mixing: share of the
+    """width: channels of the maps of the image's size. n_mapping: layers from noise to w, which learn
+    `mapping_speed` times as fast as the others: the paper, which trains for days, has 0.01. mixing: share of the
     generated images in training that take some layers' styles from one noise and the rest from another. truncation:
     how far from the mean of its class w may lie when images are generated: 1 as it comes, 0 one style for each class;
     between them images vary less and fail less often.
@@ -48,14 +48,16 @@ class StyleGANOptions(PenalisedOptions):
 
     width: int = 16
     lr: float = 5e-3
-    gamma: float = 0.3
+    gamma: float = 2.0
     n_mapping: int = 4
+    mapping_speed: float = 1.0
     mixing: float = 0.9
     truncation: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check(1 <= self.n_mapping <= 100, "set n_mapping", "must be from 1 to 100")
+        check(self.mapping_speed > 0, "set mapping_speed", "must be above 0")
         for name in ("mixing", "truncation"):
             check(0 <= getattr(self, name) <= 1, f"set {name}", "must be from 0 to 1")
 
@@ -133,7 +135,7 @@ class StyleGenerator(nn.Module):
     def __init__(self, layout: ImageLayout, condition: ConditionSpec, options: StyleGANOptions) -> None:
         super().__init__()
         self.noise_dim = options.noise_dim
-        self.mapping = Mapping(options.noise_dim, condition, options.n_mapping)
+        self.mapping = Mapping(options.noise_dim, condition, options.n_mapping, options.mapping_speed)
         self.centre = Centre(options.noise_dim, condition)
         self.synthesis = Synthesis(layout, options.noise_dim, options.width)
 
@@ -148,12 +150,12 @@ class StyleGenerator(nn.Module):
 class Mapping(nn.Module):
     """Noise and a condition to w, of the noise's width. The condition enters small beside the noise."""
 
-    def __init__(self, width: int, condition: ConditionSpec, n_layers: int) -> None:
+    def __init__(self, width: int, condition: ConditionSpec, n_layers: int, speed: float) -> None:
         super().__init__()
         self.embed = Embed(condition, width)
         self.embed.start_at(CONDITION_SCALE)
         inputs = [width + self.embed.width] + [width] * (n_layers - 1)
-        self.layers = nn.ModuleList(EqualLinear(before, width, speed=MAPPING_SPEED) for before in inputs)
+        self.layers = nn.ModuleList(EqualLinear(before, width, speed=speed) for before in inputs)
 
     def forward(self, noise: Tensor, condition: Condition) -> Tensor:
         """noise: [N, width]. Returns w [N, width]."""
