@@ -30,7 +30,7 @@ class LAPGANOptions(PenalisedOptions):
     """
 
     width: int = 16
-    lr: float = 1e-3
+    lr: float = 5e-4
     gamma: float = 0.3
 
 
@@ -148,11 +148,11 @@ class Detail(nn.Module):
 
     def __init__(self, channels: int, condition: ConditionSpec, width: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(channels + 1, width, 5, padding=2)
+        self.first = nn.Conv2d(channels + 1, width, 3, padding=1)
         self.embed = Embed(condition, width)
         self.embed.start_at(CONDITION_SCALE)
-        self.middle = nn.Conv2d(width, width, 5, padding=2)
-        self.last = nn.Conv2d(width, channels, 5, padding=2)
+        self.middle = nn.Conv2d(width, width, 3, padding=1)
+        self.last = nn.Conv2d(width, channels, 3, padding=1)
         for layer in (self.first, self.middle):
             nn.init.kaiming_normal_(layer.weight, SLOPE)
 
