@@ -37,6 +37,14 @@ def test_translators_are_trained_in_python(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_the_readme_s_pictures_are_made(tmp_path: Path) -> None:
+    script = [sys.executable, EXAMPLES / "make_readme_pictures.py", tmp_path, "--steps", "2"]
+    done = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("2 steps") == done.stdout.count(" dB, made ") == 4
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["holes", "noise", "outlines", "size"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=[path.stem for path in SCRIPTS])
 def test_scripts_run(script: Path, tmp_path: Path) -> None:
