@@ -35,25 +35,35 @@ FINE = 4  # times as large as they are drawn first
 
 @dataclass(frozen=True)
 class Task:
-    """model, options: of the translator. steps: of its training. degrade: what is done to clean photos. photo, top,
-    left: the part that is shown."""
+    """model, options: of the translator. steps, batch_size, ema_decay: of its training. degrade: what is done to clean
+    photos. photo, top, left: the part that is shown.
+    """
 
     model: str
     steps: int
     options: dict[str, Any] = field(default_factory=dict)
     degrade: tuple[str, ...] | None = None
+    batch_size: int = 16
+    ema_decay: float = 0.999
     photo: int = 0
     top: int = 0
     left: int = 0
 
 
 TASKS = {
-    "noise": Task("unet", 600, {"width": 32}, ("noise=25",), photo=1, top=90, left=230),
+    "noise": Task("unet", 1000, {"width": 32, "lr": 1.5e-3}, ("noise=25",), 8, 0.99, photo=1, top=90, left=230),
     "size": Task(
         "srgan", 600, {"width": 32, "n_blocks": 6, "scale": 2, "adversarial": 0.0}, photo=0, top=140, left=200
     ),
-    "holes": Task("inpaint", 600, {"width": 32, "adversarial": 0.0}, ("holes=0.1-0.25",), photo=1, top=170, left=180),
-    "outlines": Task("pix2pix", 600, {"width": 32}),
+    "holes": Task("inpaint", 600, {"width": 32, "adversarial": 0.0}, ("holes=0.02-0.15",), photo=1, top=170, left=180),
+    "outlines": Task(
+        "pix2pix",
+        800,
+        {"width": 24, "lr": 2e-3, "adversarial": 0.01, "content": 0.6, "critic_width": 24},
+        None,
+        8,
+        0.99,
+    ),
 }
 
 
@@ -78,13 +88,27 @@ def photo_strip(task: Task, steps: int, folder: Path) -> tuple[list[np.ndarray],
     for place, piece in enumerate(pieces):
         Image.fromarray(piece).save(folder / f"{place:03d}.png")
     translator = trained(task, steps, folder)
-    given, mask = translator.degraded(truth, seed=1)
+    given, mask = scratched(truth) if translator.fills_holes_ else translator.degraded(truth, seed=1)
     examples = [(translator.degraded(piece, seed=k)[0], piece) for k, piece in enumerate(pieces[::9])]
     plain = plain_method(translator.degradations_, 3, translator.scale_, examples)
     pictures = [given, plain.make(given, mask), translator.transform(given, mask), truth]
     near = [psnr(one, truth) if mask is None else psnr_inside(one, truth, mask) for one in pictures[1:3]]
     said = f"{len(pieces)} pieces, {plain.name} {near[0]:.1f} dB, made {near[1]:.1f} dB"
     return pictures, f"{said}; {times(translator)}"
+
+
+def scratched(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The picture with scratches and spots that are grey, and where they are."""
+    random, side = np.random.default_rng(5), SHOWN
+    drawn = Image.new("L", (side, side), 0)
+    draw = ImageDraw.Draw(drawn)
+    for _ in range(7):
+        ends = [tuple(random.uniform(0, side, 2)) for _ in range(3)]
+        draw.line(ends, fill=255, width=int(random.integers(3, 6)), joint="curve")
+    for x, y, radius in random.uniform((10, 10, 4), (side - 10, side - 10, 9), (6, 3)):
+        draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=255)
+    mask = np.asarray(drawn) > 0
+    return np.where(mask[:, :, None], 128, truth).astype(np.uint8), mask
 
 
 # --- shapes ---
@@ -148,7 +172,9 @@ def shape_strip(task: Task, steps: int, folder: Path) -> tuple[list[np.ndarray],
 
 def trained(task: Task, steps: int, folder: Path) -> ImageTranslator:
     """A translator that learned from the pictures in a folder."""
-    train = ImageTranslator.default_train(precision="bf16", steps=steps, budget_s=SECONDS, seed=0)
+    train = ImageTranslator.default_train(
+        precision="bf16", steps=steps, budget_s=SECONDS, batch_size=task.batch_size, ema_decay=task.ema_decay, seed=0
+    )
     return ImageTranslator(task.model, task.options, task.degrade, size=64, train=train).fit(read_pictures(folder))
 
 
