@@ -2,8 +2,8 @@
 
     python examples/make_readme_pictures.py [OUT] [--steps N] [--task TASK]
 
-Noise, size and holes are learned from scikit-learn's two sample photos without the part that is shown, outlines from
-drawn shapes, each in at most two and a half minutes. Writes OUT/TASK.png (docs/images unless given): given, plain
+Noise and size are learned from scikit-learn's two sample photos without the part that is shown, outlines from drawn
+shapes, each in at most two and a half minutes. Writes OUT/TASK.png (docs/images unless given): given, plain
 method, made, truth; for outlines given, made, truth of three pictures. Prints how long each task learned, and the PSNR
 of the plain method and of what was made.
 """
@@ -23,7 +23,7 @@ from sklearn.datasets import load_sample_images
 
 from gantools import ImageTranslator, read_pictures
 from gantools.evaluate.plain import plain_method
-from gantools.evaluate.restoration import psnr, psnr_inside
+from gantools.evaluate.restoration import psnr
 
 PIECE, STEP = 128, 64  # pixels of each side of the pieces that are learned from, and from one to the next
 SHOWN = 128  # pixels of each side of the part of a photo that is shown
@@ -55,7 +55,6 @@ TASKS = {
     "size": Task(
         "srgan", 600, {"width": 32, "n_blocks": 6, "scale": 2, "adversarial": 0.0}, photo=0, top=140, left=200
     ),
-    "holes": Task("inpaint", 600, {"width": 32, "adversarial": 0.0}, ("holes=0.02-0.15",), photo=1, top=170, left=180),
     "outlines": Task(
         "pix2pix",
         800,
@@ -88,27 +87,13 @@ def photo_strip(task: Task, steps: int, folder: Path) -> tuple[list[np.ndarray],
     for place, piece in enumerate(pieces):
         Image.fromarray(piece).save(folder / f"{place:03d}.png")
     translator = trained(task, steps, folder)
-    given, mask = scratched(truth) if translator.fills_holes_ else translator.degraded(truth, seed=1)
+    given, _ = translator.degraded(truth, seed=1)
     examples = [(translator.degraded(piece, seed=k)[0], piece) for k, piece in enumerate(pieces[::9])]
     plain = plain_method(translator.degradations_, 3, translator.scale_, examples)
-    pictures = [given, plain.make(given, mask), translator.transform(given, mask), truth]
-    near = [psnr(one, truth) if mask is None else psnr_inside(one, truth, mask) for one in pictures[1:3]]
+    pictures = [given, plain.make(given, None), translator.transform(given), truth]
+    near = [psnr(one, truth) for one in pictures[1:3]]
     said = f"{len(pieces)} pieces, {plain.name} {near[0]:.1f} dB, made {near[1]:.1f} dB"
     return pictures, f"{said}; {times(translator)}"
-
-
-def scratched(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The picture with scratches and spots that are grey, and where they are."""
-    random, side = np.random.default_rng(5), SHOWN
-    drawn = Image.new("L", (side, side), 0)
-    draw = ImageDraw.Draw(drawn)
-    for _ in range(7):
-        ends = [tuple(random.uniform(0, side, 2)) for _ in range(3)]
-        draw.line(ends, fill=255, width=int(random.integers(3, 6)), joint="curve")
-    for x, y, radius in random.uniform((10, 10, 4), (side - 10, side - 10, 9), (6, 3)):
-        draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=255)
-    mask = np.asarray(drawn) > 0
-    return np.where(mask[:, :, None], 128, truth).astype(np.uint8), mask
 
 
 # --- shapes ---
