@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from gantools.config import check
 from gantools.encode.images import ImageLayout
-from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
 from gantools.models.base import Batch
-from gantools.models.image import PenalisedImageGAN, PenalisedOptions
+from gantools.models.image import PenalisedOptions, RelativisticImageGAN
 from gantools.nn.conditioning import Condition, ConditionSpec, Embed, Projection
 from gantools.nn.convolutional import CONDITION_SCALE
 from gantools.nn.equalised import (
@@ -48,10 +47,10 @@ class StyleGANOptions(PenalisedOptions):
 
     width: int = 16
     lr: float = 5e-3
-    gamma: float = 2.0
+    gamma: float = 0.3
     n_mapping: int = 4
     mapping_speed: float = 1.0
-    mixing: float = 0.9
+    mixing: float = 0.5
     truncation: float = 1.0
 
     def __post_init__(self) -> None:
@@ -67,9 +66,10 @@ class StyleGANOptions(PenalisedOptions):
 
 
 @register
-class StyleGAN(PenalisedImageGAN):
+class StyleGAN(RelativisticImageGAN):
     """The first version's mapping, mixing, noise at every layer and discriminator without shortcuts; the second's
-    modulation, and images that are sums over the resolutions. Left out: the penalty on path lengths.
+    modulation, and images that are sums over the resolutions. The loss is the relativistic pairing: with the papers'
+    own the discriminator wins within some hundred steps. Left out: the penalty on path lengths.
 
     The means of w are kept for each class: those of all classes together would draw every class to the same images.
     """
@@ -82,7 +82,6 @@ class StyleGAN(PenalisedImageGAN):
     )
     Options = StyleGANOptions
     options: StyleGANOptions
-    betas = (0.0, 0.99)
     generator: StyleGenerator
 
     def build(self) -> None:
@@ -93,13 +92,6 @@ class StyleGAN(PenalisedImageGAN):
     def noise_width(self) -> int:
         """The noise that w is made of, then the pixels of every layer's noise."""
         return self.options.noise_dim + self.generator.synthesis.noise_width
-
-    def train_discriminator(self, batch: Batch) -> Tensor:
-        real, fake, penalty = self.judged(batch, of_fake=False)
-        return discriminator_nonsaturating(real, fake) + penalty
-
-    def train_generator(self, batch: Batch) -> Tensor:
-        return generator_nonsaturating(self.logits(self.fake(batch), batch))
 
     def fake(self, batch: Batch) -> Tensor:
         """Generated images under the batch's conditions, some of two styles; they move the running means of w."""
