@@ -45,7 +45,7 @@ class CycleGANOptions(TranslatorOptions):
 
     @classmethod
     def tiny_values(cls) -> dict[str, Any]:
-        return {**super().tiny_values(), "pool": 4}
+        return {**super().tiny_values(), "pool": 4, "n_levels": 2, "n_blocks": 2}
 
 
 @register

@@ -126,7 +126,9 @@ def conditions(cls: type[Model]) -> ConditionSpec:
 
 @pytest.mark.parametrize("cls", MODELS, ids=called)
 def test_every_option_is_read(cls: type[Model]) -> None:
-    """An option that changes nothing misleads; `steps` and `class_balance` are read by who trains the model."""
+    """An option that changes nothing, in training or in use, misleads; `steps` and `class_balance` are read by who
+    trains the model.
+    """
     read = set()
 
     class Watched(cls.Options):  # type: ignore[name-defined, misc]
@@ -141,6 +143,8 @@ def test_every_option_is_read(cls: type[Model]) -> None:
         phase.loss(batch_for(model))
         if phase.after is not None:
             phase.after()
+    if isinstance(model, GAN):
+        model.sample(2, Condition(torch.arange(2)), torch.Generator().manual_seed(0))
     assert {field.name for field in fields(cls.Options)} - read <= {"steps", "class_balance"}
 
 

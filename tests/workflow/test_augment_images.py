@@ -224,7 +224,9 @@ def test_generated_images_go_into_class_folders(maker: Path, tmp_path: Path) -> 
     request = generate.Request(n=9, folder=maker, output=tmp_path / "out", seed=2, device="cpu")
     assert generate.run(request).counts == {"0": 4, "1": 2, "7": 3}
     assert [(row["file"], row["seed"]) for row in manifest(tmp_path / "out")] == [
-        (f"{name}/synthetic_{k:06d}.png", "2") for name, n in (("0", 4), ("1", 2), ("7", 3)) for k in range(1, n + 1)
+        (f"{name}/synthetic_{k + 1:06d}.png", str(2_000_000_000 + first + k))
+        for name, first, n in (("0", 0, 4), ("1", 4, 2), ("7", 6, 3))
+        for k in range(n)
     ]
 
 
