@@ -10,13 +10,19 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gantools.encode.images import ImageEncoder
+
 CHUNK_IMAGES = 256  # made at a time
 RUN = 1_000_000_000  # images of one run: the k-th of a run with seed 3 has the seed 3,000,000,000 + k
+SEEDS = 2**63  # there are so many; runs with seeds of more than nine digits begin again from below
 ALIKE = 1e-4  # of an angle in radians, below which noise is the same
 
 
 class Maker(Protocol):
     """A generator of images, trained or exported."""
+
+    @property
+    def encoder_(self) -> ImageEncoder: ...
 
     @property
     def noise_width(self) -> int: ...
@@ -26,24 +32,25 @@ class Maker(Protocol):
 
 
 def seeds_of_run(seed: int, n: int) -> range:
-    """The seeds of the n images of a run."""
-    return range(seed * RUN, seed * RUN + n)
+    """The seeds of the n images of a run, each below `SEEDS`."""
+    first = seed * RUN % (SEEDS - RUN)
+    return range(first, first + n)
 
 
 def noise_of(seeds: Sequence[int], width: int) -> Tensor:
     """Standard normal noise [N, width], each row from its own seed: drawn on the CPU, the same on every device."""
     random = torch.Generator()
-    rows = [torch.randn(width, generator=random.manual_seed(seed)) for seed in seeds]
-    return torch.stack(rows) if rows else torch.empty(0, width)
+    return torch.stack([torch.randn(width, generator=random.manual_seed(seed)) for seed in seeds])
 
 
 def from_seeds(maker: Maker, label: Tensor, seeds: Sequence[int]) -> Tensor:
     """Images [N, C, size, size] uint8 of the classes label [N], each from its own seed."""
-    made = []
-    for start in range(0, max(1, len(label)), CHUNK_IMAGES):
+    layout = maker.encoder_.layout
+    images = torch.empty((len(label), layout.channels, layout.size, layout.size), dtype=torch.uint8)
+    for start in range(0, len(label), CHUNK_IMAGES):
         part = slice(start, start + CHUNK_IMAGES)
-        made.append(maker.from_noise(noise_of(seeds[part], maker.noise_width), label[part]))
-    return torch.cat(made)
+        images[part] = maker.from_noise(noise_of(seeds[part], maker.noise_width), label[part])
+    return images
 
 
 def between(one: Tensor, other: Tensor, n: int) -> Tensor:

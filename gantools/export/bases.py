@@ -170,12 +170,22 @@ class ExportedMaker(Exported):
             raise ExportError(f"there is no class {unknown[0]!r}", where=port.name, remedy=remedy)
         return super().run(feed, outputs)
 
+    @property
+    def class_counts_(self) -> tuple[int, ...]:
+        """Samples of each class that were learned from, under the name that trained generators have for it."""
+        return self.class_counts
+
     def check_seed(self, seed: int) -> None:
         """Refuse a seed that is negative or would do nothing. Raises ConfigError."""
         check(seed >= 0, "seed", "must not be negative")
-        if seed and self.draws_noise:
+        if seed:
+            self.check_noise("seed")
+
+    def check_noise(self, where: str) -> None:
+        """Refuse `where`, which says what noise to take, for a file that draws its own. Raises ConfigError."""
+        if self.draws_noise:
             problem = "has no effect on a file that draws its noise itself"
-            raise ConfigError(problem, where="seed", remedy="leave it out, or export without `noise_inside`")
+            raise ConfigError(problem, where=where, remedy="leave it out, or export without `noise_inside`")
 
     @property
     def draws_noise(self) -> bool:

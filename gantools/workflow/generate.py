@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from gantools.config import check
 from gantools.errors import ConfigError
-from gantools.workflow.contract import IMAGES, TABLES, Item, Table, Watch, plain, refuse_together
+from gantools.workflow.contract import IMAGES, TABLES, Item, Table, Watch, given, plain, refuse_together
 from gantools.workflow.opening import MODALITIES, check_meaning, saved_model
-from gantools.workflow.places import check_apart, check_file
-
-STEPS = 9  # of an interpolation where no number is asked for
+from gantools.workflow.places import check_apart, check_png
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +90,7 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult:
     refuse_together(request, "seeds", "interpolate")
     if request.n is None and request.seeds is None and request.interpolate is None:
         raise ConfigError("is needed", where="n", remedy="say how many to make")
+    check(request.interpolate is None or request.n != 1, "n", "must be at least 2 for an interpolation")
     place = request.folder or request.onnx
     if place is None:
         raise ConfigError("no generator was given", remedy="give a folder, or `onnx`")
@@ -99,18 +99,14 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult:
     generator = saved_model(place, "sample", request.device, exported=request.onnx is not None)
     modality = MODALITIES[generator.modality]
     check_meaning(request, modality)
-    drawn_inside = getattr(generator, "draws_noise", False)
-    for name in ("seeds", "interpolate") if drawn_inside else ():
-        if getattr(request, name) is not None:
-            remedy = "leave it out, or export without `noise_inside`"
-            raise ConfigError("has no effect on a file that draws its noise itself", where=name, remedy=remedy)
+    for name in given(request, "seeds", "interpolate") if request.onnx is not None else ():
+        generator.check_noise(name)
     output = request.output or modality.generated(place)
-    if request.interpolate is not None:
-        output = request.output or output.with_name(f"{output.name}.png")
-    check_apart(output, "output", place)
-    if request.interpolate is not None:
-        check_file(output, "output", force=request.force)
-    else:
+    if request.interpolate is None:
+        check_apart(output, "output", place)
         modality.check_output(output, force=request.force)
+    else:
+        output = request.output or output.with_name(f"{output.name}.png")
+        check_png(output, "output", force=request.force, apart=place)
     result: GenerateResult = modality.job("generate").run(request, generator, output)
-    return replace(result, repeatable=not drawn_inside)
+    return replace(result, repeatable=not getattr(generator, "draws_noise", False))

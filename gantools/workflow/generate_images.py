@@ -12,13 +12,15 @@ from torch import Tensor
 
 from gantools.augment.labels import wanted_labels
 from gantools.augment.latent import between, from_seeds, noise_of, seeds_of_run
-from gantools.config import check, check_memory
+from gantools.config import check_memory
 from gantools.data.images.folder import check_class_names, new_image_folder
-from gantools.data.images.source import write_png
+from gantools.data.images.source import as_png
 from gantools.files import write_file
 from gantools.words import count
 from gantools.workflow.augmenting import match_label
-from gantools.workflow.generate import STEPS, GenerateResult, Request
+from gantools.workflow.generate import GenerateResult, Request
+
+STEPS = 9  # of an interpolation where no number is asked for
 
 
 def run(request: Request, generator: Any, output: Path) -> GenerateResult:
@@ -52,7 +54,6 @@ def _interpolation(request: Request, generator: Any, output: Path, asked: str | 
     """A row of images for each class, from the noise of one seed to that of the other."""
     assert request.interpolate is not None
     n = STEPS if request.n is None else request.n
-    check(n >= 2, "n", "must be at least 2 for an interpolation")
     codes = _codes(generator, asked)
     _check_memory(generator, len(codes) * n, "n")
     one, other = noise_of(request.interpolate, generator.noise_width)
@@ -60,15 +61,14 @@ def _interpolation(request: Request, generator: Any, output: Path, asked: str | 
     rows = [generator.from_noise(noise, code.expand(n)).movedim(1, 3) for code in codes]
     strip = torch.cat([row.transpose(0, 1).flatten(1, 2) for row in rows])  # [classes * S, n * S, C]
     with write_file(output) as file:
-        write_png(strip.numpy(), file)
+        file.write(as_png(strip.numpy()))
     counts = {generator.schema_.classes[code]: n for code in codes.tolist()}
     return GenerateResult(output=output, target="folder", samples="images", whole="images", counts=counts)
 
 
 def _codes(generator: Any, asked: str | None) -> Tensor:
     """The codes of the class that is asked for, or of all that were learned."""
-    classes = generator.schema_.classes
-    counts = getattr(generator, "class_counts_", None) or generator.class_counts
+    classes, counts = generator.schema_.classes, generator.class_counts_
     each = {name: 1 for name, n in zip(classes, counts, strict=True) if n} if asked is None else {asked: 1}
     return torch.from_numpy(wanted_labels(each, classes, counts, "image"))
 

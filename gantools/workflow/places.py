@@ -52,6 +52,17 @@ def check_file(path: Path | None, where: str, *, force: bool, inputs: tuple[Path
     check_writable(path, where)
 
 
+def check_png(path: Path, where: str, *, force: bool, apart: Path) -> None:
+    """Refuse a file for a picture that cannot or must not be written, or whose name promises another format.
+
+    apart: that it must not lie in. Raises ConfigError.
+    """
+    if path.suffix.lower() != ".png":
+        raise ConfigError(f"{path} is not the name of a PNG file", where=where, remedy="end it in .png")
+    check_apart(path, where, apart)
+    check_file(path, where, force=force)
+
+
 def check_table(path: Path, where: str, *, force: bool, inputs: tuple[Path | None, ...] = ()) -> None:
     """Refuse a file for a table that cannot or must not be written, or whose name promises another format.
 

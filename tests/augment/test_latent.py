@@ -20,6 +20,13 @@ def test_no_two_runs_share_an_image() -> None:
     assert not set(one) & set(other) and len(one) == len(other) == 1000
 
 
+def test_any_seed_of_a_run_gives_seeds_that_can_be_given_again() -> None:
+    for seed in (0, 9_223_372_035, 10**10, 2**63 - 1):
+        seeds = seeds_of_run(seed, 10)
+        assert 0 <= seeds[0] < seeds[-1] < 2**63
+        assert noise_of(seeds[-1:], 4).shape == (1, 4)
+
+
 def test_steps_lead_from_one_noise_to_the_other_and_keep_its_size() -> None:
     one, other = noise_of([1, 2], 4000)
     steps = between(one, other, 5)

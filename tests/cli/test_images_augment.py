@@ -208,6 +208,7 @@ def test_one_image_turns_into_another(invoke: Invoke, images_generator: Path, tm
         (("--seeds", "3;4"), "12,87"),
         (("--seeds", "3", "--interpolate", 1, 2), "--seeds"),
         (("--interpolate", 1, 2, "-n", 1), "--rows"),
+        (("--interpolate", 1, 2), "end it in .png"),
     ],
 )
 def test_seeds_that_say_nothing(

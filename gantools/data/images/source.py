@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import io
 import os
 import stat
 import struct
@@ -215,11 +216,17 @@ def open_images(
     raise DataError("is neither a folder nor an .npz file", where=str(path), remedy=remedy)
 
 
-def write_png(image: Bytes, path: Path | IO[bytes]) -> None:
-    """Write an image as PNG. image: [H, W, C], C 1 (grey), 3 (colour) or 4 (with opacity). path: or an open file."""
-    grey = image.shape[2] == 1
+def as_png(image: Bytes) -> bytes:
+    """An image as a PNG file holds it. image: [H, W, C], C 1 (grey), 3 (colour) or 4 (with opacity)."""
+    data = io.BytesIO()
+    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(data, format="PNG")
+    return data.getvalue()
+
+
+def write_png(image: Bytes, path: Path) -> None:
+    """Write an image, see `as_png`. Raises DataError where that cannot be done."""
     try:
-        Image.fromarray(image[:, :, 0] if grey else image).save(path, format="PNG")
+        path.write_bytes(as_png(image))
     except OSError as error:
         raise DataError(f"cannot be written ({error.strerror or error})", where=str(path)) from error
 
