@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from generation import image_set
+from generation import image_set, long_tail
 from PIL import Image
 from torch import Tensor
 from translation import cifar, many, mnist, say, two_sets, unpacked
@@ -54,26 +54,12 @@ Test = tuple[Tensor, Tensor]  # pictures [N, C, S, S] uint8, labels [N]
 # --- data: what trains, what tests, and the classes that borrow ---
 
 
-def longtail(options: argparse.Namespace, train: Test, test: Test, n_borrow: int) -> tuple[ImageSet, Test, list[int]]:
-    """The first class keeps the most pictures, the last a hundredth of them."""
-    images, label = train
-    n_classes = int(label.max()) + 1
-    rng = np.random.default_rng(options.seed)
-    kept = []
-    for k in range(n_classes):
-        n = round(options.largest * 100 ** (-k / (n_classes - 1)))
-        kept.append(rng.choice(np.flatnonzero(label.numpy() == k), n, replace=False))
-    chosen = torch.from_numpy(np.sort(np.concatenate(kept)))
-    names = [str(k) for k in range(n_classes)]
-    return image_set(images[chosen], label[chosen], names), test, list(range(n_classes - n_borrow, n_classes))
-
-
 def long_mnist(options: argparse.Namespace) -> tuple[ImageSet, Test, list[int]]:
-    return longtail(options, mnist("train"), mnist("test"), 3)
+    return long_tail(*mnist("train"), options.largest, options.seed), mnist("test"), [7, 8, 9]
 
 
 def long_cifar(options: argparse.Namespace) -> tuple[ImageSet, Test, list[int]]:
-    return longtail(options, cifar("train"), cifar("test"), 2)
+    return long_tail(*cifar("train"), options.largest, options.seed), cifar("test"), [2, 3]
 
 
 def tiles(options: argparse.Namespace) -> tuple[ImageSet, Test, list[int]]:

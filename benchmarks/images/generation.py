@@ -64,6 +64,18 @@ def image_set(images: Tensor, label: Tensor, classes: Sequence[str]) -> ImageSet
     return ImageSet(schema, ImageEncoder(ImageLayout(channels, size)), images, label, "benchmark")
 
 
+def long_tail(images: Tensor, label: Tensor, largest: int, seed: int) -> ImageSet:
+    """Images of which the first class keeps `largest`, and the last a hundredth of that."""
+    n_classes = int(label.max()) + 1
+    rng = np.random.default_rng(seed)
+    kept = []
+    for k in range(n_classes):
+        mine = np.flatnonzero(label.numpy() == k)
+        kept.append(rng.choice(mine, round(largest * 100 ** (-k / (n_classes - 1))), replace=False))
+    chosen = torch.from_numpy(np.sort(np.concatenate(kept)))
+    return image_set(images[chosen], label[chosen], [str(k) for k in range(n_classes)])
+
+
 def say(progress: Progress) -> None:
     if progress.step % 1000 == 0:
         losses = " ".join(f"{name} {value:.3f}" for name, value in progress.losses.items())
@@ -76,13 +88,7 @@ def longtail(options: argparse.Namespace) -> pd.DataFrame:
     test, test_label = mnist("test")
     rows = []
     for seed in map(int, options.seeds.split(",")):
-        rng = np.random.default_rng(seed)
-        kept = []
-        for k in range(10):
-            mine = np.flatnonzero(real_label.numpy() == k)
-            kept.append(rng.choice(mine, round(LARGEST * 100 ** (-k / 9)), replace=False))
-        chosen = torch.from_numpy(np.sort(np.concatenate(kept)))
-        data = image_set(real[chosen], real_label[chosen], [str(k) for k in range(10)])
+        data = long_tail(real, real_label, LARGEST, seed)
         filled = {"none": (data.images, data.label), **classical_ways(data, seed)}
         started = time.perf_counter()
         train = default_train(seed=seed, steps=options.steps, budget_s=options.seconds)

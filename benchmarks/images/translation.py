@@ -316,14 +316,17 @@ def colour(options: argparse.Namespace) -> pd.DataFrame:
     judge = reader(learned, label, 4)
     rows = []
     for where in ("cifar", "sun80"):
+        if options.data not in (None, where):
+            continue
         if where == "cifar":
             data, truth, how = clean(learned), list(test.movedim(1, 3).numpy()), {"n_levels": 4}
+            weight_of_critic = 0.03
         else:  # photos need crops about as large as what a net sees
             data, truth, how = clean([photos[k] for k in order[:60]]), [photos[k] for k in order[60:]], {"n_levels": 3}
-            options.size = options.size or 128
+            options.size, weight_of_critic = options.size or 128, 0.003
         grey = degraded(truth, ["grey"])
         ways = {"grey": [one.repeat(3, 2) for one in grey]}
-        for name, weight in (("twin without adversary", 0.0), ("gantools unet", 0.003)):
+        for name, weight in (("twin without adversary", 0.0), ("gantools unet", weight_of_critic)):
             maker = trained(options, "unet", data, {"adversarial": weight, **how}, ["grey"])
             ways[name] = [maker.transform(one) for one in grey]
         for name, made in ways.items():
@@ -360,6 +363,8 @@ def edges(images: Tensor) -> Tensor:
 def paired(options: argparse.Namespace) -> pd.DataFrame:
     rows = []
     for where, part, n_classes in (("mnist", mnist, 10), ("cifar", cifar, 4)):
+        if options.data not in (None, where):
+            continue
         (learned, label), (test, test_label) = part("train"), tested(*part("test"))
         judge = reader(learned, label, n_classes)
         for name, weight in (("L1 twin", 0.0), ("gantools pix2pix", None)):
@@ -486,6 +491,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto", help="of training: bf16 is faster on CPUs that have it")
     parser.add_argument("--size", type=int, help="pixels of each side of crops")
     parser.add_argument("--set", action="append", default=[], help="an option of the models, KEY=VALUE")
+    parser.add_argument("--data", choices=("mnist", "cifar", "sun80"), help="of `paired` and `colour`: this set alone")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save", help="where the last translator goes, or is read from")
     parser.add_argument("--csv", type=Path)

@@ -89,7 +89,7 @@ class PerceptualDistance:
         self._edges = EdgeFeatures(1)
         self._net: EfficientNetLite0 | None = None
         with suppress(ConfigError):  # not installed
-            self._net = None if by_edges else load_efficientnet().eval()
+            self._net = None if by_edges else load_efficientnet()
         self.name = "edges" if self._net is None else "EfficientNet-Lite0"
 
     @torch.no_grad()

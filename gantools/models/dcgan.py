@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
-from gantools.models.base import Batch
-from gantools.models.image import PenalisedImageGAN
+from gantools.models.image import NonSaturatingImageGAN
 from gantools.nn.convolutional import ConvDiscriminator, ConvGenerator
 from gantools.registry import register
 
 
 @register
-class DCGAN(PenalisedImageGAN):
+class DCGAN(NonSaturatingImageGAN):
     """The paper's five guidelines: strides instead of pooling, batch normalisation in both nets, no hidden layers that
     are fully connected, ReLU and tanh in the generator, leaky ReLU in the discriminator.
     """
@@ -25,10 +21,3 @@ class DCGAN(PenalisedImageGAN):
         layout, condition, o = self.spec.layout, self.spec.condition, self.options
         self.generator = ConvGenerator(layout, o.noise_dim, condition, o.width)
         self.discriminator = ConvDiscriminator(layout, condition, o.width, batch_norm=True)
-
-    def train_discriminator(self, batch: Batch) -> Tensor:
-        real, fake, penalty = self.judged(batch, of_fake=False)
-        return discriminator_nonsaturating(real, fake) + penalty
-
-    def train_generator(self, batch: Batch) -> Tensor:
-        return generator_nonsaturating(self.logits(self.fake(batch), batch))

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from gantools.config import check
-from gantools.losses import discriminator_relativistic, generator_relativistic, gradient_norm_penalty
+from gantools.losses import (
+    discriminator_nonsaturating,
+    discriminator_relativistic,
+    generator_nonsaturating,
+    generator_relativistic,
+    gradient_norm_penalty,
+)
 from gantools.models.base import GAN, Batch, GANOptions, ImageSpec, Phase
 from gantools.nn.conditioning import Condition
 from gantools.nn.diffaug import diff_augment
@@ -145,6 +151,17 @@ class PenalisedImageGAN(ImageGAN):
     def penalty_weight(self, progress: float) -> float:
         """The weight of the gradient penalties when a share `progress` of the training has passed."""
         return self.options.gamma
+
+
+class NonSaturatingImageGAN(PenalisedImageGAN):
+    """One that plays the original game with the generator's non-saturating loss, and R1 where `gamma` is above 0."""
+
+    def train_discriminator(self, batch: Batch) -> Tensor:
+        real, fake, penalty = self.judged(batch, of_fake=False)
+        return discriminator_nonsaturating(real, fake) + penalty
+
+    def train_generator(self, batch: Batch) -> Tensor:
+        return generator_nonsaturating(self.logits(self.fake(batch), batch))
 
 
 class RelativisticImageGAN(PenalisedImageGAN):

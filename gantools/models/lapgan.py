@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.encode.images import ImageLayout
-from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
 from gantools.models.base import Batch, Phase
-from gantools.models.image import PenalisedImageGAN, PenalisedOptions
+from gantools.models.image import NonSaturatingImageGAN, PenalisedOptions
 from gantools.nn.blocks import MLP, SLOPE
 from gantools.nn.conditioning import Condition, ConditionSpec, Embed, Projection
 from gantools.nn.convolutional import CONDITION_SCALE
+from gantools.nn.equalised import doubled
 from gantools.registry import register
 
 HIDDEN = 16  # units of the smallest size's nets, for each channel of the others
@@ -35,7 +35,7 @@ class LAPGANOptions(PenalisedOptions):
 
 
 @register
-class LAPGAN(PenalisedImageGAN):
+class LAPGAN(NonSaturatingImageGAN):
     """Level 0 is the smallest size, of the base's side, and each level doubles it. Levels are trained independently,
     in phases of their own: those above 0 add detail to real images made small and large again, as the paper does it.
     Only sampling puts generated images of one level into the next.
@@ -79,12 +79,10 @@ class LAPGAN(PenalisedImageGAN):
         )  # fmt: skip
 
     def train_discriminator_of(self, level: int, batch: Batch) -> Tensor:
-        real, fake, penalty = self.judged(self.at(level, batch), of_fake=False)
-        return discriminator_nonsaturating(real, fake) + penalty
+        return self.train_discriminator(self.at(level, batch))
 
     def train_generator_of(self, level: int, batch: Batch) -> Tensor:
-        batch = self.at(level, batch)
-        return generator_nonsaturating(self.logits(self.fake(batch), batch))
+        return self.train_generator(self.at(level, batch))
 
     def at(self, level: int, batch: Batch) -> Batch:
         """The batch with real images of a level's size."""
@@ -97,13 +95,13 @@ class LAPGAN(PenalisedImageGAN):
         net = self.generator
         if side == net.sides[0]:
             return net.smallest(batch.noise(len(batch.real), net.noise_dim), batch.condition)
-        low = enlarged(F.avg_pool2d(batch.real, 2))
+        low = doubled(F.avg_pool2d(batch.real, 2))
         return low + net.detail(side, low, batch.noise(len(low), side**2), batch.condition)
 
 
-def enlarged(x: Tensor) -> Tensor:
-    """Images [N, C, s, s] with sides doubled, smooth: the low frequencies of a level."""
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+def sides_of(layout: ImageLayout) -> list[int]:
+    """Pixels of each side of the images of every level, ascending."""
+    return [layout.base << level for level in range(layout.n_halvings + 1)]
 
 
 class Pyramid(nn.Module):
@@ -111,7 +109,7 @@ class Pyramid(nn.Module):
 
     def __init__(self, layout: ImageLayout, noise_dim: int, condition: ConditionSpec, width: int) -> None:
         super().__init__()
-        self.sides = [layout.base << level for level in range(layout.n_halvings + 1)]
+        self.sides = sides_of(layout)
         self.noise_dim, self.channels = noise_dim, layout.channels
         self.embed = Embed(condition, noise_dim)
         self.embed.start_at(CONDITION_SCALE)
@@ -138,7 +136,7 @@ class Pyramid(nn.Module):
         first, *planes = torch.split(noise, [self.noise_dim, *(side**2 for side in self.sides[1:])], 1)
         x = self.smallest(first, condition)
         for side, plane in zip(self.sides[1:], planes, strict=True):
-            low = enlarged(x.clamp(-1, 1))
+            low = doubled(x.clamp(-1, 1))
             x = low + self.detail(side, low, plane, condition)
         return x
 
@@ -170,7 +168,7 @@ class Judges(nn.Module):
 
     def __init__(self, layout: ImageLayout, condition: ConditionSpec, width: int) -> None:
         super().__init__()
-        self.sides = [layout.base << level for level in range(layout.n_halvings + 1)]
+        self.sides = sides_of(layout)
         judges: list[nn.Module] = [SmallestJudge(layout.channels * layout.base**2, condition, HIDDEN * width)]
         judges += [DetailJudge(layout.channels, side, condition, width) for side in self.sides[1:]]
         self.judges = nn.ModuleList(judges)

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from gantools.config import check
 from gantools.encode.images import ImageLayout
-from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
 from gantools.models.base import Batch
-from gantools.models.image import PenalisedImageGAN, PenalisedOptions
+from gantools.models.image import NonSaturatingImageGAN, PenalisedOptions
 from gantools.nn.conditioning import Condition, ConditionSpec, Embed, Projection
 from gantools.nn.convolutional import CONDITION_SCALE
 from gantools.nn.equalised import (
@@ -49,7 +48,7 @@ class ProgressiveOptions(PenalisedOptions):
 
 
 @register
-class ProgressiveGAN(PenalisedImageGAN):
+class ProgressiveGAN(NonSaturatingImageGAN):
     """Both nets grow by a level at a time, a level doubling the side of the images; level 0 has the base's side.
 
     A level between two whole ones is a mixture of both (`parts`). It follows from the training's progress alone, and
@@ -73,24 +72,25 @@ class ProgressiveGAN(PenalisedImageGAN):
         self.discriminator = GrowingDiscriminator(layout, condition, o.width)
 
     def train_discriminator(self, batch: Batch) -> Tensor:
-        real, fake, penalty = self.judged(self.grown(batch), of_fake=False)
-        return discriminator_nonsaturating(real, fake) + penalty
+        return super().train_discriminator(self.grown(batch))
 
     def train_generator(self, batch: Batch) -> Tensor:
-        batch = self.grown(batch)
-        return generator_nonsaturating(self.logits(self.fake(batch), batch))
+        return super().train_generator(self.grown(batch))
 
     def grown(self, batch: Batch) -> Batch:
         """The batch as it is seen at the level of its progress, which both nets now have."""
-        level = level_at(batch.progress, self.options.growing, self.spec.layout.n_halvings)
+        level = self.level_of(batch)
         self.generator.level.fill_(level)
         self.discriminator.level = level
         return replace(batch, real=seen_at(batch.real, level, self.spec.layout.n_halvings))
 
     def fake(self, batch: Batch) -> Tensor:
         noise = batch.noise(len(batch.real), self.options.noise_dim)
-        level = level_at(batch.progress, self.options.growing, self.spec.layout.n_halvings)
-        return self.generator.at(noise, batch.condition, level)
+        return self.generator.at(noise, batch.condition, self.level_of(batch))
+
+    def level_of(self, batch: Batch) -> float:
+        """The level when so much of the training has passed."""
+        return level_at(batch.progress, self.options.growing, self.spec.layout.n_halvings)
 
 
 def level_at(progress: float, growing: float, highest: int) -> float:

@@ -67,7 +67,7 @@ class PairedTranslator(Translator):
         if options.adversarial:
             channels = spec.layout.channels + self.given_channels
             self.critic = PatchCritic(channels, options.critic_width, self.critic_halvings)
-        self.look = RandomFeatures(spec.layout.channels)
+            self.look = RandomFeatures(spec.layout.channels)
         self.to(memory_format=torch.channels_last)  # twice as fast on CPUs
 
     def build(self) -> None:
@@ -102,12 +102,8 @@ class PairedTranslator(Translator):
 
     def train_generator(self, batch: Batch) -> Tensor:
         made = self.made(batch)
-        loss = self.content_loss(made, batch)
-        if batch.progress < self.options.content:
-            return loss
-        if self.options.perceptual:
-            loss = loss + self.options.perceptual * perceptual_distance(made, batch.real)
-        if not self.options.adversarial:
+        loss = self.distortion(made, batch)
+        if not self.options.adversarial or batch.progress < self.options.content:
             return loss
         with torch.no_grad():
             real_features = self.critic.features(self.beside(batch.real, batch))
@@ -127,6 +123,13 @@ class PairedTranslator(Translator):
         """What the generator makes of the batch's pictures, float32."""
         return self.transform(cast(Tensor, batch.condition.image)).float()
 
+    def distortion(self, made: Tensor, batch: Batch) -> Tensor:
+        """How far what was made is from the target, in the maps of the perceptual net too once that takes part."""
+        loss = self.content_loss(made, batch)
+        if self.options.perceptual and batch.progress >= self.options.content:
+            loss = loss + self.options.perceptual * perceptual_distance(made, batch.real)
+        return loss
+
     def content_loss(self, made: Tensor, batch: Batch) -> Tensor:
         """How far what was made is from the target."""
         return (made - batch.real).abs().mean()
@@ -145,10 +148,7 @@ class PairedTranslator(Translator):
         made = self.made(batch).clamp(-1, 1)
         if self.options.adversarial:
             return apart(self.look(made), self.look(batch.real))
-        loss = self.content_loss(made, batch)
-        if self.options.perceptual:
-            loss = loss + self.options.perceptual * perceptual_distance(made, batch.real)
-        return loss
+        return self.distortion(made, batch)
 
 
 def apart(made: Tensor, real: Tensor) -> Tensor:

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 
 from gantools.encode.images import ImageLayout
 from gantools.models.base import Batch, DataSpec
-from gantools.models.lapgan import LAPGAN, enlarged
+from gantools.models.lapgan import LAPGAN
 from gantools.nn.conditioning import Condition, ConditionSpec
+from gantools.nn.equalised import doubled
 
 
 def made(size: int = 28) -> LAPGAN:
@@ -40,7 +41,7 @@ def test_detail_is_added_to_real_images_made_small() -> None:
     gan, given = made(), batch()
     for parameter in gan.generator.details.parameters():
         torch.nn.init.zeros_(parameter)
-    low = enlarged(F.avg_pool2d(given.real, 2))
+    low = doubled(F.avg_pool2d(given.real, 2))
     torch.testing.assert_close(gan.fake(gan.at(2, given)), low)
     assert gan.fake(gan.at(0, given)).shape == (8, 1, 7, 7)
 
