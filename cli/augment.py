@@ -44,6 +44,12 @@ from .show import run_and_show
     help="Images: what quality is measured by, a net trained on them, EfficientNet-Lite0 or Inception v3.  "
     "[default: classifier]",
 )
+@click.option(
+    "--vary",
+    metavar="CHANGES",
+    help="Images: how real ones are changed to fill classes: all, or some of rotate, shift, scale, shear, light "
+    "and mirror, as in rotate,light. A class is mirrored only where that leaves it looking the same.  [default: all]",
+)
 @path_option("--save", metavar="DIR", help="Keep the trained generator in DIR.")
 @path_option("--from", "source", metavar="DIR", help="Use the generator saved in DIR.")
 @click.option("--synthetic-only", is_flag=True, help="Write only what is synthetic.")

@@ -1,14 +1,17 @@
 """Class counts -> images to make -> synthetic images that fill the rarer classes.
 
-As for tables, synthetic samples come from two sources. Half are drawn by the generator, more than are wanted, and a
-classifier of the real images chooses among them: what it takes for another class is likely left out. The other half are
-real images of the class, turned, moved and lit otherwise. The first bring what other classes show of how images may
-differ, the second keep what only the real ones have: a few dozen images do not teach a generator all of it.
+As for tables, synthetic samples come from two sources. Half are drawn by the generator, more than are wanted, and
+classifiers of the real images choose among them: what they take for another class is likely left out. The other half
+are varied: real images of the class, changed as classical augmentation does it. The first bring what other classes show
+of how images may differ, the second keep what only the real ones have: a few dozen images do not teach a generator all
+of it. A class whose generated images do not pass for real ones is filled with varied images alone, see `image_judge`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pandas as pd
@@ -16,15 +19,14 @@ import torch
 from torch import Tensor
 
 from gantools.augment.balance import Strategy, class_counts, rows_to_make
-from gantools.augment.image_synthesizer import ImageSynthesizer
+from gantools.augment.image_judge import Judge, Trial, in_turn
+from gantools.augment.latent import Maker, from_seeds, seeds_of_run
 from gantools.encode.images import ImageSet
-from gantools.nn.augment import augmented, flip_symmetric
+from gantools.nn.augment import CHANGES, Change, Changes, flip_symmetric
 from gantools.stages import Stage
-from gantools.train.image_classifier import probabilities, train_classifier
 
 CANDIDATES = 3  # generated for each that is taken
 GENERATED_SHARE = 0.5  # of the synthetic images of a class
-SHARPNESS = 2.0  # a candidate is taken in proportion to P(class | image) ** SHARPNESS
 MIN_IMAGES = 10  # a class of fewer is filled with varied real images alone
 
 
@@ -33,21 +35,31 @@ class ImageBalance:
     """Synthetic images that balance a set.
 
     images: [M, C, size, size] uint8. label: [M] int64 codes into the set's classes, class by class. is_generated: [M]
-    bool, drawn by the generator; the others are varied real images. counts_before, counts_after: class -> images.
+    bool, drawn by the generator; the others are varied real images. origin: [M] int64, of a generated image its seed,
+    of a varied one the place of its real image in the set. changes: of each of the M images; none of a generated one.
+    counts_before, counts_after: class -> images. trials: of each class whose generated images stood beside real ones.
     notes: what else the user should know.
     """
 
     images: Tensor
     label: Tensor
     is_generated: Tensor
+    origin: Tensor
+    changes: Changes
     counts_before: dict[str, int]
     counts_after: dict[str, int]
+    trials: Mapping[str, Trial]
     notes: tuple[str, ...]
 
     @property
     def n_generated(self) -> int:
         """Images that the generator drew."""
         return int(self.is_generated.sum())
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The classes whose generated images did not pass for real ones."""
+        return tuple(name for name, trial in self.trials.items() if trial.shortfalls)
 
     def to_json(self) -> dict[str, Any]:
         """All of it but the images, as plain values for `json.dumps`."""
@@ -56,6 +68,7 @@ class ImageBalance:
             "n_synthetic": len(self.label),
             "n_generated": self.n_generated,
             "size": self.images.shape[-1],
+            "trials": {name: trial.to_json() for name, trial in self.trials.items()},
             "notes": list(self.notes),
         }
 
@@ -64,34 +77,58 @@ def balance_images(
     data: ImageSet,
     *,
     strategy: Strategy = "auto",
-    synthesizer: ImageSynthesizer,
+    synthesizer: Maker | None,
+    vary: Collection[Change] = CHANGES,
     seed: int = 0,
     stage: Stage | None = None,
 ) -> ImageBalance:
     """Synthetic images for the rarer classes of `data`.
 
-    strategy: imbalanced-learn's `sampling_strategy`, see `augment.balance.balance`. stage: that of the classifier which
-    chooses. Raises ConfigError for a strategy that does not fit the classes.
+    strategy: imbalanced-learn's `sampling_strategy`, see `augment.balance.balance`. synthesizer: None to fill all
+    classes with varied images. vary: the changes that vary a real image. stage: that of the classifiers which choose.
+    Raises ConfigError for a strategy that does not fit the classes.
     """
     classes = data.schema.classes
     before = dict(zip(classes, data.counts, strict=True))
     to_make = images_to_make(data, strategy)
     after = {name: n + to_make.get(name, 0) for name, n in before.items()}
     random = torch.Generator().manual_seed(seed)
-    judge = _Judge(data, seed, stage)
-    images, label, is_generated = [], [], []
+    flip = flip_symmetric(data.images, data.label, len(classes))
+
+    def varied(places: Tensor) -> _Made:
+        changes = Changes.drawn(len(places), random, flip[data.label[places]], vary)
+        return _Made(changes.made(data.images[places]), places, changes)
+
+    learned = [name for name in to_make if before[name] >= MIN_IMAGES] if synthesizer is not None else []
+    judge = Judge(data, lambda places: varied(places).images, seed, stage) if learned else None
+    seeds = iter(seeds_of_run(seed, CANDIDATES * sum(to_make.values())))
+    parts, trials = [], {}
     for code, name in enumerate(classes):
         n = to_make.get(name, 0)
-        n_generated = round(n * GENERATED_SHARE) if before[name] >= MIN_IMAGES else 0
-        drawn, _ = synthesizer.sample({name: CANDIDATES * n_generated}, seed=seed)
-        images += [judge.choose(drawn, code, n_generated, random), judge.vary(code, n - n_generated, random)]
-        label += [torch.full((n,), code)]
-        is_generated += [torch.arange(n) < n_generated]
-    small = [f"{name} ({before[name]})" for name in to_make if before[name] < MIN_IMAGES]
-    notes: tuple[str, ...] = ()
-    if small:
-        notes = (f"Too few images to learn from: {', '.join(small)}. Theirs are real ones, varied.",)
-    return ImageBalance(torch.cat(images), torch.cat(label), torch.cat(is_generated), before, after, notes)
+        generated = _none(data)
+        if name in learned:
+            assert synthesizer is not None
+            assert judge is not None
+            n_generated = round(n * GENERATED_SHARE)
+            generated = _generated(synthesizer, judge, code, n_generated, seeds)
+            trials[name] = judge.trial(generated.images, code)
+            if trials[name].shortfalls:
+                generated = _none(data)
+        mine = torch.nonzero(data.label == code).squeeze(1)
+        n_varied = n - len(generated.origin)
+        parts.append((code, generated, varied(in_turn(mine, n_varied, random))))
+    made = [each for _, *both in parts for each in both]
+    return ImageBalance(
+        images=torch.cat([each.images for each in made]),
+        label=torch.cat([torch.full((len(g.origin) + len(v.origin),), code) for code, g, v in parts]),
+        is_generated=torch.cat([torch.arange(len(g.origin) + len(v.origin)) < len(g.origin) for _, g, v in parts]),
+        origin=torch.cat([each.origin for each in made]),
+        changes=Changes.joined([each.changes for each in made]),
+        counts_before=before,
+        counts_after=after,
+        trials=trials,
+        notes=_notes(to_make, before, trials) if synthesizer is not None else (),
+    )
 
 
 def images_to_make(data: ImageSet, strategy: Strategy) -> dict[str, int]:
@@ -100,31 +137,35 @@ def images_to_make(data: ImageSet, strategy: Strategy) -> dict[str, int]:
     return rows_to_make(names, strategy)
 
 
-class _Judge:
-    """A classifier of the real images, balanced by varying them, and the variations themselves."""
+@dataclass(frozen=True)
+class _Made:
+    """Synthetic images from one source: see `ImageBalance`."""
 
-    def __init__(self, data: ImageSet, seed: int, stage: Stage | None) -> None:
-        self.data = data
-        self.flip = flip_symmetric(data.images, data.label, len(data.schema.classes))
-        random = torch.Generator().manual_seed(seed)
-        most = max(data.counts)
-        parts = [self.vary(code, most - n, random) for code, n in enumerate(data.counts) if n]
-        labels = [torch.full((most - n,), code) for code, n in enumerate(data.counts) if n]
-        images, label = torch.cat([data.images, *parts]), torch.cat([data.label, *labels])
-        self.net = train_classifier(images, label, len(data.counts), seed=seed, stage=stage)
+    images: Tensor
+    origin: Tensor
+    changes: Changes
 
-    def vary(self, code: int, n: int, random: torch.Generator) -> Tensor:
-        """n varied real images of a class, each real one as often as the others."""
-        mine = torch.nonzero(self.data.label == code).squeeze(1)
-        turn = torch.randperm(len(mine), generator=random).repeat(-(-n // max(1, len(mine))))[:n]
-        return augmented(self.data.images[mine[turn]], random, self.flip[code].expand(n))
 
-    def choose(self, drawn: Tensor, code: int, n: int, random: torch.Generator) -> Tensor:
-        """n of the candidates, those that look like their class the more likely."""
-        if not n:
-            return drawn[:0]
-        [chance] = probabilities([self.net], drawn)
-        weight = SHARPNESS * chance[:, code].clamp(min=1e-12).log()
-        # The largest of log weight + Gumbel noise: a weighted draw without replacement (Efraimidis and Spirakis 2006).
-        noise = torch.rand(len(drawn), generator=random, dtype=torch.float64).clamp(1e-12, 1 - 1e-12)
-        return drawn[(weight - torch.log(-torch.log(noise))).topk(n).indices]
+def _none(data: ImageSet) -> _Made:
+    return _Made(data.images[:0], torch.arange(0), Changes.none(0))
+
+
+def _generated(maker: Maker, judge: Judge, code: int, n: int, seeds: Iterator[int]) -> _Made:
+    """n images of a class that the judge chose among more."""
+    tried = list(islice(seeds, CANDIDATES * n))
+    drawn = from_seeds(maker, torch.full((len(tried),), code), tried)
+    chosen = judge.choose(drawn, code, n)
+    return _Made(drawn[chosen], torch.tensor(tried, dtype=torch.int64)[chosen], Changes.none(n))
+
+
+def _notes(to_make: Mapping[str, int], before: Mapping[str, int], trials: Mapping[str, Trial]) -> tuple[str, ...]:
+    notes = []
+    small = [f"{name} ({before[name]})" for name in to_make if before[name] < MIN_IMAGES]
+    if small:
+        notes.append(f"too few images to learn from, filled with varied real ones alone: {', '.join(small)}")
+    notes += [
+        f"generated images of {name} do not pass for real ones ({trial.words}): varied real ones fill the class instead"
+        for name, trial in trials.items()
+        if trial.shortfalls
+    ]
+    return tuple(notes)

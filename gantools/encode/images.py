@@ -110,6 +110,21 @@ class ImageEncoder(nn.Module):
         """x: [N, C, size, size], about [-1, 1]. Returns [N, size, size, C] uint8."""
         return as_bytes(x).movedim(1, 3).contiguous()
 
+    def unframed(self, images: Tensor, height: int, width: int) -> Tensor:
+        """Images [N, C, size, size] uint8 at the size that images of this height and width would have had before.
+
+        Returns [N, C, height, width] uint8; with "crop", which sees a square in the middle, that square.
+        """
+        down, across = height, width
+        if self.framing != "resize":
+            down = across = min(height, width) if self.framing == "crop" else max(height, width)
+        if (down, across) == images.shape[2:]:
+            return images
+        x = F.interpolate(images.float(), (down, across), mode="bicubic", antialias=True, align_corners=False)
+        if self.framing == "pad":
+            x = _middle(_middle(x, 2, down, height), 3, across, width)
+        return x.round().clamp(0, 255).to(torch.uint8)
+
     def in_size(self, maps: Tensor, height: int, width: int) -> Tensor:
         """Maps [N, side, side] of what nets saw as [N, height, width] of the image: 0 where they saw nothing."""
         down: Any = height

@@ -1,14 +1,14 @@
 """The verdict on images: do the synthetic ones help a small classifier on real images that nothing has seen?
 
 It is reached as `verdict` says. The built-in methods are no balancing (`none`), random repetition (`repetition`) and
-classical augmentation (`classical`: repeated images, each turned, moved, scaled, sheared and lit otherwise, and
-mirrored where the class is found to look the same in a mirror). The classifier is a small convolutional net, trained
+classical augmentation (`classical`: repeated images, each rotated, shifted, scaled, sheared and re-lit, and mirrored
+where the class is found to look the same in a mirror). The classifier is a small convolutional net, trained
 `N_CLASSIFIERS` times from other starts on each method's images; every training has the same number of steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from gantools.errors import DataError
 from gantools.evaluate.verdict import Bench, Floats, Ints, Verdict, Words, reach_verdict
-from gantools.nn.augment import augmented, flip_symmetric
+from gantools.nn.augment import CHANGES, Change, Changes, flip_symmetric
 from gantools.stages import Stage
 from gantools.train.image_classifier import Lesson, probabilities, train_classifiers
 
@@ -36,6 +36,7 @@ def image_verdict(
     *,
     seed: int = 0,
     holdout: float = 0.25,
+    vary: Collection[Change] = CHANGES,
     device: torch.device | str = "cpu",
     stage: Stage | None = None,
 ) -> Verdict:
@@ -46,7 +47,8 @@ def image_verdict(
     followed by what it made. The sentence is about "gantools" where present, else the first one. The built-in methods
     make as many images of each class as that one did; without balancers classes grow to the largest.
     holdout: share of the images of each class to hold back, in (0, 1); a class with two or more always has one on
-    either side, a class with a single image stays with the training images. stage: that of training and asking the
+    either side, a class with a single image stays with the training images. vary: the changes that classical
+    augmentation makes. stage: that of training and asking the
     classifiers.
 
     Raises DataError where a balancer returns what does not fit. Images on which methods cannot be compared give a
@@ -55,7 +57,7 @@ def image_verdict(
     images, label = images.cpu(), label.cpu()
 
     def make_bench(train: Ints, held: Ints, bench_seed: int) -> _Bench:
-        return _Bench((images[train], label[train]), images[held], len(classes), bench_seed, device, stage)
+        return _Bench((images[train], label[train]), images[held], len(classes), bench_seed, vary, device, stage)
 
     codes = label.numpy().astype(np.int64)
     words = Words("image", "folder")
@@ -66,10 +68,17 @@ class _Bench(Bench[Balancer, Labelled]):
     """One split of the images."""
 
     def __init__(
-        self, real: Labelled, held: Tensor, n_classes: int, seed: int, device: torch.device | str, stage: Stage | None
+        self,
+        real: Labelled,
+        held: Tensor,
+        n_classes: int,
+        seed: int,
+        vary: Collection[Change],
+        device: torch.device | str,
+        stage: Stage | None,
     ) -> None:
         super().__init__(real[1].numpy(), n_classes, seed, stage)
-        self.real, self.held, self.device = real, held, device
+        self.real, self.held, self.vary, self.device = real, held, vary, device
 
     def balance(self, balancer: Balancer, name: str) -> tuple[Labelled, Ints]:
         images, label = (tensor.cpu() for tensor in balancer(*self.real, self.seed))
@@ -86,7 +95,8 @@ class _Bench(Bench[Balancer, Labelled]):
         images, label = self.real
         drawn = torch.from_numpy(self.draw_again(n_to_make))
         symmetric = flip_symmetric(images, label, self.n_classes)
-        changed = augmented(images[drawn], torch.Generator().manual_seed(self.seed), symmetric[label[drawn]])
+        random = torch.Generator().manual_seed(self.seed)
+        changed = Changes.drawn(len(drawn), random, symmetric[label[drawn]], self.vary).made(images[drawn])
         labels = torch.cat([label, label[drawn]])
         return {
             "none": self.real,

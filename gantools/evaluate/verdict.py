@@ -241,14 +241,14 @@ def _conclude(
         nothing = f"No synthetic {words.samples} were evaluated."
         return Verdict(figures, n_train, n_holdout, nothing, "unclear", notes=notes)
     built_in = {name: one for name, one in found.items() if name not in balancers}
-    best = max(built_in, key=lambda name: _mean_figure(built_in[name]))
+    best = max(built_in, key=lambda name: mean_figure(built_in[name]))
     differences = [_differences(methods[judged], methods[best], seed + i) for i, methods in enumerate(rounds)]
     shortest = min(map(len, differences))
     pooled = np.mean([one[:shortest] for one in differences], axis=0)
     low, high = (float(q) for q in np.quantile(pooled, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]))
     one = next(predictions for predictions in rounds[0].values() if predictions is not None)
     n_rare = int((one.truth != one.largest).sum()) * len(rounds)
-    difference = _mean_figure(found[judged]) - _mean_figure(found[best])
+    difference = mean_figure(found[judged]) - mean_figure(found[best])
     helped: Helped = "unclear"
     if n_rare < MIN_RARE:
         outside = f"Only {n_rare} held-out {words.samples} are outside the largest class"
@@ -277,7 +277,8 @@ def _differences(judged: Predictions | None, best: Predictions | None, seed: int
     return judged.mean_figure(weights) - best.mean_figure(weights)
 
 
-def _mean_figure(figures: Mapping[str, float]) -> float:
+def mean_figure(figures: Mapping[str, float]) -> float:
+    """What methods are ranked by: the mean of average precision and balanced accuracy."""
     return (figures["average_precision"] + figures["balanced_accuracy"]) / 2
 
 

@@ -1,12 +1,20 @@
-"""Classical augmentation: images turned, moved, scaled, sheared, lit otherwise and, where it does no harm, mirrored."""
+"""Classical augmentation: images rotated, shifted, scaled, sheared, re-lit and, where it does no harm, mirrored."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
 from math import pi
+from typing import Literal, Self, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from gantools.config import check
+
+Change = Literal["rotate", "shift", "scale", "shear", "light", "mirror"]
+CHANGES: tuple[Change, ...] = get_args(Change)
 
 MAX_ROTATION = 15 * pi / 180
 MAX_SHIFT = 0.1  # of the side
@@ -20,38 +28,106 @@ MIN_FLIP_SHARE = 0.3  # of images whose mirror image is as near to the class; ab
 FLIP_SIZE = 16  # pixels of each side that images are compared at
 
 
-def augmented(images: Tensor, random: torch.Generator, flip: Tensor | bool = False) -> Tensor:
-    """A changed copy of each image; what comes in from outside continues the edge.
+@dataclass(frozen=True)
+class Changes:
+    """How each of N images is changed, whatever its size. angle: [N] radians. shear: [N], tangent. scale: [N] factor.
 
-    images: [N, C, size, size] uint8. Opacity (the fourth channel) moves with the others, but is not lit otherwise.
-    random: on the device of the images. flip: whether half of the images are to be mirrored left to right; [N] to say
-    for each whether it may be. Returns uint8 of the same shape.
+    shift: [N, 2] to the right and down, of half a side. is_mirrored: [N] bool, left to right. brightness, contrast: [N]
+    factors.
     """
-    n = len(images)
-    if not n:
-        return images
-    x = images.float()
 
-    def spread(limit: float) -> Tensor:
-        return (torch.rand(n, device=images.device, generator=random) * 2 - 1) * limit
+    angle: Tensor
+    shear: Tensor
+    scale: Tensor
+    shift: Tensor
+    is_mirrored: Tensor
+    brightness: Tensor
+    contrast: Tensor
 
-    angle, shear, scale = spread(MAX_ROTATION), spread(MAX_SHEAR).tan(), 1 + spread(MAX_SCALING)
-    mirrored = (spread(1.0) > 0) & torch.as_tensor(flip, device=images.device)
-    side = torch.where(mirrored, -1.0, 1.0)
-    cos, sin = angle.cos() / scale, angle.sin() / scale
-    # Places of the new image to places of the old one; sides are 2 long in these coordinates.
-    rows = [
-        torch.stack([side * cos, side * (cos * shear - sin), spread(2 * MAX_SHIFT)], 1),
-        torch.stack([sin, sin * shear + cos, spread(2 * MAX_SHIFT)], 1),
-    ]
-    grid = F.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
-    x = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    colours, opacity = x[:, :3], x[:, 3:]
-    brightness, contrast = ((1 + spread(MAX_LIGHT)).view(-1, 1, 1, 1) for _ in range(2))
-    colours = colours * brightness
-    middle = colours.mean((1, 2, 3), keepdim=True)
-    colours = middle + (colours - middle) * contrast
-    return torch.cat([colours, opacity], 1).round().clamp(0, 255).to(torch.uint8)
+    @classmethod
+    def drawn(
+        cls, n: int, random: torch.Generator, flip: Tensor | bool = False, kinds: Collection[Change] = CHANGES
+    ) -> Self:
+        """Changes of n images, on the device of `random`.
+
+        flip: whether half of the images are mirrored; [N] to say for each whether it may be. kinds: those of `CHANGES`
+        that are made.
+        """
+        device = random.device
+
+        def spread(kind: Change, limit: float, *shape: int) -> Tensor:
+            drawn = torch.rand(n, *shape, device=device, generator=random) * 2 - 1
+            return drawn * (limit if kind in kinds else 0.0)
+
+        return cls(
+            angle=spread("rotate", MAX_ROTATION),
+            shear=spread("shear", MAX_SHEAR).tan(),
+            scale=1 + spread("scale", MAX_SCALING),
+            is_mirrored=(spread("mirror", 1.0) > 0) & torch.as_tensor(flip, device=device),
+            shift=spread("shift", 2 * MAX_SHIFT, 2),
+            brightness=1 + spread("light", MAX_LIGHT),
+            contrast=1 + spread("light", MAX_LIGHT),
+        )
+
+    @classmethod
+    def none(cls, n: int) -> Self:
+        """Changes of n images that leave them as they are, on the CPU."""
+        return cls.drawn(n, torch.Generator(), kinds=())
+
+    @classmethod
+    def joined(cls, parts: Sequence[Changes]) -> Self:
+        """The changes of all parts, one after the other."""
+        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    def __getitem__(self, places: Tensor | slice) -> Changes:
+        return Changes(*(getattr(self, field.name)[places] for field in fields(self)))
+
+    def made(self, images: Tensor) -> Tensor:
+        """The images [N, C, H, W] uint8, changed; what comes in from outside continues the edge.
+
+        Opacity (the fourth channel) moves with the others, but is not re-lit.
+        """
+        if not len(images):
+            return images
+        x = images.float()
+        height, width = x.shape[2:]
+        side = torch.where(self.is_mirrored, -1.0, 1.0)
+        cos, sin = self.angle.cos() / self.scale, self.angle.sin() / self.scale
+        # From places of the new image to places of the old one; both sides are 2 long in these coordinates.
+        rows = [
+            torch.stack([side * cos, side * (cos * self.shear - sin) * (height / width), self.shift[:, 0]], 1),
+            torch.stack([sin * (width / height), sin * self.shear + cos, self.shift[:, 1]], 1),
+        ]
+        grid = F.affine_grid(torch.stack(rows, 1), list(x.shape), align_corners=False)
+        # A bilinear copy is softer than its original, and what learns from both takes softness for a sign of the class.
+        lowest, highest = x.amin((2, 3), keepdim=True), x.amax((2, 3), keepdim=True)
+        x = F.grid_sample(x, grid, mode="bicubic", padding_mode="border", align_corners=False)
+        x = x.clamp(lowest, highest)  # cubic interpolation overshoots at edges
+        colours, opacity = x[:, :3], x[:, 3:]
+        brightness, contrast = self.brightness.view(-1, 1, 1, 1), self.contrast.view(-1, 1, 1, 1)
+        colours = colours * brightness
+        middle = colours.mean((1, 2, 3), keepdim=True)
+        colours = middle + (colours - middle) * contrast
+        return torch.cat([colours, opacity], 1).round().clamp(0, 255).to(torch.uint8)
+
+
+def parse_changes(text: str) -> tuple[Change, ...]:
+    """The changes that "rotate,light" names; every one for "all". Raises ConfigError for another word."""
+    if text == "all":
+        return CHANGES
+    names = [word.strip() for word in text.split(",")]
+    known = ", ".join(CHANGES)
+    for name in names:
+        check(name in CHANGES, "vary", f"must be all, or some of {known} with commas between, not {name!r}")
+    return tuple(change for change in CHANGES if change in names)
+
+
+def augmented(images: Tensor, random: torch.Generator, flip: Tensor | bool = False) -> Tensor:
+    """A changed copy of each image [N, C, H, W] uint8, with changes of all kinds: see `Changes`.
+
+    random: on the device of the images. flip: [N], whether each may be mirrored; one for all.
+    """
+    return Changes.drawn(len(images), random, flip).made(images)
 
 
 def flip_symmetric(images: Tensor, label: Tensor, n_classes: int) -> Tensor:

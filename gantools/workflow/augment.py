@@ -26,8 +26,9 @@ class Request(TrainingRequest):
     as text. save: a folder for the trained generator. source: a folder with a trained one, in place of training; no
     verdict is possible then, for it may have seen any row. verdict: measure whether the synthetic data help. features:
     what quality and copies of images are measured by: of a classifier trained on them ("classifier"), of
-    EfficientNet-Lite0 ("perceptual") or of Inception v3 ("inception"). grids: a folder for pictures while the final
-    generator trains. synthetic_only: write only what is synthetic. report: a file for an HTML page.
+    EfficientNet-Lite0 ("perceptual") or of Inception v3 ("inception"). vary: the changes that vary
+    real images, which fill classes beside generated ones, see `nn.augment.parse_changes`. grids: a folder for pictures
+    while the final generator trains. synthetic_only: write only what is synthetic. report: a file for an HTML page.
     """
 
     data: Path
@@ -35,6 +36,7 @@ class Request(TrainingRequest):
     output: Path | None = None
     strategy: str | float | Mapping[Any, int] = "auto"
     features: Any = field(default=None, metadata=IMAGES)
+    vary: str | None = field(default=None, metadata=IMAGES)
     grids: Path | None = field(default=None, metadata=IMAGES | TRAINING)
     save: Path | None = None
     source: Path | None = None

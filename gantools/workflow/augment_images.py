@@ -1,11 +1,13 @@
 """Balancing images: hold back, train, judge, train on all, balance, measure, write.
 
-As for tables, and besides: how good synthetic images are by themselves, and which of them repeat real ones.
+As for tables, and besides: how good synthetic images are by themselves, and which of them repeat real ones. Generated
+images are used only where they earn it: where they pass for real ones (`augment.image_judge`), and where the held-back
+images did not show varied real ones alone to be better.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -18,17 +20,19 @@ from gantools.augment.balance import Strategy
 from gantools.augment.balance_images import ImageBalance, balance_images
 from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.config import check
-from gantools.data.images.folder import new_image_folder
+from gantools.data.images.folder import ImageFolderWriter, new_image_folder
 from gantools.data.images.source import ImageSource
-from gantools.encode.images import ImageSet
+from gantools.encode.images import ImageEncoder, ImageSet
 from gantools.evaluate.image_quality import ImageQuality, Quality, image_quality
 from gantools.evaluate.image_utility import image_verdict
 from gantools.evaluate.privacy import NearCopies, near_copies
-from gantools.evaluate.verdict import Verdict
+from gantools.evaluate.verdict import Verdict, mean_figure
+from gantools.nn.augment import CHANGES, Change, parse_changes
 from gantools.nn.features import Features, NetFeatures, features_of, inception_features, perceptual_features
 from gantools.report.balanced_images import Examples, balanced_images
 from gantools.train.devices import resolve_device
 from gantools.train.image_classifier import classifier_features
+from gantools.words import count
 from gantools.workflow.augment import Request
 from gantools.workflow.augmenting import (
     AugmentResult,
@@ -49,6 +53,11 @@ MAX_COMPARED = 2_000  # real and fresh synthetic images each that quality is mea
 MAX_REAL, MAX_SYNTHETIC = 20_000, 5_000  # that are searched for copies
 N_EXAMPLES = 8  # of each class, for the report
 MAX_CLASSES = 12  # that have examples
+
+VARIED_IS_BETTER = (
+    "On the held-out images varied real images alone did better than together with generated ones: they fill the "
+    "classes."
+)
 
 FeaturesName = Literal["classifier", "perceptual", "inception"]
 FEATURES: tuple[FeaturesName, ...] = get_args(FeaturesName)
@@ -90,8 +99,8 @@ class ImageResult(AugmentResult):
     def _made_shown(self) -> Iterator[Item]:
         size = self.generator.encoder_.layout.size
         n_varied = len(self.balance.label) - self.n_generated
-        sources = f"{self.n_generated} drawn by the generator, {n_varied} real ones, varied"
-        yield f"Synthetic images are {size} x {size} pixels: {sources}."
+        at = f" at {size} x {size} pixels" if self.n_generated else ""
+        yield f"Synthetic images: {self.n_generated} drawn by the generator{at}, {n_varied} varied real ones."
         if self.copies is not None:
             yield self.copies.sentence
 
@@ -124,13 +133,23 @@ def run(request: Request, trained: ImageSynthesizer | None, stages: Stages) -> I
     pretrained = None if features == "classifier" else _PRETRAINED[features](device)
     source = open_labelled(request.data, stages.watch, None if trained is None else trained.schema_)
     check_strategy(source, strategy)
+    vary = CHANGES if request.vary is None else parse_changes(request.vary)
     real = load_set(source, request, stages.watch, None if trained is None else trained.encoder_)
 
     seed, n_classes = request.seed, len(source.schema.classes)
     trainings = Trainings(request, config, ImageSynthesizer)
-    judged, notes = reached(request, trained, lambda: _judged(real, strategy, trainings, stages, device))
+    n_tried: list[int] = []
+    judged, notes = reached(request, trained, lambda: _judged(real, strategy, vary, trainings, stages, device, n_tried))
     generator = trained or trainings.fit(real, stage=stages[Part.TRAIN], seed=seed, grids=request.grids)
-    balance = balance_images(real, strategy=strategy, synthesizer=generator, seed=seed, stage=stages[Part.MAKE])
+    is_varied_better = judged is not None and any(n_tried) and _is_varied_better(judged)
+    balance = balance_images(
+        real, strategy=strategy, synthesizer=None if is_varied_better else generator, vary=vary, seed=seed,
+        stage=stages[Part.MAKE],
+    )  # fmt: skip
+    if is_varied_better:
+        notes.append(VARIED_IS_BETTER)
+    if balance.failed:
+        notes.append(_more_training(generator))
 
     stage = stages[Part.MEASURE]
     measure = pretrained or classifier_features(
@@ -139,7 +158,7 @@ def run(request: Request, trained: ImageSynthesizer | None, stages: Stages) -> I
     quality = _quality(real, balance, generator, measure, seed)
     copies, remark = _copies(real, balance, measure, seed)
     examples = _examples(real, balance, measure) if request.report is not None else ()
-    files = _write(request, source, balance)
+    files = _write(request, source, balance, generator.encoder_)
     pairs = () if copies is None else (*copies.exact, *copies.near)
     repeats = tuple((files[made], source.names[place]) for made, place in pairs)
     result = ImageResult(
@@ -158,31 +177,68 @@ def run(request: Request, trained: ImageSynthesizer | None, stages: Stages) -> I
     return result
 
 
-def _judged(real: ImageSet, strategy: Strategy, trainings: Trainings, stages: Stages, device: torch.device) -> Verdict:
+def _is_varied_better(verdict: Verdict) -> bool:
+    """Whether varied real images alone did better on the held-back ones than together with generated ones."""
+    figures = [verdict.scores.get(name) for name in ("gantools", "classical")]
+    ours, varied = (None if each is None else mean_figure(each) for each in figures)
+    return ours is not None and varied is not None and ours < varied
+
+
+def _more_training(generator: ImageSynthesizer) -> str:
+    """What it would take until generated images pass for real ones, as far as one can say."""
+    report, usual = generator.report_, generator.gan_.options.steps
+    if report.steps >= usual or report.stopped == "early":
+        return "Training longer is unlikely to help; more images of these classes would, or another model."
+    minutes = max(1, round(usual * report.seconds / max(1, report.steps) / 60))
+    taken = f"The generator trained for {report.steps:,} of its usual {usual:,} steps"
+    return f"{taken}; all of them would take about {count(minutes, 'minute')} here."
+
+
+def _judged(
+    real: ImageSet, strategy: Strategy, vary: Sequence[Change], trainings: Trainings, stages: Stages,
+    device: torch.device, n_generated: list[int],
+) -> Verdict:  # fmt: skip
+    """n_generated: is told how many generated images the verdict is about."""
+
     def balancer(images: Tensor, label: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         kept = _part(real, images, label)
         generator = trainings.fit(kept, stage=stages[Part.TRAIN_TO_JUDGE], seed=seed)
         asked = scaled_strategy(strategy, class_names(real.schema, label), len(label) / len(real))
-        made = balance_images(kept, strategy=asked, synthesizer=generator, seed=seed, stage=stages[Part.MAKE_TO_JUDGE])
+        made = balance_images(
+            kept, strategy=asked, synthesizer=generator, vary=vary, seed=seed, stage=stages[Part.MAKE_TO_JUDGE]
+        )
+        n_generated.append(made.n_generated)
         return torch.cat([images, made.images]), torch.cat([label, made.label])
 
     seed = trainings.request.seed
     return image_verdict(
-        real.images, real.label, real.schema.classes, {"gantools": balancer}, seed=seed, device=device,
-        stage=stages[Part.JUDGE],
+        real.images, real.label, real.schema.classes, {"gantools": balancer}, seed=seed, vary=vary,
+        device=device, stage=stages[Part.JUDGE],
     )  # fmt: skip
 
 
-def _write(request: Request, source: ImageSource, balance: ImageBalance) -> list[str]:
-    """Write the folder. Returns the names of the synthetic files."""
+def _write(request: Request, source: ImageSource, balance: ImageBalance, encoder: ImageEncoder) -> list[str]:
+    """Write the folder, every synthetic image as large as a real one. Returns the names of the synthetic files."""
     assert request.output is not None
     with new_image_folder(request.output) as folder:
         if not request.synthetic_only:
             folder.originals(source)
-        return [
-            folder.synthetic(image, source.schema.classes[code], request.seed)
-            for image, code in zip(balance.images.movedim(1, 3).numpy(), balance.label.tolist(), strict=True)
-        ]
+        return [_write_one(folder, source, balance, encoder, place) for place in range(len(balance.label))]
+
+
+def _write_one(
+    folder: ImageFolderWriter, source: ImageSource, balance: ImageBalance, encoder: ImageEncoder, place: int
+) -> str:
+    code, origin = int(balance.label[place]), int(balance.origin[place])
+    name = source.schema.classes[code]
+    if balance.is_generated[place]:
+        same = source.sizes[source.label == code]
+        height, width = same[origin % len(same)].tolist()
+        image = encoder.unframed(balance.images[place : place + 1], height, width)
+        return folder.generated(image[0].movedim(0, 2).numpy(), name, origin)
+    original = torch.from_numpy(source.read(origin)).movedim(2, 0)
+    image = balance.changes[place : place + 1].made(original.unsqueeze(0))
+    return folder.varied(image[0].movedim(0, 2).numpy(), name, source.names[origin])
 
 
 def _part(real: ImageSet, images: Tensor, label: Tensor) -> ImageSet:

@@ -46,7 +46,7 @@ def run(request: Request, generator: Any, output: Path) -> GenerateResult:
     names = [classes[code] for code in codes.tolist()]
     with new_image_folder(output) as folder:
         for image, name, seed in zip(images.movedim(1, 3).numpy(), names, seeds, strict=True):
-            folder.synthetic(image, name, seed)
+            folder.generated(image, name, seed)
     return GenerateResult(output=output, target="folder", samples="images", whole="images", counts=Counter(names))
 
 

@@ -76,7 +76,8 @@ def test_people_are_told_everything(invoke: Invoke, digits: Path, tmp_path: Path
     out = digits.with_name("digits.balanced")
     assert labels(out) == {"0": 12, "1": 12, "7": 12}
     for told in (
-        *("12", "10", "5 steps", "16 x 16 pixels", "exact copies", "classical", "repetition", "gantools"),
+        *("12", "10", "5 steps", "do not pass for real ones", "5 of its usual 10,000 steps"),
+        *("0 drawn by the generator, 5 varied real ones", "classical", "repetition", "gantools"),
         *("FID", "classifier", f"Balanced folder: {out}", f"Report: {report}", f"Generator: {save}", str(grids)),
     ):
         assert told in result.stdout, told
@@ -311,6 +312,7 @@ def test_most_files_are_broken(invoke: Invoke, digits: Path) -> None:
     [
         (("--target", "label"), ("--target folder",)),
         (("--strategy", "minorty"), ("--strategy", "minority")),
+        (("--vary", "rotate,spin"), ("--vary", "rotate, shift", "'spin'")),
         (("--strategy", "0.5"), ("--strategy", "two classes")),
         (("--strategy", '{"8": 50}'), ("'8'", "0, 1, 7")),
         (("--strategy", '{"7": 3}'), ("'7'", "fewer")),
@@ -334,7 +336,8 @@ def test_option_values(invoke: Invoke, digits: Path, option: tuple[str, ...], na
 @pytest.mark.parametrize("command", ["augment", "train"])
 def test_options_of_images_have_no_meaning_for_tables(invoke: Invoke, customers: Path, command: str) -> None:
     also = ("--target", "churned", "--save", customers.with_name("made"))
-    for option in (("--size", "32"), ("--fit", "pad"), ("--grids", customers.with_name("g"))):
+    vary = (("--vary", "light"),) if command == "augment" else ()
+    for option in (*vary, ("--size", "32"), ("--fit", "pad"), ("--grids", customers.with_name("g"))):
         refused(invoke, customers, option[0], "tables", also=(*also, *option), command=command)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from gantools.nn.augment import augmented, flip_symmetric
+from gantools.errors import ConfigError
+from gantools.nn.augment import CHANGES, Changes, augmented, flip_symmetric, parse_changes
 
 
 def random(seed: int = 0) -> torch.Generator:
@@ -56,6 +58,32 @@ def test_images_are_mirrored_only_where_it_is_allowed() -> None:
     mirrored = made[..., 8:].mean((1, 2, 3)) > made[..., :8].mean((1, 2, 3))
     assert 30 < int(mirrored[:100].sum()) < 70
     assert not mirrored[100:].any()
+
+
+def test_changes_are_the_same_at_every_size_and_shape() -> None:
+    """A square turned in a wide picture stays a square."""
+    changes = Changes.drawn(40, random(), kinds=("rotate", "shift"))
+    assert changes.scale.unique().tolist() == [1.0] and (changes.angle.abs() > 0.1).any()
+    small, large = torch.zeros(40, 1, 40, 60), torch.zeros(40, 1, 80, 120)
+    small[:, :, 15:25, 25:35], large[:, :, 30:50, 50:70] = 200, 200
+    made = [changes.made(x.byte()).float() for x in (small, large)]
+    assert (torch.nn.functional.avg_pool2d(made[1], 2) - made[0]).abs().mean() < 1
+    assert made[0].sum((1, 2, 3)).div(small.sum((1, 2, 3))).sub(1).abs().max() < 0.05
+
+
+def test_no_changes_leave_images_as_they_are() -> None:
+    images, _ = digits()
+    assert torch.equal(Changes.none(50).made(images[:50]), images[:50])
+    both = Changes.joined([Changes.none(2), Changes.drawn(3, random())])
+    assert torch.equal(both[2:].made(images[:3]), Changes.drawn(3, random()).made(images[:3]))
+
+
+def test_changes_are_read_from_words() -> None:
+    assert parse_changes("all") == CHANGES
+    assert parse_changes("light, rotate") == ("rotate", "light")
+    for words in ("spin", "", "all,light"):
+        with pytest.raises(ConfigError, match="vary: must be all, or some of rotate"):
+            parse_changes(words)
 
 
 def test_symmetric_classes_are_found_from_images_alone() -> None:

@@ -14,13 +14,15 @@ import pytest
 import torch
 from PIL import Image
 
+from gantools.augment import image_judge
 from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.data.images.source import open_images
 from gantools.encode.images import FITS, ImageSet
 from gantools.errors import ConfigError, DataError
 from gantools.evaluate import image_quality
+from gantools.evaluate.verdict import FIGURES, Verdict
 from gantools.train import image_classifier as judge
-from gantools.workflow import generate
+from gantools.workflow import augment_images, generate
 from gantools.workflow.augment import Request, run
 from gantools.workflow.augment_images import FEATURES, ImageResult
 
@@ -54,6 +56,17 @@ def judges_of_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(judge, "MIN_STEPS", 2)
     monkeypatch.setattr(judge, "MAX_STEPS", 2)
     monkeypatch.setattr(image_quality, "N_SUBSETS", 2)
+
+
+@pytest.fixture(autouse=True)
+def floor(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets what generated images must reach; none at first, since those of four steps pass for nothing."""
+
+    def set_to(share: float) -> None:
+        monkeypatch.setattr(image_judge, "FLOOR", share)
+
+    set_to(0.0)
+    return set_to
 
 
 @pytest.fixture
@@ -111,10 +124,10 @@ def test_copies_are_counted_and_named(digits: Path, maker: Path, monkeypatch: py
     source = open_images(digits)
     ones = torch.stack([torch.from_numpy(source.read(i)).movedim(2, 0) for i in range(14, 24)])
 
-    def sample(self: object, counts: dict[str, int], *, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-        return ones[torch.arange(sum(counts.values())) % 10], torch.ones(sum(counts.values()), dtype=torch.int64)
+    def from_noise(self: object, noise: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+        return ones[torch.arange(len(label)) % 10]
 
-    monkeypatch.setattr(ImageSynthesizer, "sample", sample)
+    monkeypatch.setattr(ImageSynthesizer, "from_noise", from_noise)
     out = digits.with_name("out")
     result = augment(digits, out, strategy={"1": 14}, source=maker)
     n = int(result.balance.is_generated.sum())
@@ -139,11 +152,59 @@ def test_the_folder_holds_originals_and_exactly_what_lacks(digits: Path, maker: 
     assert result.n_written == len(rows) == 42
     assert {label: sum(row["label"] == label for row in rows) for label in "017"} == {"0": 14, "1": 14, "7": 14}
     made = [row for row in rows if row["is_synthetic"] == "True"]
-    assert {row["seed"] for row in made} == {"5"} and {row["seed"] for row in rows[:35]} == {""}
+    assert {row["made"] for row in rows[:35]} == {""}
+    assert [row["made"] for row in made] == ["generated"] * 2 + ["varied"] * 2 + ["generated"] * 2 + ["varied"]
     assert made[0]["file"] == "1/synthetic_000001.png"
     assert np.asarray(Image.open(out / made[0]["file"])).shape == (16, 16)
     assert all((out / name).samefile(digits / name) for name in files(digits))
     assert [path.name for path in digits.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_synthetic_images_are_as_large_as_real_ones(
+    tmp_path: Path, fits: list[dict[str, Any]], floor: Callable[[float], None]
+) -> None:
+    """Of two sizes, learned at a third: what is varied has its original's, what is generated one of its class."""
+    sizes = {"wide": (40, 24), "tall": (18, 30)}
+    for name, (width, height) in sizes.items():
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for k in range(24 if name == "wide" else 12):
+            pixels = np.random.default_rng(k).integers(0, 256, (height, width, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "data" / name / f"{k}.png")
+    for fit in FITS:
+        out = tmp_path / fit
+        augment(tmp_path / "data", out, **QUICK, size=16, fit=fit, verdict=False)
+        made = [row for row in manifest(out) if row["is_synthetic"] == "True"]
+        assert [row["made"] for row in made] == ["generated"] * 6 + ["varied"] * 6
+        for row in made:
+            square = fit == "crop" and row["made"] == "generated"
+            assert Image.open(out / row["file"]).size == ((18, 18) if square else sizes["tall"])
+            assert (row["original"] != "") == (row["seed"] == "") == (row["made"] == "varied")
+            assert not row["original"] or (out / row["original"]).is_file()
+
+
+def test_generated_images_are_left_out_where_they_do_harm(
+    digits: Path, monkeypatch: pytest.MonkeyPatch, floor: Callable[[float], None]
+) -> None:
+    """By the verdict, where it is about generated images; where none passed the test, they are tried again."""
+    figures = {"none": 0.5, "repetition": 0.5, "classical": 0.7}
+
+    def reached(ours: float) -> Callable[..., Verdict]:
+        def verdict(images: Any, label: Any, classes: Any, balancers: Any, **_: Any) -> Verdict:
+            balancers["gantools"](images, label, 0)
+            scores = {name: dict.fromkeys(FIGURES, value) for name, value in {**figures, "gantools": ours}.items()}
+            return Verdict(scores, 26, 9, "So it is.", "unclear", "gantools", "classical", ours - 0.7, (-1, 1))
+
+        return verdict
+
+    out = digits.with_name("out")
+    for ours, share, n_generated in ((0.69, 0.0, 0), (0.71, 0.0, 4), (0.69, 1e9, 0)):
+        floor(share)
+        monkeypatch.setattr(augment_images, "image_verdict", reached(ours))
+        result = augment(digits, out, **QUICK)
+        assert result.n_generated == n_generated
+        said = " ".join(result.notes)
+        assert ("varied real images alone did better" in said) == (ours < 0.7 and not share)
+        assert ("4 of its usual 10,000 steps" in said) == bool(share)
 
 
 def test_files_are_copied_where_they_cannot_be_linked(

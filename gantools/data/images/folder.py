@@ -15,7 +15,7 @@ from gantools.errors import DataError
 from gantools.files import write_folder
 
 MANIFEST = "manifest.csv"
-HEAD = ("file", "label", "is_synthetic", "seed")
+HEAD = ("file", "label", "is_synthetic", "made", "seed", "original")
 
 
 class ImageFolderWriter:
@@ -24,7 +24,7 @@ class ImageFolderWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._files: set[str] = set()
-        self._rows: list[tuple[str, str, bool, int | str]] = []
+        self._rows: list[tuple[str, str, bool, str, int | str, str]] = []
         self._numbers: Counter[tuple[str, str]] = Counter()
 
     def __len__(self) -> int:
@@ -39,31 +39,39 @@ class ImageFolderWriter:
             label = source.schema.classes[code]
             path = source.path_of(index)
             if path is None:
-                write_png(source.read(index), self._next(label, "image", ""))
+                write_png(source.read(index), self._new(self._next(label, "image"), label))
             else:
-                _link(path, self._new(source.names[index], label, ""))
+                _link(path, self._new(source.names[index], label))
 
-    def synthetic(self, image: Bytes, label: str, seed: int) -> str:
-        """One image [H, W, C]. seed: that it can be made again with. Returns the file's name below the folder."""
-        write_png(image, self._next(label, "synthetic", seed))
-        return self._rows[-1][0]
+    def generated(self, image: Bytes, label: str, seed: int) -> str:
+        """One image [H, W, C] that a generator drew from a seed. Returns the file's name below the folder."""
+        return self._synthetic(image, label, "generated", seed=seed)
+
+    def varied(self, image: Bytes, label: str, original: str) -> str:
+        """One image [H, W, C] that a real one, named as in its source, was changed into. Returns the file's name."""
+        return self._synthetic(image, label, "varied", original=original)
 
     def manifest(self) -> None:
         """Write the list of what the folder holds, when it is complete."""
         with (self.folder / MANIFEST).open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([HEAD, *self._rows])
 
-    def _next(self, label: str, word: str, seed: int | str) -> Path:
+    def _synthetic(self, image: Bytes, label: str, made: str, seed: int | str = "", original: str = "") -> str:
+        write_png(image, self._new(self._next(label, "synthetic"), label, made, seed, original))
+        return self._rows[-1][0]
+
+    def _next(self, label: str, word: str) -> str:
         """The next numbered PNG of a class whose name no original has."""
         while True:
             self._numbers[label, word] += 1
             name = f"{label}/{word}_{self._numbers[label, word]:06d}.png"
             if name.lower() not in self._files:
-                return self._new(name, label, seed)
+                return name
 
-    def _new(self, name: str, label: str, seed: int | str) -> Path:
+    def _new(self, name: str, label: str, made: str = "", seed: int | str = "", original: str = "") -> Path:
+        """made: how a synthetic image was made; nothing for a real one."""
         self._files.add(name.lower())  # some file systems know no case
-        self._rows.append((name, label, isinstance(seed, int), seed))
+        self._rows.append((name, label, bool(made), made, seed, original))
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -81,11 +89,11 @@ def new_image_folder(path: Path) -> Iterator[ImageFolderWriter]:
         writer.manifest()
 
 
-def has_manifest(folder: Path, head: Sequence[str] = HEAD) -> bool:
-    """Whether gantools wrote the folder, with these columns in its list of files."""
+def has_manifest(folder: Path, head: Sequence[str] = HEAD[:3]) -> bool:
+    """Whether gantools wrote the folder, with these first columns in its list of files."""
     try:
         with (folder / MANIFEST).open(encoding="utf-8", errors="replace") as file:
-            return file.readline().strip() == ",".join(head)
+            return file.readline().strip().split(",")[: len(head)] == [*head]
     except OSError:
         return False
 
