@@ -62,6 +62,15 @@ from .show import run_and_show
     default=True,
     help="Do not measure whether what is synthetic helps (about half the time).",
 )
+@click.option(
+    "--repeats",
+    type=int,
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Reach the verdict N times, each time with other data held back and another generator: surer where rare "
+    "examples are few, and N times as long.",
+)
 @seed_option
 @device_option
 @output_options

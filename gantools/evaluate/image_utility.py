@@ -37,6 +37,7 @@ def image_verdict(
     seed: int = 0,
     holdout: float = 0.25,
     vary: Collection[Change] = CHANGES,
+    n_repeats: int = 1,
     device: torch.device | str = "cpu",
     stage: Stage | None = None,
 ) -> Verdict:
@@ -48,8 +49,8 @@ def image_verdict(
     make as many images of each class as that one did; without balancers classes grow to the largest.
     holdout: share of the images of each class to hold back, in (0, 1); a class with two or more always has one on
     either side, a class with a single image stays with the training images. vary: the changes that classical
-    augmentation makes. stage: that of training and asking the
-    classifiers.
+    augmentation makes. n_repeats: how many times to split, balance and train anew; figures are means. stage: that of
+    training and asking the classifiers.
 
     Raises DataError where a balancer returns what does not fit. Images on which methods cannot be compared give a
     Verdict without scores whose sentence says why; what a balancer raises is passed on.
@@ -61,7 +62,9 @@ def image_verdict(
 
     codes = label.numpy().astype(np.int64)
     words = Words("image", "folder")
-    return reach_verdict(make_bench, codes, classes, balancers, words, seed=seed, holdout=holdout, max_held=MAX_HELD)
+    return reach_verdict(
+        make_bench, codes, classes, balancers, words, seed=seed, holdout=holdout, max_held=MAX_HELD, n_repeats=n_repeats
+    )
 
 
 class _Bench(Bench[Balancer, Labelled]):

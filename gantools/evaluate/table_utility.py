@@ -1,7 +1,8 @@
 """The verdict on a table: do the synthetic rows help classifiers on real rows that nothing has seen?
 
-It is reached as `verdict` says. The built-in methods are no balancing (`none`), random repetition (`repetition`) and
-SMOTE or, with text columns, SMOTENC (`smote`). The classifiers are logistic regression and histogram gradient boosting.
+It is reached as `verdict` says. The built-in methods are no balancing (`none`), no balancing with a moved threshold
+(`threshold`), class weights (`weights`), random repetition (`repetition`) and SMOTE or, with text columns, SMOTENC
+(`smote`). The classifiers are logistic regression and histogram gradient boosting.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -184,7 +185,12 @@ _TYPES = {
 }
 
 
-_Set = tuple[Floats, Ints]  # rows as a matrix, and their classes
+class _Set(NamedTuple):
+    """Rows as a matrix, and their classes. weighted: whether classifiers are to weight all classes alike."""
+
+    matrix: Floats
+    codes: Ints
+    weighted: bool = False
 
 
 class _Bench(Bench[Balancer, _Set]):
@@ -233,7 +239,7 @@ class _Bench(Bench[Balancer, _Set]):
         n, counts = len(self.codes), np.bincount(codes, minlength=self.n_classes)
         if len(codes) < n or not np.array_equal(codes[:n], self.codes):  # other rows in place of the training rows
             kept = self._thinned(codes, self.share)
-            return (self.features.matrix(balanced.iloc[kept]), codes[kept]), counts
+            return _Set(self.features.matrix(balanced.iloc[kept]), codes[kept]), counts
         kept = n + self._thinned(codes[n:], self.share)
         return self._extended(self.features.matrix(balanced.iloc[kept]), codes[kept]), counts
 
@@ -242,6 +248,7 @@ class _Bench(Bench[Balancer, _Set]):
         drawn = self.draw_again(wanted)
         return {
             "none": self._extended(self.real[:0], self.codes[:0]),
+            "weights": self._extended(self.real[:0], self.codes[:0])._replace(weighted=True),
             "repetition": self._extended(self.real[drawn], self.codes[drawn]),
             "smote": self._interpolated(wanted),
         }
@@ -252,8 +259,10 @@ class _Bench(Bench[Balancer, _Set]):
         if seconds is not None:
             methods = self._affordable(methods, encoder, seconds)
         found = {}
-        for name, (matrix, codes) in methods.items():
-            found[name] = _predict(self.features, encoder, matrix, codes, self.held, self.n_classes, self.seed)
+        for name, (matrix, codes, weighted) in methods.items():
+            found[name] = _predict(
+                self.features, encoder, matrix, codes, self.held, self.n_classes, self.seed, weighted
+            )
             self.stage.done(len(found), len(methods), "methods")
         return found
 
@@ -262,8 +271,8 @@ class _Bench(Bench[Balancer, _Set]):
     ) -> Mapping[str, _Set]:
         """As many rows of every method, class by class, as classifiers can be trained on in so many seconds, as far as
         a few of them tell."""
-        n_rows = sum(len(codes) for _, codes in methods.values())
-        matrix, codes = max(methods.values(), key=lambda samples: len(samples[1]))
+        n_rows = sum(len(samples.codes) for samples in methods.values())
+        matrix, codes, _ = max(methods.values(), key=lambda samples: len(samples.codes))
         if len(codes) <= 2 * PROBE_ROWS:
             return methods
         began = time.perf_counter()
@@ -276,12 +285,15 @@ class _Bench(Bench[Balancer, _Set]):
         self.notes.append(
             f"For want of time the classifiers were trained on {percent(share)} of the training rows of every class."
         )
-        kept = {name: self._thinned(codes, share) for name, (_, codes) in methods.items()}
-        return {name: (matrix[kept[name]], codes[kept[name]]) for name, (matrix, codes) in methods.items()}
+        kept = {name: self._thinned(samples.codes, share) for name, samples in methods.items()}
+        return {
+            name: _Set(samples.matrix[kept[name]], samples.codes[kept[name]], samples.weighted)
+            for name, samples in methods.items()
+        }
 
     def _extended(self, matrix: Floats, codes: Ints) -> _Set:
         """The training rows that classifiers see, and these behind them."""
-        return np.concatenate([self.real[self.seen], matrix]), np.concatenate([self.codes[self.seen], codes])
+        return _Set(np.concatenate([self.real[self.seen], matrix]), np.concatenate([self.codes[self.seen], codes]))
 
     def _interpolated(self, wanted: Ints) -> _Set | None:
         """So many rows of each class by SMOTE (SMOTENC with text columns); None where a class has a single row."""
@@ -326,25 +338,28 @@ def _predict(
     held: Floats,
     n_classes: int,
     seed: int,
+    weighted: bool = False,
 ) -> list[Floats]:
-    """Class probabilities [held-back rows, n_classes] of each classifier."""
+    """Class probabilities [held-back rows, n_classes] of each classifier. weighted: with class weights."""
     present = np.unique(codes)
     if len(present) == 1:
         sure = np.zeros((len(held), n_classes))
         sure[:, present[0]] = 1
         return [sure]
     # One tree per class and round: with fewer rounds many classes take about the same time.
+    weight = "balanced" if weighted else None
     boosting = HistGradientBoostingClassifier(
         max_iter=100 if len(present) <= 3 else max(10, 300 // len(present)),
         categorical_features=features.is_level if features.is_level.any() else None,
         early_stopping=False,
+        class_weight=weight,
         random_state=seed % 2**32,
     )
     predictions = []
     # One thread: at these sizes more gain little, and cost much where other work shares the cores.
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is the same for all methods
-        logistic = LogisticRegression(max_iter=300).fit(encoder.transform(matrix), codes)
+        logistic = LogisticRegression(max_iter=300, class_weight=weight).fit(encoder.transform(matrix), codes)
         # Boosting cannot bin a column that is missing in every row it is given.
         binned = np.where(np.isnan(matrix).all(axis=0), 0.0, matrix)
         fitted = ((logistic, encoder.transform(held)), (boosting.fit(binned, codes), held))

@@ -1,7 +1,9 @@
 """How the verdict on synthetic samples is reached, for tables and images alike.
 
 1. Real samples are held back first, stratified by class. Every method balances the other samples alone: the balancers
-   under test, and built-in ones such as random repetition.
+   under test, and built-in ones such as random repetition. `threshold` makes no samples: it divides each class's
+   probability, as found without balancing, by the class's share of the training samples, which for two classes is a
+   threshold at the rarer one's share.
 2. Classifiers are trained on each method's samples and predict the held-back ones. The figures are means over the
    classifiers: average precision (mean over all classes but the largest), balanced accuracy and macro F1 (both at the
    classifiers' own threshold).
@@ -13,6 +15,11 @@
    `MIN_RARE` held-back samples outside the largest class.
 
 The interval covers the chance of which samples were held back, not that of training the same method again.
+
+Balancing ruins probabilities (van den Goorbergh et al. 2022, 'The harm of class imbalance corrections for risk
+prediction models'), so each method also has its Brier score and its calibration error, as they come and once the shares
+of the classes it was trained on are divided out and the real ones put in their place. The advice names the simplest
+method that no other clearly beats.
 """
 
 from __future__ import annotations
@@ -35,17 +42,22 @@ Ints = np.ndarray[Any, np.dtype[np.int64]]
 Balancer = TypeVar("Balancer")
 Balanced = TypeVar("Balanced")
 
-FIGURES = ("average_precision", "balanced_accuracy", "macro_f1")
-METHODS = {  # the built-in methods, in words
+FIGURES = ("average_precision", "balanced_accuracy", "macro_f1")  # higher is better
+CALIBRATION = ("brier", "calibration_error", "brier_recalibrated", "calibration_error_recalibrated")  # 0 is best
+METHODS = {  # the built-in methods in words, the simplest first
     "none": "no balancing",
+    "threshold": "a moved threshold",
+    "weights": "class weights",
     "repetition": "repetition",
     "smote": "SMOTE",
     "classical": "classical augmentation",
 }
 MAX_HELD = 20_000  # samples held back
+FEW_RARE = 100  # held-back samples outside the largest class below which a note says that repeating helps
 MIN_RARE = 10  # held-back samples outside the largest class below which no difference is called clear
 MIN_DIFFERENCE = 0.005  # of the figure that methods are ranked by, below which no difference is called clear
 INTERVAL = 0.90
+N_BINS = 10  # of predictions, by which calibration is judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +76,15 @@ class Words:
 class Verdict:
     """Figures of every method on held-out real samples, and one sentence on what they mean.
 
-    scores: per method the figures of `FIGURES`, each in [0, 1] and higher is better; None where the method cannot be
-    used on this data (the notes say why). Empty when no verdict could be reached.
+    scores: per method the figures of `FIGURES`, each in [0, 1] and higher is better, and those of `CALIBRATION`, of
+    which 0 is best; None where the method cannot be used on this data (the notes say why). Empty when no verdict could
+    be reached.
     n_train, n_holdout: real samples the methods worked on, and real ones held back (of one repeat).
     helped: whether the synthetic samples beat the best other method; "unclear" also when there is no verdict.
     judged: the method the sentence is about. best_alternative: the best built-in method.
     difference, interval: the mean of average precision and balanced accuracy of `judged` less that of
-    `best_alternative`, and its 90 % interval. notes: what else a reader must know, one sentence each.
+    `best_alternative`, and its 90 % interval. notes: what else a reader must know, one sentence each. recommended: the
+    simplest method that no other clearly beats. advice: what to do, how sure that is and what it costs.
     """
 
     scores: Mapping[str, Mapping[str, float] | None]
@@ -83,6 +97,8 @@ class Verdict:
     difference: float | None = None
     interval: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
+    recommended: str = ""
+    advice: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as plain values for `json.dumps`."""
@@ -158,15 +174,14 @@ def reach_verdict(
             return Verdict({}, len(train), len(held), f"No verdict: {problem}.", "unclear")
         goal: Ints = np.full(len(labels), bench.counts.max())
         made: dict[str, Balanced] = {}
+        seen: dict[str, Ints] = {}
         for name, balancer in balancers.items():
             made[name], counts = bench.balance(balancer, name)
             goal = counts if name == judged else goal
+            seen[name] = counts
         methods = {**bench.built_in(np.maximum(goal - bench.counts, 0)), **made}
         found = bench.predict({name: samples for name, samples in methods.items() if samples is not None})
-        largest = int(bench.counts.argmax())
-        rounds.append(
-            {name: Predictions(codes[held], found[name], largest) if name in found else None for name in methods}
-        )
+        rounds.append(_predictions(codes[held], bench.counts, goal, seen, methods, found))
         notes += bench.notes
     return _conclude(rounds, judged, balancers, len(train), len(held), tuple(dict.fromkeys(notes)), seed, words)
 
@@ -187,20 +202,75 @@ def holdback(codes: Ints, *, holdout: float = 0.25, seed: int = 0, max_held: int
     return np.flatnonzero(~held), np.flatnonzero(held)
 
 
+def _predictions(
+    truth: Ints,
+    real: Ints,
+    goal: Ints,
+    seen: Mapping[str, Ints],
+    methods: Mapping[str, Any],
+    found: Mapping[str, list[Floats]],
+) -> dict[str, Predictions | None]:
+    """What each method's classifiers predict, the moved threshold's right behind no balancing.
+
+    real, goal: samples of each class before balancing and after. seen: those after, for methods that do not reach
+    `goal`.
+    """
+    largest = int(real.argmax())
+    each: dict[str, Predictions | None] = {}
+    for name in methods:
+        counts = real if name == "none" else seen.get(name, goal)
+        each[name] = Predictions(truth, found[name], largest, counts, real) if name in found else None
+        if name == "none":
+            even: Ints = np.ones_like(real)
+            moved = [with_shares(p, real, even) for p in found[name]]
+            each["threshold"] = Predictions(truth, moved, largest, even, real)
+    return each
+
+
+def with_shares(probabilities: Floats, before: Ints, after: Ints) -> Floats:
+    """Class probabilities [N, classes] of a classifier trained on so many samples of each class, as if on others.
+
+    Saerens et al. 2002, 'Adjusting the Outputs of a Classifier to New a Priori Probabilities'.
+    """
+    ratio = np.divide(after, before, out=np.zeros(len(before)), where=before > 0)
+    changed = probabilities * ratio
+    total = changed.sum(axis=1, keepdims=True)
+    shared: Floats = np.full_like(changed, 1 / changed.shape[1])
+    np.divide(changed, total, out=shared, where=total > 0)
+    return shared
+
+
 class Predictions:
     """What the classifiers trained by one method predict for the held-back samples, and the figures that follow."""
 
-    def __init__(self, truth: Ints, predictions: Sequence[Floats], largest: int) -> None:
-        """truth: [N] classes. predictions: of each classifier [N, classes]. largest: the class of most samples."""
+    def __init__(
+        self, truth: Ints, predictions: Sequence[Floats], largest: int, trained_on: Ints | None = None,
+        real: Ints | None = None,
+    ) -> None:  # fmt: skip
+        """truth: [N] classes. predictions: of each classifier [N, classes]. largest: the class of most samples.
+
+        trained_on, real: samples of each class that the classifiers learned from, and that there really are; None
+        where they are the same.
+        """
         self.truth = truth
         self.predictions = predictions
         self.largest = largest
+        self.trained_on, self.real = trained_on, real
 
     def figures(self) -> dict[str, float]:
+        """Those of `FIGURES` and of `CALIBRATION`, means over the classifiers."""
         once = np.ones((1, len(self.truth)))
         precision, accuracy = self._resampled(once)
         f1 = [f1_score(self.truth, p.argmax(axis=1), average="macro", zero_division=0) for p in self.predictions]
-        return dict(zip(FIGURES, (float(precision[0]), float(accuracy[0]), float(np.mean(f1))), strict=True))
+        found = [float(precision[0]), float(accuracy[0]), float(np.mean(f1))]
+        recalibrated = self.predictions
+        if self.trained_on is not None and self.real is not None:
+            recalibrated = [with_shares(p, self.trained_on, self.real) for p in self.predictions]
+        for predictions in (self.predictions, recalibrated):
+            found += [
+                float(np.mean([judged(self.truth, p) for p in predictions])) for judged in (brier, miscalibration)
+            ]
+        return dict(zip((*FIGURES, *CALIBRATION), found, strict=True))
 
     def mean_figure(self, weights: Floats) -> Floats:
         """[B] mean of average precision and balanced accuracy for each row of weights [B, held-back samples]."""
@@ -235,19 +305,22 @@ def _conclude(
     for name in rounds[0]:
         each = [predictions.figures() for methods in rounds if (predictions := methods[name]) is not None]
         is_usable = len(each) == len(rounds)
-        figures[name] = {key: float(np.mean([one[key] for one in each])) for key in FIGURES} if is_usable else None
+        means = (
+            {key: float(np.mean([one[key] for one in each])) for key in (*FIGURES, *CALIBRATION)} if is_usable else None
+        )
+        figures[name] = means
     found = {name: one for name, one in figures.items() if one is not None}
     if judged not in found:
         nothing = f"No synthetic {words.samples} were evaluated."
         return Verdict(figures, n_train, n_holdout, nothing, "unclear", notes=notes)
     built_in = {name: one for name, one in found.items() if name not in balancers}
     best = max(built_in, key=lambda name: mean_figure(built_in[name]))
-    differences = [_differences(methods[judged], methods[best], seed + i) for i, methods in enumerate(rounds)]
-    shortest = min(map(len, differences))
-    pooled = np.mean([one[:shortest] for one in differences], axis=0)
-    low, high = (float(q) for q in np.quantile(pooled, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2]))
+    draws = _bootstrapped(rounds, list(found), seed)
+    low, high = _interval(draws[judged] - draws[best])
     one = next(predictions for predictions in rounds[0].values() if predictions is not None)
     n_rare = int((one.truth != one.largest).sum()) * len(rounds)
+    recommended = _recommended(found, draws) if n_rare >= MIN_RARE else ""
+    advice = _advice(recommended, judged, found, draws, words) if recommended else ""
     difference = mean_figure(found[judged]) - mean_figure(found[best])
     helped: Helped = "unclear"
     if n_rare < MIN_RARE:
@@ -257,16 +330,32 @@ def _conclude(
         helped = "yes"
     elif high < 0 and difference <= -MIN_DIFFERENCE:
         helped = "no"
+    elif n_rare < FEW_RARE:
+        outside = f"With {n_rare} held-out {words.samples} outside the largest class only large differences show"
+        notes = (*notes, f"{outside}; repeating the verdict shows smaller ones.")
     sentence = _sentence(found[judged], built_in, best, helped, n_holdout, words)
-    return Verdict(figures, n_train, n_holdout, sentence, helped, judged, best, difference, (low, high), notes)
+    return Verdict(
+        figures, n_train, n_holdout, sentence, helped, judged, best, difference, (low, high), notes, recommended, advice
+    )
 
 
-def _differences(judged: Predictions | None, best: Predictions | None, seed: int) -> Floats:
-    """[B] paired bootstrap of the mean figure: that of `judged` less that of `best`."""
-    assert judged is not None
-    assert best is not None
+def _bootstrapped(
+    rounds: Sequence[Mapping[str, Predictions | None]], names: Sequence[str], seed: int
+) -> dict[str, Floats]:
+    """Method -> its mean figure for each of B draws of the held-back samples, which are the same for all methods."""
+    each: dict[str, list[Floats]] = {name: [] for name in names}
+    for k, methods in enumerate(rounds):
+        usable = {name: one for name in names if (one := methods[name]) is not None}
+        weights = _weights(next(iter(usable.values())).truth, seed + k)
+        for name, predictions in usable.items():
+            each[name].append(predictions.mean_figure(weights))
+    shortest = min(len(draws) for several in each.values() for draws in several)
+    return {name: np.mean([draws[:shortest] for draws in several], axis=0) for name, several in each.items()}
+
+
+def _weights(truth: Ints, seed: int) -> Floats:
+    """[B, N] how often each sample is in each of B stratified bootstrap samples."""
     rng = np.random.default_rng(seed)
-    truth = judged.truth
     n_classes = len(np.unique(truth))
     n_draws = int(np.clip(4e7 / (len(truth) * n_classes), 100, 1000))
     weights = np.zeros((n_draws, len(truth)))
@@ -274,12 +363,68 @@ def _differences(judged: Predictions | None, best: Predictions | None, seed: int
         rows = np.flatnonzero(truth == code)
         drawn = rng.integers(0, len(rows), (n_draws, len(rows))) + np.arange(n_draws)[:, None] * len(rows)
         weights[:, rows] = np.bincount(drawn.ravel(), minlength=n_draws * len(rows)).reshape(n_draws, len(rows))
-    return judged.mean_figure(weights) - best.mean_figure(weights)
+    return weights
+
+
+def _interval(draws: Floats) -> tuple[float, float]:
+    low, high = np.quantile(draws, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
+    return float(low), float(high)
 
 
 def mean_figure(figures: Mapping[str, float]) -> float:
     """What methods are ranked by: the mean of average precision and balanced accuracy."""
     return (figures["average_precision"] + figures["balanced_accuracy"]) / 2
+
+
+def _recommended(figures: Mapping[str, Mapping[str, float]], draws: Mapping[str, Floats]) -> str:
+    """The simplest method that the best one does not clearly beat. Methods without a rank are the least simple."""
+    best = max(figures, key=lambda name: mean_figure(figures[name]))
+    for name in (*METHODS, *figures):
+        if name in figures:
+            ahead = mean_figure(figures[best]) - mean_figure(figures[name])
+            if ahead < MIN_DIFFERENCE or _interval(draws[best] - draws[name])[0] <= 0:
+                return name
+    return best
+
+
+def _advice(
+    name: str,
+    judged: str,
+    figures: Mapping[str, Mapping[str, float]],
+    draws: Mapping[str, Floats],
+    words: Words,
+) -> str:
+    """Two sentences on the recommended method: what to do and what that gains; how synthetic samples stand beside it,
+    or what balanced ones cost."""
+    todo = {
+        "none": f"leave the {words.source} as it is",
+        "threshold": f"train on the {words.source} as it is and divide each predicted probability by the share of its "
+        "class; for two classes, move the threshold to the share of the rarer one",
+        "weights": f"train on the {words.source} as it is, with class weights",
+    }.get(name, f"train on {words.samples} balanced by {METHODS.get(name, name)}")
+
+    def gain(other: str, over: str) -> str:
+        ahead = mean_figure(figures[other]) - mean_figure(figures[over])
+        low, high = _interval(draws[other] - draws[over])
+        return f"{ahead:+.3f} (90 % interval {low:+.3f} to {high:+.3f})"
+
+    if name == "none":
+        best = max(figures, key=lambda other: mean_figure(figures[other]))
+        gained = "no other method was better"
+        if best != name:
+            gained = f"no other method was clearly better, {METHODS.get(best, best)} by {gain(best, name)}"
+    else:
+        of = "the mean of average precision and balanced accuracy"
+        gained = f"over no balancing that changes {of} by {gain(name, 'none')}"
+    said = f"{todo[0].upper()}{todo[1:]}: {gained}."
+    if name in ("none", "threshold", "weights") and name != judged:
+        return f"{said} Synthetic {words.samples} are not clearly better than that: {gain(judged, name)}."
+    brier_scores = f"{_short(figures[name]['brier'])} against {_short(figures['none']['brier'])} without balancing"
+    recalibrated = _short(figures[name]["brier_recalibrated"])
+    return (
+        f"{said} Recalibrate the probabilities before you rely on them: their Brier score is {brier_scores}, "
+        f"{recalibrated} once recalibrated."
+    )
 
 
 def _sentence(
@@ -311,6 +456,27 @@ def _sentence(
 
 def _short(figure: float) -> str:
     return f"{figure:.3f}".removeprefix("0")
+
+
+def brier(truth: Ints, probabilities: Floats) -> float:
+    """The Brier score of class probabilities [N, classes]: 0 is best; for two classes as scikit-learn has it."""
+    hit = np.zeros_like(probabilities)
+    hit[np.arange(len(truth)), truth] = 1
+    return float(0.5 * ((probabilities - hit) ** 2).sum(axis=1).mean())
+
+
+def miscalibration(truth: Ints, probabilities: Floats) -> float:
+    """The expected calibration error of class probabilities [N, classes]: 0 is best.
+
+    Of each class, how far the mean probability and the share of samples lie apart in bins of equally many samples; the
+    mean over bins and classes. After Nixon et al. 2019, 'Measuring Calibration in Deep Learning'.
+    """
+    errors = []
+    for code in np.unique(truth):
+        order = np.argsort(probabilities[:, code], kind="stable")
+        bins = np.array_split(order, min(N_BINS, len(order)))
+        errors += [abs(probabilities[rows, code].mean() - (truth[rows] == code).mean()) for rows in bins]
+    return float(np.mean(errors))
 
 
 def average_precision(score: Floats, positive: np.ndarray[Any, np.dtype[np.bool_]], weights: Floats) -> Floats:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gantools.config import check
+from gantools.errors import ConfigError
 from gantools.workflow.contract import IMAGES, TRAINING, Watch, refuse_fields, refuse_together
 from gantools.workflow.opening import Modality, check_meaning, modality_of, saved_model
 from gantools.workflow.places import check_apart, check_file, check_grids, claimed_save
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from gantools.workflow.augmenting import AugmentResult
 
 
+MOST_REPEATS = 20
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request(TrainingRequest):
     """What to balance, and how.
@@ -24,11 +29,12 @@ class Request(TrainingRequest):
     data: a table, a folder of class folders or an .npz file. target: the column with the classes; "folder" or None for
     images. output: None for `data` with ".balanced" in its name. strategy: imbalanced-learn's `sampling_strategy`, or
     as text. save: a folder for the trained generator. source: a folder with a trained one, in place of training; no
-    verdict is possible then, for it may have seen any row. verdict: measure whether the synthetic data help. features:
-    what quality and copies of images are measured by: of a classifier trained on them ("classifier"), of
-    EfficientNet-Lite0 ("perceptual") or of Inception v3 ("inception"). vary: the changes that vary
-    real images, which fill classes beside generated ones, see `nn.augment.parse_changes`. grids: a folder for pictures
-    while the final generator trains. synthetic_only: write only what is synthetic. report: a file for an HTML page.
+    verdict is possible then, for it may have seen any row. verdict: measure whether the synthetic data help. repeats:
+    how often, each time with other data held back and another generator. features: what quality and copies of images
+    are measured by: of a classifier trained on them ("classifier"), of EfficientNet-Lite0 ("perceptual") or of
+    Inception v3 ("inception"). vary: the changes that vary real images, which fill classes beside generated ones, see
+    `nn.augment.parse_changes`. grids: a folder for pictures while the final generator trains. synthetic_only: write
+    only what is synthetic. report: a file for an HTML page.
     """
 
     data: Path
@@ -43,6 +49,7 @@ class Request(TrainingRequest):
     synthetic_only: bool = False
     report: Path | None = None
     verdict: bool = True
+    repeats: int = 1
 
 
 def run(request: Request, watch: Watch | None = None) -> AugmentResult:
@@ -54,6 +61,9 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     Raises DataError for data that cannot be balanced, ConfigError for a bad option, TrainingError where no usable
     generator came out, KeyboardInterrupt where training was interrupted. Then nothing is written.
     """
+    check(1 <= request.repeats <= MOST_REPEATS, "repeats", f"must be from 1 to {MOST_REPEATS}")
+    if request.repeats > 1 and not request.verdict:
+        raise ConfigError("has no effect without a verdict", where="repeats", remedy="leave one of the two out")
     stages = Stages(watch or Watch(), request.budget_s)
     refuse_together(request, "save", "source")
     if request.source is not None:

@@ -200,9 +200,11 @@ def _judged(
 ) -> Verdict:  # fmt: skip
     """n_generated: is told how many generated images the verdict is about."""
 
+    repeats = trainings.request.repeats
+
     def balancer(images: Tensor, label: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         kept = _part(real, images, label)
-        generator = trainings.fit(kept, stage=stages[Part.TRAIN_TO_JUDGE], seed=seed)
+        generator = trainings.fit(kept, stage=stages[Part.TRAIN_TO_JUDGE], seed=seed, n_alike=repeats)
         asked = scaled_strategy(strategy, class_names(real.schema, label), len(label) / len(real))
         made = balance_images(
             kept, strategy=asked, synthesizer=generator, vary=vary, seed=seed, stage=stages[Part.MAKE_TO_JUDGE]
@@ -212,7 +214,7 @@ def _judged(
 
     seed = trainings.request.seed
     return image_verdict(
-        real.images, real.label, real.schema.classes, {"gantools": balancer}, seed=seed, vary=vary,
+        real.images, real.label, real.schema.classes, {"gantools": balancer}, seed=seed, vary=vary, n_repeats=repeats,
         device=device, stage=stages[Part.JUDGE],
     )  # fmt: skip
 

@@ -141,19 +141,21 @@ def _judged(
     frame: pd.DataFrame, schema: Schema, strategy: Strategy, kinds: Mapping[str, Any] | None, trainings: Trainings,
     stages: Stages,
 ) -> Verdict:  # fmt: skip
-    target = str(schema.target)
+    target, repeats = str(schema.target), trainings.request.repeats
 
     def balancer(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
         # The schema, too, must come from these rows alone: levels and bounds of the others are knowledge of them.
         own = infer_schema(rows, target, kinds)
-        generator = trainings.fit(rows, target, stage=stages[Part.TRAIN_TO_JUDGE], seed=seed, schema=own)
+        generator = trainings.fit(
+            rows, target, stage=stages[Part.TRAIN_TO_JUDGE], seed=seed, n_alike=repeats, schema=own
+        )
         stages[Part.MAKE_TO_JUDGE].begin()
         asked = scaled_strategy(strategy, rows[target], len(rows) / len(frame))
         balanced = balance(rows, target, strategy=asked, synthesizer=generator, seed=seed)
         return balanced.frame.drop(columns=FLAG)
 
     seed, stage = trainings.request.seed, stages[Part.JUDGE]
-    return verdict(frame, target, {"gantools": balancer}, schema=schema, seed=seed, stage=stage)
+    return verdict(frame, target, {"gantools": balancer}, schema=schema, seed=seed, n_repeats=repeats, stage=stage)
 
 
 def spelled_strategy(frame: pd.DataFrame, schema: Schema, strategy: Strategy) -> Strategy:

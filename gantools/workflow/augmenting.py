@@ -13,7 +13,7 @@ from gantools.augment.balance import BalanceResult, Strategy, parse_strategy, ro
 from gantools.augment.balance_images import ImageBalance
 from gantools.config import TrainConfig, check_memory
 from gantools.errors import ConfigError, DataError, TrainingError
-from gantools.evaluate.verdict import FIGURES, Verdict
+from gantools.evaluate.verdict import Verdict
 from gantools.report.page import write_html
 from gantools.stages import Stage
 from gantools.words import count
@@ -25,6 +25,13 @@ from gantools.workflow.training import check_finished, training_shown
 if TYPE_CHECKING:
     import pandas as pd
 
+SHOWN = {  # figures of the verdict, and what stands above them
+    "average_precision": "average precision",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "brier": "Brier",
+    "brier_recalibrated": "recalibrated",
+}
 SAMPLE_BYTES = 64  # of memory that a row or image takes, at least
 
 
@@ -121,15 +128,17 @@ class AugmentResult:
 
 def _verdict_shown(verdict: Verdict, samples: str) -> Iterator[Item]:
     rows = tuple(
-        (method, *("-" if scores is None else f"{scores[figure]:.3f}" for figure in FIGURES))
+        (method, *("-" if scores is None else f"{scores[figure]:.3f}" for figure in SHOWN))
         for method, scores in verdict.scores.items()
     )
     if rows:
         yield ""
         title = f"Trained on {verdict.n_train} {samples}, tested on {verdict.n_holdout} held-out real {samples}"
-        head = ("balanced by", *(figure.replace("_", " ") for figure in FIGURES))
-        yield Table(head, rows, title=title, right=(1, 2, 3))
+        yield Table(("balanced by", *SHOWN.values()), rows, title=title, right=tuple(range(1, 1 + len(SHOWN))))
+        yield "Brier scores tell how far probabilities are off, 0 is best; recalibrated ones, once they are put right."
     yield verdict.sentence
+    if verdict.advice:
+        yield f"Advice: {verdict.advice}"
     yield from noted(verdict.notes)
 
 
@@ -144,10 +153,15 @@ class Trainings:
     config: TrainConfig
     new: Callable[..., Any]
 
-    def fit(self, *data: Any, stage: Stage, seed: int, **options: Any) -> Any:
-        """A generator trained on the data in the time of a stage. Raises KeyboardInterrupt where interrupted."""
+    def fit(self, *data: Any, stage: Stage, seed: int, n_alike: int = 1, **options: Any) -> Any:
+        """A generator trained on the data in the time of a stage, which n_alike trainings share.
+
+        Raises KeyboardInterrupt where interrupted.
+        """
         asked = given(self.request, "model", "options")
-        generator = self.new(**asked, train=replace(self.config, budget_s=stage.begin(), seed=seed))
+        seconds = stage.begin()
+        budget_s = None if seconds is None else seconds / n_alike
+        generator = self.new(**asked, train=replace(self.config, budget_s=budget_s, seed=seed))
         generator.fit(*data, progress=stage.trained, **options)
         check_finished(generator.report_)
         return generator

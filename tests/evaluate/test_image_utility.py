@@ -70,7 +70,7 @@ def test_harmful_images_do_not_help_and_the_best_alternative_is_named() -> None:
     assert found.helped == "no" and found.difference < -0.05
     assert "did not help" in found.sentence and METHODS[found.best_alternative] in found.sentence
     assert f"on {found.n_holdout} held-out images" in found.sentence
-    assert list(found.scores) == ["none", "repetition", "classical", "gantools"]
+    assert list(found.scores) == ["none", "threshold", "repetition", "classical", "gantools"]
     assert all(0 <= value <= 1 for figures in found.scores.values() for value in figures.values())
     assert torch.equal(images, before)
     json.dumps(found.to_json())
@@ -117,7 +117,7 @@ def test_images_that_cannot_be_compared_say_why() -> None:
 def test_without_balancers_the_built_in_methods_are_compared() -> None:
     images, label = long_tail()
     found = image_verdict(images, label, list("abcd"), {})
-    assert list(found.scores) == ["none", "repetition", "classical"] and found.judged == ""
+    assert list(found.scores) == ["none", "threshold", "repetition", "classical"] and found.judged == ""
 
 
 def test_a_class_of_one_image_trains_and_is_told() -> None:

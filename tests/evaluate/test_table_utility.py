@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_iris, make_classification
 from gantools.data.tables.schema import infer_schema
 from gantools.errors import DataError
 from gantools.evaluate.table_utility import scores, verdict
-from gantools.evaluate.verdict import FIGURES
+from gantools.evaluate.verdict import CALIBRATION, FIGURES, METHODS
 from gantools.stages import Stage
 
 
@@ -76,24 +76,32 @@ class Oracle:
 
 
 def test_good_rows_help_and_the_sentence_says_so_with_figures() -> None:
-    everything = rare(14_000, share=0.04, class_sep=0.7, flip_y=0)
-    oracle = Oracle(everything.iloc[3_000:])
-    found = verdict(everything.iloc[:3_000], "label", {"gantools": oracle}, seed=1)
+    everything = rare(10_000, share=0.04, class_sep=1.0, flip_y=0)
+    oracle = Oracle(everything.iloc[2_000:])
+    found = verdict(everything.iloc[:2_000], "label", {"gantools": oracle}, seed=1, holdout=0.6)
     assert found.helped == "yes"
     assert found.sentence.startswith("The synthetic rows helped")
     ours = f"{found.scores['gantools']['balanced_accuracy']:.3f}".removeprefix("0")
     assert f"balanced accuracy {ours} against" in found.sentence
-    assert f"on {found.n_holdout} held-out rows." in found.sentence
+    assert f"on {found.n_holdout:,} held-out rows." in found.sentence
     assert found.interval is not None
     assert 0 < found.interval[0] < found.difference < found.interval[1]
+    assert found.recommended == "gantools"
+    assert found.advice.startswith("Train on rows balanced by gantools: over no balancing")
+    ruined, recalibrated = (found.scores["gantools"][key] for key in ("brier", "brier_recalibrated"))
+    plain = found.scores["none"]["brier"]
+    assert recalibrated < plain < ruined and f"{ruined:.3f}".removeprefix("0") in found.advice
 
 
 def test_bad_rows_do_not_help_and_the_best_alternative_is_named() -> None:
     found = verdict(rare(2_000, share=0.1), "label", {"gantools": mirrored})
     assert found.helped == "no"
     assert found.sentence.startswith("The synthetic rows did not help")
-    instead = {"none": "leave the table as it is", "repetition": "use repetition", "smote": "use SMOTE"}
-    assert instead[found.best_alternative] in found.sentence
+    instead = "leave the table as it is" if found.best_alternative == "none" else METHODS[found.best_alternative]
+    assert instead in found.sentence
+    assert found.recommended == "threshold"
+    assert "divide each predicted probability by the share of its class" in found.advice
+    assert "Synthetic rows are not clearly better than that: -0." in found.advice
 
 
 def test_repetition_against_itself_is_no_clear_difference() -> None:
@@ -135,9 +143,9 @@ def test_the_largest_seed_of_the_command_line_is_one() -> None:
 def test_missing_text_dates_booleans_and_unseen_levels(backend: str | None) -> None:
     frame = mixed() if backend is None else mixed().convert_dtypes(dtype_backend=backend)
     found = verdict(frame, "label", {"gantools": repeat})
-    assert set(found.scores) == {"none", "repetition", "smote", "gantools"}
+    assert set(found.scores) == {*METHODS, "gantools"} - {"classical"}
     for figures in found.scores.values():
-        assert set(figures) == set(FIGURES)
+        assert set(figures) == {*FIGURES, *CALIBRATION}
         assert all(0 <= figure <= 1 for figure in figures.values())
     assert found.scores["none"]["average_precision"] > 0.4  # far above the 15 % of the class: the columns were read
 
@@ -218,7 +226,7 @@ def test_labels_from_nowhere_are_refused() -> None:
 
 def test_without_balancers_the_built_in_methods_are_scored() -> None:
     found = verdict(rare(), "label", {})
-    assert set(found.scores) == {"none", "repetition", "smote"}
+    assert set(found.scores) == set(METHODS) - {"classical"}
     assert found.helped == "unclear"
 
 
@@ -263,7 +271,7 @@ def test_classifiers_in_a_hurry_see_fewer_rows_and_say_so() -> None:
     hurry = Hurry()
     found = verdict(rare(12_000), "label", {"gantools": repeat}, stage=hurry)
     assert any(note.startswith("For want of time the classifiers were trained on") for note in found.notes)
-    assert hurry.told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert hurry.told == [(k, 5) for k in range(1, 6)]
     assert found.scores["repetition"] is not None and found.scores["repetition"]["average_precision"] > 0.5
 
 

@@ -13,7 +13,13 @@ import pytest
 from gantools.evaluate.verdict import Verdict
 from gantools.train.monitor import TrainingReport
 
-FIGURES = {"average_precision": 0.412, "balanced_accuracy": 0.801, "macro_f1": 0.7}
+FIGURES = {
+    "average_precision": 0.412,
+    "balanced_accuracy": 0.801,
+    "macro_f1": 0.7,
+    "brier": 0.1,
+    "brier_recalibrated": 0.08,
+}
 
 
 class Checked(HTMLParser):

@@ -18,10 +18,17 @@ from gantools.data.images.schema import ImageSchema
 from gantools.evaluate.image_quality import ImageQuality, Quality
 from gantools.evaluate.privacy import NearCopies
 from gantools.evaluate.verdict import Verdict
+from gantools.nn.augment import Changes
 from gantools.report.balanced_images import Examples, balanced_images
 from gantools.train.monitor import TrainingReport
 
-FIGURES = {"average_precision": 0.9, "balanced_accuracy": 0.8, "macro_f1": 0.7}
+FIGURES = {
+    "average_precision": 0.9,
+    "balanced_accuracy": 0.8,
+    "macro_f1": 0.7,
+    "brier": 0.1,
+    "brier_recalibrated": 0.08,
+}
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -32,7 +39,9 @@ def test_the_page_says_what_the_results_say(
     made = torch.arange(3 * channels * 16 * 16, dtype=torch.int64).reshape(3, channels, 16, 16).remainder(256).byte()
     is_generated = torch.tensor([True, True, False])
     before, after = {nasty: 4, "dog": 7}, {nasty: 7, "dog": 7}
-    balance = ImageBalance(made, torch.tensor([0, 0, 0]), is_generated, before, after, ("Few.",))
+    balance = ImageBalance(
+        made, torch.tensor([0, 0, 0]), is_generated, torch.arange(3), Changes.none(3), before, after, {}, ("Few.",)
+    )
     schema = ImageSchema(channels, 255, (nasty, "dog"), (4, 7), 11, (16, 16, 16), (16, 16, 16), {"PNG": 11})
     verdict = Verdict({"none": FIGURES, "classical": FIGURES, "gantools": None}, 8, 3, "It helped.", "yes", "gantools")
     quality = ImageQuality("a net", Quality(4, 4, fid=1.25), {nasty: Quality(4, 4)}, ("Too few.",))
@@ -58,8 +67,8 @@ def test_the_page_says_what_the_results_say(
     assert "rows" not in said
 
     told = json.loads(json.dumps(balance.to_json()))
-    assert f"11 real images and {told['n_synthetic']} synthetic ones of {told['size']} x 16 pixels" in said
-    assert f"{told['n_generated']} drawn by the generator, 1 real ones, varied" in said
+    assert f"11 real images and {told['n_synthetic']} synthetic ones: " in said
+    assert f"{told['n_generated']} drawn by the generator at {told['size']} x 16 pixels, 1 varied real ones" in said
     assert f"{nasty} {told['classes'][0]['before']} 3 {told['classes'][0]['after']}" in said
     told = json.loads(json.dumps(verdict.to_json()))
     assert told["sentence"] in said and f"{told['scores']['classical']['macro_f1']:.3f}" in said
@@ -77,8 +86,8 @@ def test_the_page_says_what_the_results_say(
 
 def test_what_there_is_none_of_is_left_out(words_of: Callable[[str], str]) -> None:
     balance = ImageBalance(
-        torch.zeros(1, 1, 16, 16, dtype=torch.uint8), torch.tensor([0]), torch.tensor([True]), {"a": 1, "b": 2},
-        {"a": 2, "b": 2}, (),
+        torch.zeros(1, 1, 16, 16, dtype=torch.uint8), torch.tensor([0]), torch.tensor([True]), torch.tensor([0]),
+        Changes.none(1), {"a": 1, "b": 2}, {"a": 2, "b": 2}, {}, (),
     )  # fmt: skip
     schema = ImageSchema(1, 255, ("a", "b"), (1, 2), 3, (16, 16, 16), (16, 16, 16), {"PNG": 3})
     page = balanced_images("x", balance, schema, training=TrainingReport(5, 1.0, "finished", (), 5, 0.5))

@@ -84,6 +84,24 @@ def test_the_budget_is_shared(make_table: Table, augment: Augment, fits: list[di
     assert alone == pytest.approx(955, abs=10)
 
 
+def test_a_repeated_verdict_holds_back_other_rows_in_the_same_time(
+    make_table: Table, augment: Augment, fits: list[dict[str, Any]]
+) -> None:
+    frame = make_table()
+    frame["row"] = np.arange(len(frame)) * 1.5
+    result = augment(frame, "churned", budget_s=1000, repeats=2)
+    first, second, final = fits
+    assert first["config"].budget_s + second["config"].budget_s == pytest.approx(435, abs=8)
+    assert set(first["frame"]["row"]) != set(second["frame"]["row"])
+    assert len(final["frame"]) == 120 and result.verdict is not None
+
+
+def test_a_verdict_is_repeated_within_reason(make_table: Table, augment: Augment) -> None:
+    for given, problem in (({"repeats": 0}, "from 1 to 20"), ({"repeats": 2, "verdict": False}, "without a verdict")):
+        with pytest.raises(ConfigError, match=f"repeats: .*{problem}"):
+            augment(make_table(), "churned", **given)
+
+
 def test_nothing_is_trained_for_a_loaded_generator(
     make_table: Table, augment: Augment, fits: list[dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -126,7 +144,7 @@ def test_progress_names_the_stage(make_table: Table, augment: Augment) -> None:
     augment(make_table(), "churned", Listen())
     assert begun == [Part.TRAIN_TO_JUDGE, Part.MAKE_TO_JUDGE, Part.JUDGE, Part.TRAIN, Part.MAKE, Part.MEASURE]
     assert trained == [(Part.TRAIN_TO_JUDGE, 20), (Part.TRAIN, 20)]
-    assert judged == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert judged == [(k, 5) for k in range(1, 6)]
     assert len(left) == len(trained) + len(judged) and min(left) >= 0
 
 

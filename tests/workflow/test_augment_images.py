@@ -20,7 +20,7 @@ from gantools.data.images.source import open_images
 from gantools.encode.images import FITS, ImageSet
 from gantools.errors import ConfigError, DataError
 from gantools.evaluate import image_quality
-from gantools.evaluate.verdict import FIGURES, Verdict
+from gantools.evaluate.verdict import CALIBRATION, FIGURES, Verdict
 from gantools.train import image_classifier as judge
 from gantools.workflow import augment_images, generate
 from gantools.workflow.augment import Request, run
@@ -101,7 +101,7 @@ def test_the_verdict_is_reached_without_the_images_held_back(digits: Path, fits:
     result = augment(digits, digits.with_name("out"), **QUICK, budget_s=1000)
     judged, final = fits
     assert result.verdict is not None
-    assert set(result.verdict.scores) == {"none", "repetition", "classical", "gantools"}
+    assert set(result.verdict.scores) == {"none", "threshold", "repetition", "classical", "gantools"}
     assert len(judged["data"]) == judged["data"].schema.n_images == result.verdict.n_train
     assert result.verdict.n_train + result.verdict.n_holdout == len(final["data"]) == 35
     assert sum(judged["data"].schema.counts) == result.verdict.n_train
@@ -191,7 +191,10 @@ def test_generated_images_are_left_out_where_they_do_harm(
     def reached(ours: float) -> Callable[..., Verdict]:
         def verdict(images: Any, label: Any, classes: Any, balancers: Any, **_: Any) -> Verdict:
             balancers["gantools"](images, label, 0)
-            scores = {name: dict.fromkeys(FIGURES, value) for name, value in {**figures, "gantools": ours}.items()}
+            scores = {
+                name: dict.fromkeys((*FIGURES, *CALIBRATION), value)
+                for name, value in {**figures, "gantools": ours}.items()
+            }
             return Verdict(scores, 26, 9, "So it is.", "unclear", "gantools", "classical", ours - 0.7, (-1, 1))
 
         return verdict
