@@ -1,7 +1,8 @@
 """How good generated images are, and whether they help: long-tailed MNIST, MNIST from generated images, modes, speed.
 
 longtail     class k of MNIST keeps 5000 * 100 ** (-k / 9) images. Every method fills the classes to 5,000; the same CNN
-             is trained on the result for the same number of steps and judged on the whole test set.
+             is trained on the result for the same number of steps and judged on the whole test set. "classical" is
+             torchvision's, with the same limits as the product's own changes, which "varied" makes without a generator.
 conditional  a generator learns all of MNIST for so many seconds; a CNN is trained on 10,000 generated images, 1,000 of
              each class, and tested on real ones. Beside it, the same CNN on 10,000 real images.
 modes        Stacked-MNIST: three digits as the three colours of an image, 1,000 modes. How many of them 10,000
@@ -17,6 +18,7 @@ speed        images per second that `dcgan` trains on, against a plain PyTorch l
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -26,6 +28,7 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torchvision.transforms import v2
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from peers import data_folder
@@ -35,7 +38,7 @@ from gantools.augment.image_synthesizer import ImageSynthesizer
 from gantools.data.images.schema import ImageSchema
 from gantools.encode.images import ImageEncoder, ImageLayout, ImageSet
 from gantools.losses import discriminator_nonsaturating, generator_nonsaturating
-from gantools.nn.augment import augmented, flip_symmetric
+from gantools.nn.augment import MAX_LIGHT, MAX_ROTATION, MAX_SCALING, MAX_SHEAR, MAX_SHIFT
 from gantools.nn.conditioning import Condition, ConditionSpec
 from gantools.nn.convolutional import ConvDiscriminator, ConvGenerator
 from gantools.train.image_classifier import Lesson, probabilities, train_classifier, train_classifiers
@@ -45,7 +48,7 @@ from gantools.train.stores import as_input
 default_train = ImageSynthesizer.default_train
 LARGEST = 5000  # images of the largest class of the long tail
 JUDGE_STEPS = 1000  # of 64 images
-JUDGES = 1  # nets of each method, with seeds of their own; figures are means
+JUDGES = 2  # nets of each method, with seeds of their own; figures are means
 
 
 def mnist(part: str) -> tuple[Tensor, Tensor]:
@@ -96,7 +99,9 @@ def longtail(options: argparse.Namespace) -> pd.DataFrame:
         balanced = balance_images(data, synthesizer=maker, seed=seed)
         took = time.perf_counter() - started
         missing = {name: LARGEST - n for name, n in balanced.counts_before.items() if n < LARGEST}
+        varied = balance_images(data, synthesizer=None, seed=seed)
         alone, alone_label = maker.sample(missing, seed=seed)
+        filled["varied"] = together(data, varied.images, varied.label)
         filled["gantools"] = together(data, balanced.images, balanced.label)
         filled["the generator alone"] = together(data, alone, alone_label)
         lessons = [Lesson(images, label, 100 * seed + k) for images, label in filled.values() for k in range(JUDGES)]
@@ -119,15 +124,22 @@ def longtail(options: argparse.Namespace) -> pd.DataFrame:
 
 def classical_ways(data: ImageSet, seed: int) -> dict[str, tuple[Tensor, Tensor]]:
     """The classes filled by repeating their images, and by repeating them with classical augmentation."""
-    random = torch.Generator().manual_seed(seed)
-    flip = flip_symmetric(data.images, data.label, 10)
+    torch.manual_seed(seed)
+    degrees, shear = (limit * 180 / math.pi for limit in (MAX_ROTATION, MAX_SHEAR))
+    move, scale = (MAX_SHIFT, MAX_SHIFT), (1 - MAX_SCALING, 1 + MAX_SCALING)
+    change = v2.Compose(
+        [
+            v2.RandomAffine(degrees, move, scale, shear, interpolation=v2.InterpolationMode.BILINEAR),
+            v2.ColorJitter(brightness=MAX_LIGHT, contrast=MAX_LIGHT),
+        ]
+    )
     label = torch.cat([torch.full((LARGEST - n,), k) for k, n in enumerate(data.counts)])
     places = []
     for k, n in enumerate(data.counts):
         mine = torch.nonzero(data.label == k).squeeze(1)
         places.append(mine[torch.arange(LARGEST - n) % n])
     again = data.images[torch.cat(places)]
-    changed = augmented(again, random, flip[label])
+    changed = torch.stack([change(image) for image in again])
     return {"repetition": together(data, again, label), "classical": together(data, changed, label)}
 
 

@@ -2,9 +2,10 @@
 
 As for tables, synthetic samples come from two sources. Half are drawn by the generator, more than are wanted, and
 classifiers of the real images choose among them: what they take for another class is likely left out. The other half
-are varied: real images of the class, changed as classical augmentation does it. The first bring what other classes show
-of how images may differ, the second keep what only the real ones have: a few dozen images do not teach a generator all
-of it. A class whose generated images do not pass for real ones is filled with varied images alone, see `image_judge`.
+are real images of the class. The first bring what other classes show of how images may differ, the second keep what
+only the real ones have: a few dozen images do not teach a generator all of it. All of them are then changed as
+classical augmentation does it, since neither half is large. A class whose generated images do not pass for real ones is
+filled with varied real images alone, see `image_judge`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from gantools.stages import Stage
 
 CANDIDATES = 3  # generated for each that is taken
 GENERATED_SHARE = 0.5  # of the synthetic images of a class
+PART = 1024  # images that are changed at a time
 MIN_IMAGES = 10  # a class of fewer is filled with varied real images alone
 
 
@@ -35,10 +37,10 @@ class ImageBalance:
     """Synthetic images that balance a set.
 
     images: [M, C, size, size] uint8. label: [M] int64 codes into the set's classes, class by class. is_generated: [M]
-    bool, drawn by the generator; the others are varied real images. origin: [M] int64, of a generated image its seed,
-    of a varied one the place of its real image in the set. changes: of each of the M images; none of a generated one.
-    counts_before, counts_after: class -> images. trials: of each class whose generated images stood beside real ones.
-    notes: what else the user should know.
+    bool, drawn by the generator; the others are real images. origin: [M] int64, of a generated image its seed, of the
+    others the place of the real image in the set. changes: that were made to each of them at last. counts_before,
+    counts_after: class -> images. trials: of each class whose generated images stood beside real ones. notes: what else
+    the user should know.
     """
 
     images: Tensor
@@ -85,8 +87,8 @@ def balance_images(
     """Synthetic images for the rarer classes of `data`.
 
     strategy: imbalanced-learn's `sampling_strategy`, see `augment.balance.balance`. synthesizer: None to fill all
-    classes with varied images. vary: the changes that vary a real image. stage: that of the classifiers which choose.
-    Raises ConfigError for a strategy that does not fit the classes.
+    classes with varied real images. vary: the changes that are made to every image. stage: that of the classifiers
+    which choose. Raises ConfigError for a strategy that does not fit the classes.
     """
     classes = data.schema.classes
     before = dict(zip(classes, data.counts, strict=True))
@@ -95,35 +97,38 @@ def balance_images(
     random = torch.Generator().manual_seed(seed)
     flip = flip_symmetric(data.images, data.label, len(classes))
 
-    def varied(places: Tensor) -> _Made:
-        changes = Changes.drawn(len(places), random, flip[data.label[places]], vary)
-        return _Made(changes.made(data.images[places]), places, changes)
+    def varied(images: Tensor, of: Tensor) -> tuple[Tensor, Changes]:
+        changes = Changes.drawn(len(images), random, flip[of], vary)
+        parts = [changes[part].made(images[part]) for part in _parts(len(images))]
+        return torch.cat([images[:0], *parts]), changes
 
     learned = [name for name in to_make if before[name] >= MIN_IMAGES] if synthesizer is not None else []
-    judge = Judge(data, lambda places: varied(places).images, seed, stage) if learned else None
+    judge = Judge(data, lambda at: varied(data.images[at], data.label[at])[0], seed, stage) if learned else None
     seeds = iter(seeds_of_run(seed, CANDIDATES * sum(to_make.values())))
-    parts, trials = [], {}
+    images, label, is_generated, origin, trials = [], [], [], [], {}
     for code, name in enumerate(classes):
-        n = to_make.get(name, 0)
-        generated = _none(data)
+        n, n_generated = to_make.get(name, 0), 0
         if name in learned:
             assert synthesizer is not None
             assert judge is not None
-            n_generated = round(n * GENERATED_SHARE)
-            generated = _generated(synthesizer, judge, code, n_generated, seeds)
-            trials[name] = judge.trial(generated.images, code)
-            if trials[name].shortfalls:
-                generated = _none(data)
-        mine = torch.nonzero(data.label == code).squeeze(1)
-        n_varied = n - len(generated.origin)
-        parts.append((code, generated, varied(in_turn(mine, n_varied, random))))
-    made = [each for _, *both in parts for each in both]
+            drawn, own_seeds = _generated(synthesizer, judge, code, round(n * GENERATED_SHARE), seeds)
+            trials[name] = judge.trial(drawn, code)
+            if not trials[name].shortfalls:
+                n_generated = len(drawn)
+                images.append(drawn)
+                origin.append(own_seeds)
+        places = in_turn(torch.nonzero(data.label == code).squeeze(1), n - n_generated, random)
+        images.append(data.images[places])
+        origin.append(places)
+        label.append(torch.full((n,), code))
+        is_generated.append(torch.arange(n) < n_generated)
+    made, changes = varied(torch.cat(images), torch.cat(label))
     return ImageBalance(
-        images=torch.cat([each.images for each in made]),
-        label=torch.cat([torch.full((len(g.origin) + len(v.origin),), code) for code, g, v in parts]),
-        is_generated=torch.cat([torch.arange(len(g.origin) + len(v.origin)) < len(g.origin) for _, g, v in parts]),
-        origin=torch.cat([each.origin for each in made]),
-        changes=Changes.joined([each.changes for each in made]),
+        images=made,
+        label=torch.cat(label),
+        is_generated=torch.cat(is_generated),
+        origin=torch.cat(origin),
+        changes=changes,
         counts_before=before,
         counts_after=after,
         trials=trials,
@@ -137,25 +142,16 @@ def images_to_make(data: ImageSet, strategy: Strategy) -> dict[str, int]:
     return rows_to_make(names, strategy)
 
 
-@dataclass(frozen=True)
-class _Made:
-    """Synthetic images from one source: see `ImageBalance`."""
-
-    images: Tensor
-    origin: Tensor
-    changes: Changes
-
-
-def _none(data: ImageSet) -> _Made:
-    return _Made(data.images[:0], torch.arange(0), Changes.none(0))
-
-
-def _generated(maker: Maker, judge: Judge, code: int, n: int, seeds: Iterator[int]) -> _Made:
-    """n images of a class that the judge chose among more."""
+def _generated(maker: Maker, judge: Judge, code: int, n: int, seeds: Iterator[int]) -> tuple[Tensor, Tensor]:
+    """n images of a class that the judge chose among more, and the seed of each."""
     tried = list(islice(seeds, CANDIDATES * n))
     drawn = from_seeds(maker, torch.full((len(tried),), code), tried)
     chosen = judge.choose(drawn, code, n)
-    return _Made(drawn[chosen], torch.tensor(tried, dtype=torch.int64)[chosen], Changes.none(n))
+    return drawn[chosen], torch.tensor(tried, dtype=torch.int64)[chosen]
+
+
+def _parts(n: int) -> list[slice]:
+    return [slice(first, first + PART) for first in range(0, n, PART)]
 
 
 def _notes(to_make: Mapping[str, int], before: Mapping[str, int], trials: Mapping[str, Trial]) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from math import pi
 from typing import Literal, Self, get_args
@@ -68,16 +68,6 @@ class Changes:
             brightness=1 + spread("light", MAX_LIGHT),
             contrast=1 + spread("light", MAX_LIGHT),
         )
-
-    @classmethod
-    def none(cls, n: int) -> Self:
-        """Changes of n images that leave them as they are, on the CPU."""
-        return cls.drawn(n, torch.Generator(), kinds=())
-
-    @classmethod
-    def joined(cls, parts: Sequence[Changes]) -> Self:
-        """The changes of all parts, one after the other."""
-        return cls(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def __getitem__(self, places: Tensor | slice) -> Changes:
         return Changes(*(getattr(self, field.name)[places] for field in fields(self)))

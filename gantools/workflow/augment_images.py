@@ -19,6 +19,7 @@ from torch import Tensor
 from gantools.augment.balance import Strategy
 from gantools.augment.balance_images import ImageBalance, balance_images
 from gantools.augment.image_synthesizer import ImageSynthesizer
+from gantools.augment.latent import from_seeds
 from gantools.config import check
 from gantools.data.images.folder import ImageFolderWriter, new_image_folder
 from gantools.data.images.source import ImageSource
@@ -156,7 +157,7 @@ def run(request: Request, trained: ImageSynthesizer | None, stages: Stages) -> I
         real.images, real.label, n_classes, seed=seed, device=device, stage=stage
     )
     quality = _quality(real, balance, generator, measure, seed)
-    copies, remark = _copies(real, balance, measure, seed)
+    copies, remark = _copies(real, balance, generator, measure, seed)
     examples = _examples(real, balance, measure) if request.report is not None else ()
     files = _write(request, source, balance, generator.encoder_)
     pairs = () if copies is None else (*copies.exact, *copies.near)
@@ -274,8 +275,11 @@ def _quality(
     return image_quality(real.images[chosen], real.label[chosen], made, made_label, classes, measure, seed=seed)
 
 
-def _copies(real: ImageSet, balance: ImageBalance, measure: Features, seed: int) -> tuple[NearCopies | None, list[str]]:
-    """Generated images that repeat real ones of the classes that were filled, and what to say about the search."""
+def _copies(
+    real: ImageSet, balance: ImageBalance, generator: ImageSynthesizer, measure: Features, seed: int
+) -> tuple[NearCopies | None, list[str]]:
+    """Generated images that repeated real ones of the classes that were filled before they were changed, and what to
+    say about the search."""
     rng = np.random.default_rng(seed)
     candidates = np.flatnonzero(np.isin(real.label.numpy(), _filled(balance)))
     generated = np.flatnonzero(balance.is_generated.numpy())
@@ -287,7 +291,8 @@ def _copies(real: ImageSet, balance: ImageBalance, measure: Features, seed: int)
         for some, places, what in ((rows, candidates, "real"), (made, generated, "generated"))
         if len(some) < len(places)
     ]
-    copies = near_copies(real.images[rows], balance.images[made], measure)
+    drawn = from_seeds(generator, balance.label[made], balance.origin[made].tolist())
+    copies = near_copies(real.images[rows], drawn, measure)
     exact, near = (
         tuple((int(made[one]), int(rows[other])) for one, other in pairs) for pairs in (copies.exact, copies.near)
     )

@@ -65,7 +65,7 @@ def test_machines_are_told_the_same(invoke: Invoke, customers: Path, tmp_path: P
     assert told["classes"] == [{"label": "no", "before": 96, "after": 96}, {"label": "yes", "before": 24, "after": 96}]
     assert told["n_synthetic"] == 72
     assert told["training"]["steps"] == 20
-    assert set(told["verdict"]["scores"]) == {"none", "repetition", "smote", "gantools"}
+    assert set(told["verdict"]["scores"]) == {"none", "threshold", "weights", "repetition", "smote", "gantools"}
     assert told["verdict"]["sentence"]
     assert told["verdict"]["n_train"] + told["verdict"]["n_holdout"] == 120
     assert pd.read_parquet(out)["is_synthetic"].sum() == 72

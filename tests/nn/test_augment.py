@@ -73,9 +73,9 @@ def test_changes_are_the_same_at_every_size_and_shape() -> None:
 
 def test_no_changes_leave_images_as_they_are() -> None:
     images, _ = digits()
-    assert torch.equal(Changes.none(50).made(images[:50]), images[:50])
-    both = Changes.joined([Changes.none(2), Changes.drawn(3, random())])
-    assert torch.equal(both[2:].made(images[:3]), Changes.drawn(3, random()).made(images[:3]))
+    assert torch.equal(Changes.drawn(50, random(), kinds=()).made(images[:50]), images[:50])
+    changes = Changes.drawn(5, random())
+    assert torch.equal(changes[2:4].made(images[2:4]), changes.made(images[:5])[2:4])
 
 
 def test_changes_are_read_from_words() -> None:

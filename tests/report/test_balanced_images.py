@@ -40,7 +40,15 @@ def test_the_page_says_what_the_results_say(
     is_generated = torch.tensor([True, True, False])
     before, after = {nasty: 4, "dog": 7}, {nasty: 7, "dog": 7}
     balance = ImageBalance(
-        made, torch.tensor([0, 0, 0]), is_generated, torch.arange(3), Changes.none(3), before, after, {}, ("Few.",)
+        made,
+        torch.tensor([0, 0, 0]),
+        is_generated,
+        torch.arange(3),
+        Changes.drawn(3, torch.Generator()),
+        before,
+        after,
+        {},
+        ("Few.",),
     )
     schema = ImageSchema(channels, 255, (nasty, "dog"), (4, 7), 11, (16, 16, 16), (16, 16, 16), {"PNG": 11})
     verdict = Verdict({"none": FIGURES, "classical": FIGURES, "gantools": None}, 8, 3, "It helped.", "yes", "gantools")
@@ -87,7 +95,7 @@ def test_the_page_says_what_the_results_say(
 def test_what_there_is_none_of_is_left_out(words_of: Callable[[str], str]) -> None:
     balance = ImageBalance(
         torch.zeros(1, 1, 16, 16, dtype=torch.uint8), torch.tensor([0]), torch.tensor([True]), torch.tensor([0]),
-        Changes.none(1), {"a": 1, "b": 2}, {"a": 2, "b": 2}, {}, (),
+        Changes.drawn(1, torch.Generator()), {"a": 1, "b": 2}, {"a": 2, "b": 2}, {}, (),
     )  # fmt: skip
     schema = ImageSchema(1, 255, ("a", "b"), (1, 2), 3, (16, 16, 16), (16, 16, 16), {"PNG": 3})
     page = balanced_images("x", balance, schema, training=TrainingReport(5, 1.0, "finished", (), 5, 0.5))
