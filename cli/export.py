@@ -25,7 +25,8 @@ from .show import run_and_show
 @click.option(
     "--plain-inputs",
     is_flag=True,
-    help="Scorers: threshold and explain must be given in each run, for onnxruntime in Node and browsers.",
+    help="Threshold and explain of a scorer, truncation of a generator must be given in each run, for onnxruntime in "
+    "Node and browsers.",
 )
 @click.option("--reverse", is_flag=True, help="Translators: from the second kind of pictures to the first.")
 @click.option(

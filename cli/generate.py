@@ -20,7 +20,7 @@ from .show import run_and_show
     "n",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How many rows or images; with --interpolate how many steps, 9 by default.",
+    help="How many rows or images; with --interpolate or --style-mix how many steps, 9 by default.",
 )
 @click.option(
     "--where",
@@ -29,7 +29,7 @@ from .show import run_and_show
 )
 @path_option(
     "--output", "-o", metavar="OUT",
-    help="CSV or Parquet, for images a folder, a PNG with --interpolate.  [default: DIR.generated.csv, "
+    help="CSV or Parquet, for images a folder, a PNG with --interpolate or --style-mix.  [default: DIR.generated.csv, "
     "DIR.generated, DIR.generated.png]",
 )  # fmt: skip
 @click.option(
@@ -52,6 +52,20 @@ from .show import run_and_show
     metavar="A B",
     help="Images: one picture with a row for each class, from the image with seed A to that with seed B.",
 )
+@click.option(
+    "--style-mix",
+    type=click.IntRange(min=0, max=2**63 - 1),
+    nargs=2,
+    metavar="A B",
+    help="Images, by stylegan: the same, one layer's style after the other, the finest first.",
+)
+@click.option(
+    "--truncation",
+    type=float,
+    metavar="PSI",
+    help="Images, by stylegan: how far they may lie from the middle of their class, 1 as they come, 0 not at all. "
+    "Below 1 fewer fail, and they vary less.",
+)
 @seed_option
 @device_option
 @output_options
@@ -59,7 +73,7 @@ def generate(*, as_json: bool, **given: Any) -> None:
     """Make synthetic rows or images with the generator saved in DIR.
 
     Without --where the classes come in the proportions of what it was trained on. Images go into a folder with a
-    sub-folder for each class, beside manifest.csv. One of -n, --seeds and --interpolate says what to make.
+    sub-folder for each class, beside manifest.csv. One of -n, --seeds, --interpolate and --style-mix says what to make.
     """
     from gantools.workflow.generate import Request, run
 

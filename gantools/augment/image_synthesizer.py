@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from gantools import registry
 from gantools.augment.generator import Generator
 from gantools.augment.labels import wanted_labels
-from gantools.augment.latent import from_seeds, seeds_of_run
+from gantools.augment.latent import check_truncation, from_seeds, seeds_of_run
 from gantools.config import TrainConfig, build, check
 from gantools.data.images.schema import ImageSchema
 from gantools.encode.images import ImageEncoder, ImageSet
-from gantools.errors import DataError
+from gantools.errors import ConfigError, DataError
 from gantools.models.base import GAN, DataSpec
 from gantools.models.image import ImageGANOptions
 from gantools.nn.augment import flip_symmetric
@@ -103,27 +103,59 @@ class ImageSynthesizer(Generator):
         self._keep(folder)
         return self.to(self.train.device)
 
-    def sample(self, counts: Mapping[str, int] | int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    def sample(
+        self, counts: Mapping[str, int] | int, *, seed: int = 0, truncation: float | None = None
+    ) -> tuple[Tensor, Tensor]:
         """New images: exactly so many of each class, or so many in all in the training images' proportions.
 
         counts: class -> number of images, or a number. Returns images [N, C, size, size] uint8 and their labels [N],
         codes into `schema_.classes`, both on the CPU, class by class in the order given; every image has a seed of its
-        own, see `augment.latent`. Raises ConfigError for an unknown class or a negative number.
+        own, see `augment.latent`. truncation: how far images may lie from the middle of their class, 0 to 1, for models
+        that have a middle (stylegan); None for what the model was trained with.
+
+        Raises ConfigError for an unknown class, a negative number, or a truncation that the model does not take.
         """
         check(seed >= 0, "seed", "must not be negative")
         label = torch.from_numpy(wanted_labels(counts, self.schema_.classes, self.class_counts_, "image"))
-        return from_seeds(self, label, seeds_of_run(seed, len(label))), label
+        return from_seeds(self, label, seeds_of_run(seed, len(label)), truncation), label
 
     @property
     def noise_width(self) -> int:
         """Numbers that an image is made of."""
         return self.gan_.noise_width
 
+    @property
+    def truncates(self) -> bool:
+        """Whether images can be drawn towards the middle of their class."""
+        return self.gan_.truncation is not None
+
     @torch.no_grad()
-    def from_noise(self, noise: Tensor, label: Tensor) -> Tensor:
-        """Images [N, C, size, size] uint8, on the CPU. noise: [N, noise_width]. label: [N] codes of classes."""
-        made = self.gan_.generate(noise.to(self.device_), Condition(label.to(self.device_)))
+    def from_noise(self, noise: Tensor, label: Tensor, truncation: float | None = None) -> Tensor:
+        """Images [N, C, size, size] uint8, on the CPU, see `latent.Maker`. Raises ConfigError for a truncation that the
+        model does not take."""
+        check_truncation(truncation, self.truncates)
+        given = () if truncation is None else (truncation,)
+        made = self.gan_.generate(noise.to(self.device_), Condition(label.to(self.device_)), *given)
         return self.encoder_.inverse(made).movedim(3, 1).cpu()
+
+    @torch.no_grad()
+    def mixed(self, one: Tensor, other: Tensor, label: Tensor, n: int) -> Tensor:
+        """n images [n, C, size, size] uint8, on the CPU, on the way from one noise [noise_width] to the other, style by
+        style: the finest layers change first. label: [n] codes of classes.
+
+        Raises ConfigError for a model without styles.
+        """
+        n_styles = self.gan_.n_styles
+        if not n_styles:
+            problem = "this generator has no styles to mix"
+            raise ConfigError(problem, where="style_mix", remedy="use `interpolate`, or train the model stylegan")
+        first, last = (each.to(self.device_).unsqueeze(0) for each in (one, other))
+        condition = Condition(label.to(self.device_))
+        made = []
+        for k in range(n):
+            n_kept = round(n_styles * (1 - k / max(1, n - 1)))
+            made.append(self.gan_.mix(first, last, condition[k : k + 1], n_kept))
+        return self.encoder_.inverse(torch.cat(made)).movedim(3, 1).cpu()
 
     def _modules(self) -> dict[str, nn.Module]:
         return {"gan": self.gan_}

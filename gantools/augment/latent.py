@@ -10,7 +10,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from gantools.config import check
 from gantools.encode.images import ImageEncoder
+from gantools.errors import ConfigError
 
 CHUNK_IMAGES = 256  # made at a time
 RUN = 1_000_000_000  # images of one run: the k-th of a run with seed 3 has the seed 3,000,000,000 + k
@@ -27,8 +29,12 @@ class Maker(Protocol):
     @property
     def noise_width(self) -> int: ...
 
-    def from_noise(self, noise: Tensor, label: Tensor) -> Tensor:
-        """Images [N, C, size, size] uint8 on the CPU. noise: [N, noise_width]. label: [N] codes of classes."""
+    def from_noise(self, noise: Tensor, label: Tensor, truncation: float | None = None) -> Tensor:
+        """Images [N, C, size, size] uint8 on the CPU.
+
+        noise: [N, noise_width]. label: [N] codes of classes. truncation: how far images may lie from the middle of
+        their class, 0 to 1; None for what is usual for the model.
+        """
 
 
 def seeds_of_run(seed: int, n: int) -> range:
@@ -43,14 +49,24 @@ def noise_of(seeds: Sequence[int], width: int) -> Tensor:
     return torch.stack([torch.randn(width, generator=random.manual_seed(seed)) for seed in seeds])
 
 
-def from_seeds(maker: Maker, label: Tensor, seeds: Sequence[int]) -> Tensor:
-    """Images [N, C, size, size] uint8 of the classes label [N], each from its own seed."""
+def from_seeds(maker: Maker, label: Tensor, seeds: Sequence[int], truncation: float | None = None) -> Tensor:
+    """Images [N, C, size, size] uint8 of the classes label [N], each from its own seed. truncation: see `Maker`."""
     layout = maker.encoder_.layout
     images = torch.empty((len(label), layout.channels, layout.size, layout.size), dtype=torch.uint8)
     for start in range(0, len(label), CHUNK_IMAGES):
         part = slice(start, start + CHUNK_IMAGES)
-        images[part] = maker.from_noise(noise_of(seeds[part], maker.noise_width), label[part])
+        images[part] = maker.from_noise(noise_of(seeds[part], maker.noise_width), label[part], truncation)
     return images
+
+
+def check_truncation(truncation: float | None, truncates: bool) -> None:
+    """Raise ConfigError for a truncation that is none, or that a generator does not take."""
+    if truncation is None:
+        return
+    check(0 <= truncation <= 1, "truncation", f"must be from 0 to 1, not {truncation:g}")
+    if not truncates:
+        remedy = "leave it out, or train the model stylegan"
+        raise ConfigError("this generator has nothing to truncate", where="truncation", remedy=remedy)
 
 
 def between(one: Tensor, other: Tensor, n: int) -> Tensor:

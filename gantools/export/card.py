@@ -26,6 +26,7 @@ PRECISION = {"fp32": "float32", "fp16": "float16", "int8": "8-bit integers"}
 INPUTS = {
     "threshold": "a score above it is flagged",
     "explain": "true to get contributions, which takes longer",
+    "truncation": "how far images may lie from the middle of their class: 1 as they come, 0 not at all",
     "noise": "independent draws from a standard normal distribution",
     "image": "bytes, {channels}, of {size}, the same for all of a call",
     "mask": "above 0 where a hole is to be filled",
@@ -134,8 +135,10 @@ def _inputs(model: Exported) -> list[str]:
 
 def _usual(value: ort.NodeArg, model: Exported) -> str:
     """What a setting is where nobody wants another."""
-    threshold = f"{model.described.get('threshold', 0.0):.6g}"
-    usual = {model.names.get("threshold"): threshold, model.names.get("explain"): "false"}.get(value.name)
+    numbers = {model.names.get(what): model.described.get(what, 0.0) for what in ("threshold", "truncation")}
+    usual = {**{name: f"{number:.6g}" for name, number in numbers.items()}, model.names.get("explain"): "false"}.get(
+        value.name
+    )
     if usual is None:
         return ""
     is_default = any(value.name == other.name for other in model.defaults)
@@ -288,6 +291,8 @@ def _example(model: Exported, value: ort.NodeArg, port: Port | None) -> str:
         return f"np.array([{model.described['threshold']!r}])"
     if value.name == model.names.get("explain"):
         return "np.array(False)"
+    if value.name == model.names.get("truncation"):
+        return f"np.array([{model.described['truncation']!r}], dtype=np.float32)"
     sizes = ", ".join(str(size) if isinstance(size, int) else "1" if size == "batch" else "64" for size in value.shape)
     if value.type == "tensor(uint8)":
         return f"np.zeros(({sizes}), dtype=np.uint8)"

@@ -57,7 +57,7 @@ def export_model(
 
     precision: of weights and arithmetic; "fp16" and "int8" (weights alone) make smaller files, and are refused where
     they change a flag. noise_inside: a generator draws its noise itself, so that no two runs are alike. plain_inputs:
-    the threshold of a scorer, and `explain`, have no default but must be given, for runtimes that know no inputs with a
+    `threshold`, `explain` and `truncation` have no default but must be given, for runtimes that know no inputs with a
     default. reverse: the file translates from the second domain to the first, of a translator that knows both
     directions. shape: height and width of the pictures that a translator's graph takes, for runtimes that compile it
     anew for each; None for any. progress: called with what is being done.

@@ -3,12 +3,12 @@
     scorer of a table    one input per column and `threshold` -> anomaly_score, p_value, is_anomaly, contribution
     scorer of images     image, threshold -> anomaly_score, p_value, is_anomaly, heatmap
     generator of rows    noise, label -> one output per column
-    generator of images  noise, label -> image
+    generator of images  noise, label and, of models that have it, truncation -> image
     translator           image, and mask where it fills holes -> transformed
 
-`threshold` and `explain` are inputs with a default, or plain ones that must be given. Unless `explain` is true,
-`contribution` is NaN and costs nothing: it stands in a branch of its own. Where a column has the name of one of these,
-an underscore is put behind the latter.
+`threshold`, `explain` and `truncation` are inputs with a default, or plain ones that must be given. Unless `explain` is
+true, `contribution` is NaN and costs nothing: it stands in a branch of its own. Where a column has the name of one of
+these, an underscore is put behind the latter.
 How a kind becomes a graph is in `kinds`.
 """
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gantools.train.trained import Trained
 
 IR = 10
+SETTINGS = {"threshold", "explain", "truncation"}  # inputs that may have a default
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,8 @@ def build(
             raise ExportError("only a generator has noise", where="noise_inside", remedy="leave it out")
         draw_noise(graph.proto, graph.names["noise"], graph.facts["noise_width"])
     if plain_inputs:
-        if "threshold" not in graph.names:
-            raise ExportError("only a scorer has a threshold", where="plain_inputs", remedy="leave it out")
+        if SETTINGS.isdisjoint(graph.names):
+            raise ExportError("this model has no input with a default", where="plain_inputs", remedy="leave it out")
         drop_defaults(graph.proto)
     return replace(graph, facts={**graph.facts, **origin})
 

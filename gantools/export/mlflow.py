@@ -3,10 +3,10 @@
     MLmodel, conda.yaml, python_env.yaml, requirements.txt, model.onnx, code/gantools_served.py
 
 `mlflow.pyfunc.load_model(folder).predict(frame)` takes rows as they are in the training table, see `served`; its
-`params` are `threshold` and `explain` of a scorer, `seed` of a generator. It runs on the CPU, and on a GPU with
-`load_model(folder, model_config={"device": "cuda"})`. MLflow refuses a missing cell in a column of whole numbers that
-had none in the training table, for such a column is `long` to it. `mlflow.onnx.load_model` gives the ONNX model.
-"""
+`params` are `threshold` and `explain` of a scorer, `seed` and `truncation` of a generator. It runs on the CPU, and on a
+GPU with `load_model(folder, model_config={"device": "cuda"})`. MLflow refuses a missing cell in a column of whole
+numbers that had none in the training table, for such a column is `long` to it. `mlflow.onnx.load_model` gives the ONNX
+model."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _signature(model: Exported) -> tuple[list[dict[str, Any]], ...]:
     What is given or found as columns is a data frame, and so are outputs of one number each; all else is tensors.
     """
     noise = model.names.get("noise")
-    params_in = {model.names.get(what) for what in ("noise", "threshold", "explain")}
+    params_in = {model.names.get(what) for what in ("noise", "threshold", "explain", "truncation")}
     inputs = [_column(port.name, _type(port, model.columns.get(port.name))) for port in model.inputs]
     if not inputs:
         given = [value for value in model.takes if value.name not in params_in]
@@ -130,6 +130,8 @@ def _signature(model: Exported) -> tuple[list[dict[str, Any]], ...]:
         params.append(_param("threshold", "double", model.described["threshold"]))
     if "explain" in model.names:
         params.append(_param("explain", "boolean", False))
+    if "truncation" in model.names:
+        params.append(_param("truncation", "double", model.described["truncation"]))
     if any(value.name == noise for value in model.takes):
         params.append(_param("seed", "long", -1))
     return inputs, outputs, params

@@ -210,8 +210,18 @@ class ImageMaking(nn.Module):
         self.register_buffer("codes", torch.arange(len(label.levels or ())))
 
     def forward(self, noise: Tensor, label: Tensor) -> tuple[Tensor, ...]:
+        return self._made(noise, label)
+
+    def _made(self, noise: Tensor, label: Tensor, *truncation: Tensor) -> tuple[Tensor, ...]:
         code = _known_label(label, self.label, cast(Tensor, self.codes))
-        return (self.encoder.inverse(self.gan.generate(noise, Condition(code))),)
+        return (self.encoder.inverse(self.gan.generate(noise, Condition(code), *truncation)),)
+
+
+class TruncatedImageMaking(ImageMaking):
+    """The same with a truncation [1], float32."""
+
+    def forward(self, truncation: Tensor, noise: Tensor, label: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        return self._made(noise, label, truncation)
 
 
 def example(port: Port) -> Tensor:

@@ -60,6 +60,7 @@ class Served:
         self.inputs: list[dict[str, Any]] = json.loads(entries["gantools.inputs"])
         self.outputs: list[dict[str, Any]] = json.loads(entries["gantools.outputs"])
         self.threshold = json.loads(entries.get("gantools.threshold", "0"))
+        self.truncation = json.loads(entries.get("gantools.truncation", "1"))
         counts = json.loads(entries.get("gantools.class_counts", "[]"))
         self.classes = [level for level, n in zip(self.inputs[0]["levels"], counts, strict=True) if n] if counts else []
         self.noise_width = json.loads(entries.get("gantools.noise_width", "0"))
@@ -73,7 +74,8 @@ class Served:
         """What the model makes of data, see above.
 
         params: threshold (a score above it is flagged) and explain of a scorer; seed of a generator, below 0 for other
-        noise at each call. Raises ValueError for data that lack a column or have cells of another type.
+        noise at each call, and truncation of one that takes it. Raises ValueError for data that lack a column or have
+        cells of another type.
         """
         given = dict(params or {})
         feed, index = self._feed(data)
@@ -102,7 +104,7 @@ class Served:
     def _feed(self, data: Any) -> tuple[dict[str, Array], Any]:
         """The inputs of the graph that are data, and the index of a data frame."""
         if not self.inputs:
-            settings = {self.names.get(what) for what in ("noise", "threshold", "explain")}
+            settings = {self.names.get(what) for what in ("noise", "threshold", "explain", "truncation")}
             values = [value for value in self.session.get_inputs() if value.name not in settings]
             arrays = _arrays(data, [value.name for value in values])
             return {
@@ -127,6 +129,9 @@ class Served:
             found[self.names["threshold"]] = np.array([float(given.get("threshold", self.threshold))])
         if "explain" in self.names:
             found[self.names["explain"]] = np.array(explain)
+        if "truncation" in self.names:
+            truncation = float(given.get("truncation", self.truncation))
+            found[self.names["truncation"]] = np.array([truncation], np.float32)
         return found
 
     def _noise(self, n: int, given: Mapping[str, Any]) -> dict[str, Array]:

@@ -7,11 +7,11 @@ Triton leaves the first size, of the batch, out of each tensor; one that has no 
 reshaped, so that a request gives a column as [N, 1]. Requests that wait are joined, images only with those of their own
 size.
 
-An input with a default (`threshold`, `explain`) has no batch, and Triton's onnxruntime backend refuses optional inputs
-in a model with batches: they are left out there, and their defaults hold. So is `contribution`, which is NaN unless
-`explain` is true. With `max_batch=0`, and always where these are plain inputs, requests are not joined, a request gives
-a column as [N], and these are there. What `suspects` and `alike` point to is in the file alone; they are always left
-out.
+An input with a default (`threshold`, `explain`, `truncation`) has no batch, and Triton's onnxruntime backend refuses
+optional inputs in a model with batches: they are left out there, and their defaults hold. So is `contribution`, which
+is NaN unless `explain` is true. With `max_batch=0`, and always where these are plain inputs, requests are not joined, a
+request gives a column as [N], and these are there. What `suspects` and `alike` point to is in the file alone; they are
+always left out.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ def write_triton(file: Path | str, folder: Path | str, max_batch: int = MAX_BATC
 
 def configuration(model: Exported, name: str, max_batch: int = MAX_BATCH) -> str:
     """The text of `config.pbtxt`. max_batch: as for `write_triton`."""
-    settings = {model.names.get(what) for what in ("threshold", "explain")}
+    settings = {model.names.get(what) for what in ("threshold", "explain", "truncation")}
     if any(value.name in settings for value in model.takes):
-        max_batch = 0  # a plain threshold belongs to a request, not to a row
+        max_batch = 0  # a plain setting belongs to a request, not to a row
     max_batch = min(max_batch, model.largest_batch)
     left_out = {model.names.get(what) for what in ("suspects", "alike")}
     if max_batch:

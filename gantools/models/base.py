@@ -211,6 +211,22 @@ class GAN(Model):
         exports, and runs elsewhere to the same samples.
         """
 
+    @property
+    def truncation(self) -> float | None:
+        """How far a sample may lie from the middle of its class: 1 as it comes, 0 not at all. A generator that has such
+        a middle takes another number as a further argument of `generate`; None for one that does not."""
+        return None
+
+    @property
+    def n_styles(self) -> int:
+        """How many layers have a style of their own, which `mix` exchanges; 0 for a generator without styles."""
+        return 0
+
+    def mix(self, noise: Tensor, other: Tensor, condition: Condition, n_kept: int) -> Tensor:
+        """Encoded samples whose first n_kept layers, 0 to n_styles, have the styles of `noise` [N, noise_width], and
+        the others, which decide finer things, those of `other`. Only where there are styles."""
+        raise NotImplementedError
+
     def sample(self, n: int, condition: Condition, random: torch.Generator) -> Tensor:
         """n samples: `generate` from noise that `random` draws, on its device."""
         noise = torch.randn((n, self.noise_width), device=random.device, generator=random)

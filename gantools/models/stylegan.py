@@ -105,8 +105,21 @@ class StyleGAN(RelativisticImageGAN):
             styles = mixed(w, other, batch.uniform(n), batch.uniform(n) < o.mixing, net.synthesis.n_layers)
         return net.synthesis(styles, batch.noise(n, net.synthesis.noise_width))
 
-    def generate(self, noise: Tensor, condition: Condition) -> Tensor:
-        return self.generator(noise, condition, self.options.truncation)
+    @property
+    def truncation(self) -> float:
+        return self.options.truncation
+
+    @property
+    def n_styles(self) -> int:
+        return self.generator.synthesis.n_layers
+
+    def generate(self, noise: Tensor, condition: Condition, truncation: float | Tensor | None = None) -> Tensor:
+        return self.generator(noise, condition, self.truncation if truncation is None else truncation)
+
+    def mix(self, noise: Tensor, other: Tensor, condition: Condition, n_kept: int) -> Tensor:
+        w = torch.stack([self.generator.styles(each, condition, self.options.truncation) for each in (noise, other)])
+        which = (torch.arange(self.n_styles, device=noise.device) >= n_kept).long()
+        return self.generator.synthesis(w[which].transpose(0, 1), noise[:, self.options.noise_dim :])
 
 
 def mixed(w: Tensor, other: Tensor, where: Tensor, chosen: Tensor, n_layers: int) -> Tensor:
@@ -131,12 +144,17 @@ class StyleGenerator(nn.Module):
         self.centre = Centre(options.noise_dim, condition)
         self.synthesis = Synthesis(layout, options.noise_dim, options.width)
 
-    def forward(self, noise: Tensor, condition: Condition, truncation: float = 1.0) -> Tensor:
-        """noise: [N, noise_dim + synthesis.noise_width]. Returns images [N, C, size, size], about [-1, 1]."""
-        w = self.mapping(noise[:, : self.noise_dim], condition)
-        if truncation != 1:
-            w = torch.lerp(self.centre(condition), w, truncation)
+    def forward(self, noise: Tensor, condition: Condition, truncation: float | Tensor = 1.0) -> Tensor:
+        """Images [N, C, size, size], about [-1, 1]. noise: [N, noise_dim + synthesis.noise_width]. truncation: a
+        number, or [1] of it."""
+        w = self.styles(noise, condition, truncation)
         return self.synthesis(w.unsqueeze(1), noise[:, self.noise_dim :])
+
+    def styles(self, noise: Tensor, condition: Condition, truncation: float | Tensor) -> Tensor:
+        """w [N, D], drawn towards the mean of its class."""
+        w = self.mapping(noise[:, : self.noise_dim], condition)
+        centre = self.centre(condition)
+        return centre + truncation * (w - centre)
 
 
 class Mapping(nn.Module):

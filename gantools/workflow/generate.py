@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ class Request:
     the generator. refine: choose among more rows than are wanted by the generator's classifier; None for yes where that
     is possible. seeds: of images that are to be made again, of every class, in place of `n`. interpolate: two seeds;
     the output is then one picture with a row for each class, of n images that change from one into the other.
+    style_mix: the same, layer by layer, by a model with styles. truncation: how far images may lie from the middle of
+    their class, 0 to 1, by a model that has one; None for what it was trained with.
     """
 
     n: int | None = None
@@ -33,9 +36,16 @@ class Request:
     refine: bool | None = field(default=None, metadata=TABLES)
     seeds: tuple[int, ...] | None = field(default=None, metadata=IMAGES)
     interpolate: tuple[int, int] | None = field(default=None, metadata=IMAGES)
+    style_mix: tuple[int, int] | None = field(default=None, metadata=IMAGES)
+    truncation: float | None = field(default=None, metadata=IMAGES)
     seed: int = 0
     device: str = "auto"
     force: bool = False
+
+    @property
+    def strip(self) -> tuple[int, int] | None:
+        """The two seeds of one picture, where that is asked for."""
+        return self.interpolate or self.style_mix
 
     def label(self, target: str) -> str | None:
         """The label that is asked for, as text; None for all. target: the column that `where` must name."""
@@ -87,10 +97,12 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult:
     """
     refuse_together(request, "folder", "onnx")
     refuse_together(request, "seeds", "n")
-    refuse_together(request, "seeds", "interpolate")
-    if request.n is None and request.seeds is None and request.interpolate is None:
+    for one, other in combinations(("seeds", "interpolate", "style_mix"), 2):
+        refuse_together(request, one, other)
+    refuse_together(request, "style_mix", "truncation")
+    if request.n is None and request.seeds is None and request.strip is None:
         raise ConfigError("is needed", where="n", remedy="say how many to make")
-    check(request.interpolate is None or request.n != 1, "n", "must be at least 2 for an interpolation")
+    check(request.strip is None or request.n != 1, "n", "must be at least 2 for a picture of what is between two seeds")
     place = request.folder or request.onnx
     if place is None:
         raise ConfigError("no generator was given", remedy="give a folder, or `onnx`")
@@ -99,10 +111,10 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult:
     generator = saved_model(place, "sample", request.device, exported=request.onnx is not None)
     modality = MODALITIES[generator.modality]
     check_meaning(request, modality)
-    for name in given(request, "seeds", "interpolate") if request.onnx is not None else ():
+    for name in given(request, "seeds", "interpolate", "style_mix") if request.onnx is not None else ():
         generator.check_noise(name)
     output = request.output or modality.generated(place)
-    if request.interpolate is None:
+    if request.strip is None:
         check_apart(output, "output", place)
         modality.check_output(output, force=request.force)
     else:

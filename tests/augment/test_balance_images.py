@@ -40,7 +40,7 @@ class Good:
     noise_width = 1
     encoder_ = ImageEncoder(ImageLayout(1, 16))
 
-    def from_noise(self, noise: Tensor, label: Tensor) -> Tensor:
+    def from_noise(self, noise: Tensor, label: Tensor, truncation: float | None = None) -> Tensor:
         found = load_digits()
         images = [torch.from_numpy(found.images[found.target == k][100:] * 15.9).to(torch.uint8) for k in range(3)]
         place = (torch.special.ndtr(noise[:, 0]) * 70).long()
@@ -51,7 +51,7 @@ class Good:
 class Noisy(Good):
     """Makes grey noise."""
 
-    def from_noise(self, noise: Tensor, label: Tensor) -> Tensor:
+    def from_noise(self, noise: Tensor, label: Tensor, truncation: float | None = None) -> Tensor:
         return torch.randint(0, 256, (len(label), 1, 16, 16), generator=torch.Generator().manual_seed(0)).byte()
 
 

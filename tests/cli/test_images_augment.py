@@ -201,6 +201,61 @@ def test_one_image_turns_into_another(invoke: Invoke, images_generator: Path, tm
     assert "exists already" in the_error(invoke("generate", images_generator, "--interpolate", 5, 9, "-o", strip))
 
 
+@pytest.fixture(scope="module")
+def styled(tmp_path_factory: pytest.TempPathFactory, invoke: Invoke, make_digits: MakeDigits) -> Path:
+    """The folder of a `stylegan` trained for a moment; beside it, exported, `styled.onnx`. Tests only read them."""
+    folder = tmp_path_factory.mktemp("styled")
+    digits, saved = make_digits(folder / "digits", COUNTS), folder / "styled"
+    quick = ("--set", "noise_dim=8", *QUICK)
+    result = invoke("train", digits, "--model", "stylegan", "--save", saved, *quick)
+    assert result.exit_code == 0, result.output
+    assert invoke("export", saved, "-o", folder / "styled.onnx").exit_code == 0
+    return saved
+
+
+def test_truncated_images_are_the_same_from_the_folder_and_from_the_file(
+    invoke: Invoke, styled: Path, tmp_path: Path
+) -> None:
+    """A class alone without any variety; as they come unless asked otherwise."""
+    made = {}
+    for psi in (None, 1, 0.5, 0):
+        for name, place in (("folder", (styled,)), ("file", ("--onnx", styled.with_suffix(".onnx")))):
+            out = tmp_path / f"{name}{psi}"
+            given = () if psi is None else ("--truncation", psi)
+            assert invoke("generate", *place, "--seeds", "5,9", *given, "-o", out).exit_code == 0
+            made[name, psi] = np.stack([pixels(path).astype(int) for path in sorted(out.rglob("*.png"))])
+        assert np.abs(made["folder", psi] - made["file", psi]).max() <= 1
+    assert np.array_equal(made["folder", None], made["folder", 1])
+    assert not np.array_equal(made["folder", 0.5], made["folder", 1])
+    apart = [np.abs(made["folder", psi][0] - made["folder", psi][1]).mean() for psi in (0, 1)]
+    assert apart[0] < 0.2 * apart[1]  # the layers' noise is not truncated
+
+
+def test_styles_are_mixed_from_the_finest_to_the_coarsest(invoke: Invoke, styled: Path, tmp_path: Path) -> None:
+    strip, ends = tmp_path / "strip.png", tmp_path / "ends"
+    one = ("--where", "folder=7")
+    told = the_json(invoke("generate", styled, "--style-mix", 5, 9, "-n", 4, *one, "-o", strip, "--json"))
+    assert told["n_images"] == 4
+    assert invoke("generate", styled, "--seeds", "5", *one, "-o", ends).exit_code == 0
+    picture = pixels(strip)
+    np.testing.assert_array_equal(picture[:, :16], pixels(ends / "7/synthetic_000001.png"))
+    steps = [np.abs(picture[:, k : k + 16].astype(int) - picture[:, :16].astype(int)).mean() for k in (16, 32, 48)]
+    assert 0 < steps[0] < steps[2]
+
+
+def test_what_has_no_styles_says_so(invoke: Invoke, images_generator: Path, styled: Path, tmp_path: Path) -> None:
+    out, exported = tmp_path / "x.png", ("--onnx", styled.with_suffix(".onnx"))
+    for place, given, named in (
+        ((images_generator,), ("--truncation", 0.5, "-n", 3), "nothing to truncate"),
+        ((styled,), ("--truncation", 1.5, "-n", 3), "from 0 to 1"),
+        ((images_generator,), ("--style-mix", 1, 2), "no styles"),
+        (exported, ("--style-mix", 1, 2), "give its folder"),
+        ((styled,), ("--style-mix", 1, 2, "--interpolate", 1, 2), "--interpolate"),
+    ):
+        assert named in the_error(invoke("generate", *place, *given, "-o", out))
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("given", "named"),
     [

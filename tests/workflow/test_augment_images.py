@@ -124,7 +124,7 @@ def test_copies_are_counted_and_named(digits: Path, maker: Path, monkeypatch: py
     source = open_images(digits)
     sevens = torch.stack([torch.from_numpy(source.read(i)).movedim(2, 0) for i in range(24, 34)])
 
-    def from_noise(self: object, noise: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    def from_noise(self: object, noise: torch.Tensor, label: torch.Tensor, truncation: None) -> torch.Tensor:
         return sevens[(noise[:, 0] * 1000).long() % 10]
 
     monkeypatch.setattr(ImageSynthesizer, "from_noise", from_noise)

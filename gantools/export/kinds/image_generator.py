@@ -1,4 +1,4 @@
-"""Generators of images: noise, label -> image."""
+"""Generators of images: noise, label and, of models that have it, truncation -> image."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gantools.export.graph import Graph
 
 TRIED = 64  # images that a proof makes
+TRIED_TRUNCATION = 0.6
 
 
 @registry.exported("image-generator")
@@ -36,52 +37,67 @@ class ExportedImageGenerator(OfImages, ExportedMaker):
 
         from gantools.export import compose
         from gantools.export.graph import Graph
-        from gantools.export.modules import ImageMaking, example
+        from gantools.export.modules import ImageMaking, TruncatedImageMaking, example
 
         gan, layout, counts = maker.gan_, maker.encoder_.layout, maker.class_counts_
         label = Port("label", "string", maker.schema_.classes, has_missing=False)
-        module = ImageMaking(gan, maker.encoder_, label).eval()
-        given = torch.zeros(compose.ROWS_TRACED, gan.noise_width), example(label)
-        proto = compose.traced(module, given, ["noise", compose.traced_name(label)], ["image"])
+        truncates = gan.truncation is not None
+        making = TruncatedImageMaking if truncates else ImageMaking
+        settings = {"truncation": np.array([gan.truncation], np.float32)} if truncates else {}
+        given = *map(torch.from_numpy, settings.values()), torch.zeros(compose.ROWS_TRACED, gan.noise_width)
+        inputs = [*settings, "noise", compose.traced_name(label)]
+        proto = compose.traced(
+            making(gan, maker.encoder_, label).eval(), (*given, example(label)), inputs, ["image"], fixed=len(settings)
+        )
+        for name, value in settings.items():
+            compose.set_default(proto, name, value)
         compose.add_label(proto, label, counts)
         compose.take_rows(proto, "noise")
         compose.count_rows(proto, ["noise", label.name])
         image = (compose.BATCH, layout.size, layout.size, layout.channels)
-        compose.name_sizes(proto, {"noise": (compose.BATCH, gan.noise_width), "image": image})
+        sizes = {"noise": (compose.BATCH, gan.noise_width), "image": image}
+        compose.name_sizes(proto, sizes | dict.fromkeys(settings, (1,)))
         facts = {
             "schema": maker.schema_.to_json(),
             "class_counts": list(counts),
             "noise_width": gan.noise_width,
             "encoder": maker.encoder_.to_json(),
+            **{name: float(value[0]) for name, value in settings.items()},
         }
-        return Graph(proto, cls.kind, (label,), (), {name: name for name in ("noise", "label", "image")}, facts)
+        names = {name: name for name in (*settings, "noise", "label", "image")}
+        return Graph(proto, cls.kind, (label,), (), names, facts)
 
     def prove(self, maker: ImageSynthesizer, allowed: Tolerance) -> Parity:
-        """On images of every class, from the same noise."""
+        """On images of every class, from the same noise, half of them truncated where that can be asked for."""
         import torch
-
-        from gantools.nn.conditioning import Condition
 
         label = self.every_class(TRIED)
         if self.draws_noise:
             return {"images": len(self.generate(np.zeros((0, 0), np.float32), label)), "noise": "inside"}
         noise = torch.randn((TRIED, self.noise_width), generator=torch.Generator().manual_seed(SEED))
-        with torch.no_grad():
-            made = maker.encoder_.inverse(maker.gan_.generate(noise, Condition(torch.from_numpy(label)))).numpy()
+        tried = (None, TRIED_TRUNCATION) if self.truncates else (None,)
         n_off, n_bytes, largest = 0, 0, 0
-        for rows in batches(TRIED):
-            ours = self.generate(noise.numpy()[rows], label[rows])
-            off = np.abs(ours.astype(int) - made[rows].astype(int))
+        for k, rows in enumerate(batches(TRIED)):
+            truncation = tried[k % len(tried)]
+            theirs = maker.from_noise(noise[rows], torch.from_numpy(label[rows]), truncation).movedim(1, 3).numpy()
+            off = np.abs(self.generate(noise.numpy()[rows], label[rows], truncation).astype(int) - theirs.astype(int))
             n_off, n_bytes, largest = n_off + int((off > 1).sum()), n_bytes + off.size, max(largest, int(off.max()))
         share = n_off / n_bytes
         check("share of bytes that differ by more than one", share, allowed.cells)
         return {"images": TRIED, "batches": [*BATCHES, TRIED], "bytes_differing": share, "largest_byte": largest}
 
-    def sample(self, counts: Mapping[str, int] | int, *, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """The images of `ImageSynthesizer.sample(counts, seed=seed)` on a CPU: [N, C, size, size] uint8, and their
+    @property
+    def truncates(self) -> bool:
+        """Whether images can be drawn towards the middle of their class."""
+        return "truncation" in self.names
+
+    def sample(
+        self, counts: Mapping[str, int] | int, *, seed: int = 0, truncation: float | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The images of `ImageSynthesizer.sample` with the same arguments on a CPU: [N, C, size, size] uint8, and their
         labels [N]. Imports torch for its noise.
 
-        Raises ConfigError for an unknown class or a negative number.
+        Raises ConfigError for an unknown class, a negative number, or a truncation that the model does not take.
         """
         import torch
 
@@ -89,17 +105,26 @@ class ExportedImageGenerator(OfImages, ExportedMaker):
 
         self.check_seed(seed)
         label = torch.from_numpy(wanted_labels(counts, self.schema_.classes, self.class_counts, "image"))
-        return from_seeds(self, label, seeds_of_run(seed, len(label))), label
+        return from_seeds(self, label, seeds_of_run(seed, len(label)), truncation), label
 
-    def from_noise(self, noise: Tensor, label: Tensor) -> Tensor:
+    def from_noise(self, noise: Tensor, label: Tensor, truncation: float | None = None) -> Tensor:
         """As `ImageSynthesizer.from_noise`."""
         import torch
 
-        return torch.from_numpy(self.generate(noise.numpy(), label.numpy())).movedim(3, 1)
+        from gantools.augment.latent import check_truncation
 
-    def generate(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-        """Images [N, S, S, C]. noise: [N, noise_width]. label: [N] codes."""
-        return self.run(self.asked(noise, label), [self.names["image"]])[0]
+        check_truncation(truncation, self.truncates)
+        return torch.from_numpy(self.generate(noise.numpy(), label.numpy(), truncation)).movedim(3, 1)
+
+    def generate(
+        self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64], truncation: float | None = None
+    ) -> npt.NDArray[np.uint8]:
+        """Images [N, S, S, C]. noise: [N, noise_width]. label: [N] codes. truncation: None for what is usual."""
+        feed = self.asked(noise, label)
+        if self.truncates:
+            usual = self.described["truncation"] if truncation is None else truncation
+            feed[self.names["truncation"]] = np.array([usual], np.float32)
+        return self.run(feed, [self.names["image"]])[0]
 
     def differences(self, parity: Mapping[str, Any]) -> str:
         return f"bytes differ by {parity['largest_byte']} at most"
