@@ -27,20 +27,21 @@ $(INSTALLED): pyproject.toml
 
 demo: $(INSTALLED)
 	@mkdir -p $(DEMO)
+	@echo; echo "1 of 5: balance a table in which a class is rare (a minute)"
 	$(BIN)/python examples/make_demo_data.py $(DEMO)/tumours.csv
-	$(BIN)/gantools augment $(DEMO)/tumours.csv --target diagnosis --seed 0 --budget 150s --force \
+	$(BIN)/gantools augment $(DEMO)/tumours.csv --target diagnosis --seed 0 --budget 60s --force \
 	    -o $(DEMO)/tumours.balanced.csv --save $(DEMO)/generator --report $(DEMO)/report.html
-	@echo
+	@echo; echo "2 of 5: find what does not belong in a table (half a minute)"
 	$(BIN)/python examples/make_demo_data.py $(DEMO)/screening.csv --screening
-	$(BIN)/gantools score $(DEMO)/screening.csv --labels malignant --false-alarms 0.05 --explain --seed 0 --force \
+	$(BIN)/gantools score $(DEMO)/screening.csv --labels malignant --false-alarms 0.05 --explain --seed 0 --budget 30s --force \
 	    -o $(DEMO)/screening.scored.csv --save $(DEMO)/scorer --report $(DEMO)/scores.html
-	@echo
+	@echo; echo "3 of 5: balance a folder of images (a minute)"
 	$(BIN)/python examples/make_demo_images.py $(DEMO)
-	$(BIN)/gantools augment $(DEMO)/digits --size 32 --seed 0 --budget 90s --force -o $(DEMO)/digits.balanced --report $(DEMO)/digits.html
-	@echo
-	$(BIN)/gantools score $(DEMO)/fours/new --train $(DEMO)/fours/normal --explain --false-alarms 0.05 --seed 0 --budget 40s --force \
+	$(BIN)/gantools augment $(DEMO)/digits --seed 0 --budget 60s --force -o $(DEMO)/digits.balanced --report $(DEMO)/digits.html
+	@echo; echo "4 of 5: find what does not belong in a folder of images (half a minute)"
+	$(BIN)/gantools score $(DEMO)/fours/new --train $(DEMO)/fours/normal --explain --false-alarms 0.05 --seed 0 --budget 30s --force \
 	    -o $(DEMO)/fours.scored.csv --report $(DEMO)/fours.html
-	@echo
+	@echo; echo "5 of 5: export the table's scorer as one ONNX file"
 	$(BIN)/gantools export $(DEMO)/scorer -o $(DEMO)/scorer.onnx --card $(DEMO)/scorer.md --force
 	@echo
 	@echo "Results: $(DEMO)/tumours.balanced.csv (the balanced table), $(DEMO)/report.html (open it in a browser),"

@@ -6,7 +6,7 @@ OUT/digits         sixes, eights and nines, a folder each; of the nines only 25 
 OUT/fours/normal   120 fours to learn from
 OUT/fours/new      the other fours, and 15 digits that are no fours
 
-Images are 32 pixels wide and high, enlarged from the 8 of the data.
+Images are 16 pixels wide and high, enlarged from the 8 of the data.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-SIZE = 32
+SIZE = 16
 N_RARE = 25
 N_NORMAL = 120
 N_ODD = 15

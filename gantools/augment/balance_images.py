@@ -28,6 +28,7 @@ from gantools.stages import Stage
 
 CANDIDATES = 3  # generated for each that is taken
 GENERATED_SHARE = 0.5  # of the synthetic images of a class
+MIN_TRIED = 100  # generated images of a class that stand beside real ones, however few are wanted
 PART = 1024  # images that are changed at a time
 MIN_IMAGES = 10  # a class of fewer is filled with varied real images alone
 
@@ -104,19 +105,19 @@ def balance_images(
 
     learned = [name for name in to_make if before[name] >= MIN_IMAGES] if synthesizer is not None else []
     judge = Judge(data, lambda at: varied(data.images[at], data.label[at])[0], seed, stage) if learned else None
-    seeds = iter(seeds_of_run(seed, CANDIDATES * sum(to_make.values())))
+    seeds = iter(seeds_of_run(seed, CANDIDATES * (sum(to_make.values()) + MIN_TRIED * len(to_make))))
     images, label, is_generated, origin, trials = [], [], [], [], {}
     for code, name in enumerate(classes):
         n, n_generated = to_make.get(name, 0), 0
         if name in learned:
             assert synthesizer is not None
             assert judge is not None
-            drawn, own_seeds = _generated(synthesizer, judge, code, round(n * GENERATED_SHARE), seeds)
+            drawn, own_seeds = _generated(synthesizer, judge, code, max(MIN_TRIED, round(n * GENERATED_SHARE)), seeds)
             trials[name] = judge.trial(drawn, code)
             if not trials[name].shortfalls:
-                n_generated = len(drawn)
-                images.append(drawn)
-                origin.append(own_seeds)
+                n_generated = round(n * GENERATED_SHARE)
+                images.append(drawn[:n_generated])
+                origin.append(own_seeds[:n_generated])
         places = in_turn(torch.nonzero(data.label == code).squeeze(1), n - n_generated, random)
         images.append(data.images[places])
         origin.append(places)

@@ -105,8 +105,8 @@ class Judge:
         generated: list[Standing] = []
         real: list[Standing] = []
         for net, known, held in zip(self.nets, halves, reversed(halves), strict=True):
-            known, held = self._some(known), self._some(held)
-            for found, shown in ((generated, self._some(images, len(held))), (real, held)):
+            known, n = self._some(known), min(len(held), len(images), MAX_COMPARED)
+            for found, shown in ((generated, self._some(images, n)), (real, self._some(held, n))):
                 found.append(self._standing(net, known, shown, code))
         return Trial(_mean(generated), _mean(real))
 
