@@ -75,6 +75,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/images/generation.py conditional --seconds 1800
 	$(BIN)/python benchmarks/images/generation.py modes --seconds 3600
 	$(BIN)/python benchmarks/images/generation.py speed
+	$(BIN)/python benchmarks/images/captions.py
 	$(BIN)/python benchmarks/images/oneclass.py mnist
 	$(BIN)/python benchmarks/images/oneclass.py tiles
 	$(BIN)/python benchmarks/images/translation.py denoise --seconds 3600 --precision bf16

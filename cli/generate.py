@@ -24,8 +24,13 @@ from .show import run_and_show
 )
 @click.option(
     "--where",
-    metavar="COL=LABEL",
-    help="This class only; COL is the column the generator was trained for, 'folder' for images.",
+    multiple=True,
+    metavar="COL=VALUE",
+    help="This class only; COL is the column the generator was trained for, 'folder' for images. Of images with "
+    "descriptions any of their columns, as in 'caption=a red circle' (repeatable).",
+)
+@path_option(
+    "--embeddings", metavar="FILE", help="Images by vectors: the rows of an .npy file, each for as many as -n says."
 )
 @path_option(
     "--output", "-o", metavar="OUT",
@@ -72,8 +77,9 @@ from .show import run_and_show
 def generate(*, as_json: bool, **given: Any) -> None:
     """Make synthetic rows or images with the generator saved in DIR.
 
-    Without --where the classes come in the proportions of what it was trained on. Images go into a folder with a
-    sub-folder for each class, beside manifest.csv. One of -n, --seeds, --interpolate and --style-mix says what to make.
+    Without --where the classes, or the descriptions of images, come as they did in what it was trained on. Images go
+    into a folder with a sub-folder for each class, beside manifest.csv. One of -n, --seeds, --interpolate and
+    --style-mix says what to make.
     """
     from gantools.workflow.generate import Request, run
 

@@ -37,6 +37,22 @@ from .show import run_and_show
     help="Translators: what is done to clean pictures, to be undone: noise=25 or noise=5-50, rain, blur=1-3, "
     "jpeg=10-50, holes=0.1-0.4, smaller=4, grey (repeatable).",
 )
+@click.option(
+    "--caption",
+    metavar="COL",
+    help="Generators of images: told by text in place of classes, a column of metadata.csv or metadata.jsonl in DATA.",
+)
+@click.option(
+    "--condition",
+    multiple=True,
+    metavar="COL",
+    help="Generators of images: the same by a column of numbers or categories (repeatable).",
+)
+@path_option(
+    "--embeddings",
+    metavar="FILE",
+    help="Generators of images: the same by vectors, the rows of an .npy file in the order of the metadata.",
+)
 @training_options("tabular", "lean", "up to 64; of translators' crops 64 to 128", "resize; for translators crops")
 @grids_option
 @seed_option
@@ -48,6 +64,9 @@ def train(*, as_json: bool, **given: Any) -> None:
     A translator (--model unet, srgan, inpaint, pix2pix or cyclegan) learns from pairs (folders A and B below DATA, with
     the same names), from two sets (trainA and trainB), or from clean pictures that it degrades itself. At the end it is
     compared with the plain method on pictures that were held back.
+
+    A generator of images learns from a sub-folder for each class; with --caption, --condition or --embeddings it learns
+    from descriptions of the images instead, which file_name in metadata.csv or metadata.jsonl assigns to them.
 
     Whole checkpoints are written as training goes on: after an interruption, the same command with --resume continues
     from the last one. 'gantools generate DIR' makes rows or images, 'gantools augment --from DIR' balances with them,

@@ -20,6 +20,7 @@ class Generator(Trained):
     net = "gan"
     loads_unfinished = True  # a run that was killed leaves the best weights so far, which can be sampled from
     default_model: ClassVar[str]
+    asked_by: ClassVar[str] = "class"  # or "description": what samples are asked for by
 
     gan_: GAN
 

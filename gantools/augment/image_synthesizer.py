@@ -2,61 +2,44 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gantools import registry
-from gantools.augment.generator import Generator
+from gantools.augment.image_generator import ImageGenerator
 from gantools.augment.labels import wanted_labels
-from gantools.augment.latent import check_truncation, from_seeds, seeds_of_run
+from gantools.augment.latent import from_seeds, seeds_of_run
 from gantools.config import TrainConfig, build, check
-from gantools.data.images.schema import ImageSchema
-from gantools.encode.images import ImageEncoder, ImageSet
+from gantools.encode.images import ImageSet
 from gantools.errors import ConfigError, DataError
-from gantools.models.base import GAN, DataSpec
-from gantools.models.image import ImageGANOptions
+from gantools.models.base import GAN
 from gantools.nn.augment import flip_symmetric
 from gantools.nn.conditioning import Condition
 from gantools.nn.random_features import RandomFeatures
-from gantools.train.grid import GridWriter
+from gantools.train.grid import COLUMNS, MOST_ROWS, GridWriter
 from gantools.train.loop import OnLook, OnProgress
 from gantools.train.samplers import ByClass, ClassBalanced, Examples
 from gantools.train.stores import Images, as_input
-from gantools.train.trained import built_model, tensorboard_folder
+from gantools.train.trained import tensorboard_folder
 
-BATCH_SIZE = 64
-EMA_DECAY = 0.999
-LOOK_EVERY = 500  # steps
 LOOK_IMAGES = 128  # generated per class each time the training is judged
 RARE = 500  # images of a class, half of whose real ones are varied before they are learned from
 
 
 @registry.kind("image-generator")
-class ImageSynthesizer(Generator):
-    """A conditional generator of images.
+class ImageSynthesizer(ImageGenerator):
+    """A generator of images of classes.
 
     model: a registered name. options: of that model, see `gantools models`. train: how long and on what it trains.
-
-    Fitted attributes: `schema_` (ImageSchema), `encoder_` (ImageEncoder), `gan_` (GAN), `report_` (TrainingReport),
-    `fingerprint_` (digest of the training images).
+    Fitted attributes: see `ImageGenerator`.
     """
 
-    modality = "image"
     noun = "a generator of images"
     used_with = "`gantools augment --from` or `gantools generate`"
-    default_model = "lean"
-
-    schema_: ImageSchema
-    encoder_: ImageEncoder
-
-    @classmethod
-    def default_train(cls, **given: Any) -> TrainConfig:
-        return TrainConfig(**{"batch_size": BATCH_SIZE, "ema_decay": EMA_DECAY, "eval_every": LOOK_EVERY, **given})
 
     def fit(
         self,
@@ -79,22 +62,17 @@ class ImageSynthesizer(Generator):
         Raises DataError for images that cannot be learned from, ConfigError for options, CheckpointError for the
         folder, TrainingError when nothing usable came out.
         """
-        cls = self._generator_class()
         counts = data.counts
         if sum(n > 0 for n in counts) < 2:
             raise DataError("there are images of one class only", remedy="give images of at least two classes")
         flip = flip_symmetric(data.images, data.label, len(counts))
-        given = dict(self.options or {})
-        if "flip" in {f.name for f in dataclasses.fields(cls.Options)} and "flip" not in given:
-            # One rule for all classes: the discriminator sees every class through the same changes.
-            given["flip"] = bool(flip.all())
-        options = cast(ImageGANOptions, build(cls.Options, given))
         events = tensorboard_folder(self.train, folder)
         self.schema_, self.encoder_, self.fingerprint_ = data.schema, data.encoder, data.fingerprint
-        spec = DataSpec(data.encoder.layout, self._condition(counts))
-        self.gan_ = cast(GAN, self._new_model(spec, options, self.train.seed))
+        # One rule for all classes: the discriminator sees every class through the same changes.
+        options = self._start(self._condition(counts), bool(flip.all()))
         if grids is not None:
-            on_look = GridWriter(Path(grids), self.encoder_, len(counts), self.train.seed, events)
+            shown = Condition(torch.arange(min(len(counts), MOST_ROWS)).repeat_interleave(COLUMNS))
+            on_look = GridWriter(Path(grids), self.encoder_, shown, self.train.seed, events)
         examples = _examples(data, flip, options.class_balance, self.train.seed)
         model = self._run(
             self.gan_, examples, self.train, folder=folder, resume=resume, progress=progress, on_look=on_look
@@ -119,24 +97,10 @@ class ImageSynthesizer(Generator):
         label = torch.from_numpy(wanted_labels(counts, self.schema_.classes, self.class_counts_, "image"))
         return from_seeds(self, label, seeds_of_run(seed, len(label)), truncation), label
 
-    @property
-    def noise_width(self) -> int:
-        """Numbers that an image is made of."""
-        return self.gan_.noise_width
-
-    @property
-    def truncates(self) -> bool:
-        """Whether images can be drawn towards the middle of their class."""
-        return self.gan_.truncation is not None
-
-    @torch.no_grad()
     def from_noise(self, noise: Tensor, label: Tensor, truncation: float | None = None) -> Tensor:
         """Images [N, C, size, size] uint8, on the CPU, see `latent.Maker`. Raises ConfigError for a truncation that the
         model does not take."""
-        check_truncation(truncation, self.truncates)
-        given = () if truncation is None else (truncation,)
-        made = self.gan_.generate(noise.to(self.device_), Condition(label.to(self.device_)), *given)
-        return self.encoder_.inverse(made).movedim(3, 1).cpu()
+        return self._made(noise, Condition(label), truncation)
 
     @torch.no_grad()
     def mixed(self, one: Tensor, other: Tensor, label: Tensor, n: int) -> Tensor:
@@ -157,28 +121,14 @@ class ImageSynthesizer(Generator):
             made.append(self.gan_.mix(first, last, condition[k : k + 1], n_kept))
         return self.encoder_.inverse(torch.cat(made)).movedim(3, 1).cpu()
 
-    def _modules(self) -> dict[str, nn.Module]:
-        return {"gan": self.gan_}
-
-    def _shape(self) -> dict[str, Any]:
-        return {**super()._shape(), "encoder": self.encoder_.to_json()}
-
     @classmethod
     def _built(cls, config: Mapping[str, Any], schema: Mapping[str, Any]) -> Self:
         maker = cls(config["model"], config["options"], build(TrainConfig, config["train"]))
-        maker.schema_ = ImageSchema.from_json(dict(schema))
-        maker.encoder_ = ImageEncoder.from_json(config["encoder"])
-        spec = DataSpec(maker.encoder_.layout, cls._condition(config["class_counts"]))
-        maker.gan_ = cast(GAN, built_model(maker._model_class(), spec, maker.options))
+        maker._rebuild(config, schema, cls._condition(config["class_counts"]))
         return maker
 
     def _facts(self) -> dict[str, Any]:
-        return {
-            "target": "folder",
-            "size": self.encoder_.layout.size,
-            "fit": self.encoder_.framing,
-            **self.schema_.facts(),
-        }
+        return {"target": "folder", **super()._facts(), **self.schema_.facts()}
 
 
 def _examples(data: ImageSet, flip: Tensor, class_balance: float, seed: int) -> Examples:

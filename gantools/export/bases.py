@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -148,32 +148,14 @@ class ExportedCalibrated(Calibrated, Exported):
         return f"scores differ by {relative:.1e} of themselves at most, {flags} flags differ"
 
 
-class ExportedMaker(Exported):
-    """A generator: from noise and labels."""
+class FromNoise(Exported):
+    """A generator."""
 
-    refuses_unknown = True
+    asked_by: ClassVar[str] = "class"  # as trained generators have it
 
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
         super().__init__(session, path)
-        self.class_counts: tuple[int, ...] = tuple(self.described["class_counts"])
         self.noise_width = int(self.described["noise_width"])
-        if len(self.inputs) != 1 or len(self.class_counts) != len(self.inputs[0].levels or ()):
-            raise ExportError("its metadata do not fit its classes", remedy="export it again")
-
-    def run(self, feed: Mapping[str, Any], outputs: Sequence[str]) -> list[npt.NDArray[Any]]:
-        """As `Exported.run`. A label that was not learned is refused by name."""
-        port = self.inputs[0]
-        known = self.levels(port)
-        asked = dict.fromkeys(np.asarray(feed.get(port.name, [])).ravel().tolist())
-        if unknown := [label for label in asked if label not in known]:
-            remedy = f"the classes are {', '.join(map(repr, known))}"
-            raise ExportError(f"there is no class {unknown[0]!r}", where=port.name, remedy=remedy)
-        return super().run(feed, outputs)
-
-    @property
-    def class_counts_(self) -> tuple[int, ...]:
-        """Samples of each class that were learned from, under the name that trained generators have for it."""
-        return self.class_counts
 
     def check_seed(self, seed: int) -> None:
         """Refuse a seed that is negative or would do nothing. Raises ConfigError."""
@@ -191,6 +173,37 @@ class ExportedMaker(Exported):
     def draws_noise(self) -> bool:
         """Whether the graph draws its noise itself."""
         return all(value.name != self.names["noise"] for value in self.takes)
+
+    def limits(self) -> Iterable[str]:
+        yield "Whether it repeats its training data has not been measured."
+        yield from super().limits()
+
+
+class ExportedMaker(FromNoise):
+    """A generator: from noise and labels."""
+
+    refuses_unknown = True
+
+    def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
+        super().__init__(session, path)
+        self.class_counts: tuple[int, ...] = tuple(self.described["class_counts"])
+        if len(self.inputs) != 1 or len(self.class_counts) != len(self.inputs[0].levels or ()):
+            raise ExportError("its metadata do not fit its classes", remedy="export it again")
+
+    def run(self, feed: Mapping[str, Any], outputs: Sequence[str]) -> list[npt.NDArray[Any]]:
+        """As `Exported.run`. A label that was not learned is refused by name."""
+        port = self.inputs[0]
+        known = self.levels(port)
+        asked = dict.fromkeys(np.asarray(feed.get(port.name, [])).ravel().tolist())
+        if unknown := [label for label in asked if label not in known]:
+            remedy = f"the classes are {', '.join(map(repr, known))}"
+            raise ExportError(f"there is no class {unknown[0]!r}", where=port.name, remedy=remedy)
+        return super().run(feed, outputs)
+
+    @property
+    def class_counts_(self) -> tuple[int, ...]:
+        """Samples of each class that were learned from, under the name that trained generators have for it."""
+        return self.class_counts
 
     def asked(self, noise: npt.NDArray[np.float32], label: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[Any]]:
         """The inputs for noise [N, noise_width] and label codes [N]."""
@@ -214,7 +227,3 @@ class ExportedMaker(Exported):
         counts = zip(self.inputs[0].levels or (), self.class_counts, strict=True)
         yield "classes: " + ", ".join(f"{code(level)} {count:,}" for level, count in counts)
         yield from super().training_data()
-
-    def limits(self) -> Iterable[str]:
-        yield "Whether it repeats its training data has not been measured."
-        yield from super().limits()

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from gantools.data.tables.raw import MISSING
+from gantools.encode.descriptions import UNKNOWN as UNKNOWN_WORD
 from gantools.errors import ExportError
 from gantools.export.columns import Port
 from gantools.export.runtime import INNER
@@ -281,6 +282,34 @@ def add_levels(
                 value.type.tensor_type.elem_type = TensorProto.STRING
     _put_in_front(graph, nodes)
     if nodes:
+        proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
+
+
+def add_caption(proto: onnx.ModelProto, port: Port, codes: Mapping[str, int], n_words: int) -> None:
+    """Put the text of captions [N] in front of the codes of their words [N, n_words], as `Descriptions` makes them."""
+    graph = proto.graph
+    inside = f"{INNER}caption"
+    _hold(proto, **{"caption/least": [0], "caption/most": [n_words], "caption/across": [1]})
+    graph.initializer.append(numpy_helper.from_array(np.array([n_words], np.int64), f"{inside}/room"))
+    zero = helper.make_tensor("value", TensorProto.INT64, [1], [0])
+    _put_in_front(graph, [
+        helper.make_node("StringSplit", [port.name], [f"{inside}/words", f"{inside}/counts"]),
+        helper.make_node(
+            "LabelEncoder", [f"{inside}/words"], [f"{inside}/codes"], domain="ai.onnx.ml",
+            keys_strings=["", *codes], values_int64s=[0, *codes.values()], default_int64=UNKNOWN_WORD,
+        ),
+        helper.make_node("Shape", [port.name], [f"{inside}/rows"]),
+        helper.make_node("Concat", [f"{inside}/rows", f"{inside}/room"], [f"{inside}/shape"], axis=0),
+        helper.make_node("ConstantOfShape", [f"{inside}/shape"], [f"{inside}/behind"], value=zero),
+        helper.make_node("Concat", [f"{inside}/codes", f"{inside}/behind"], [f"{inside}/long"], axis=1),
+        helper.make_node(
+            "Slice", [f"{inside}/long", f"{inside}/least", f"{inside}/most", f"{inside}/across"], [traced_name(port)]
+        ),
+    ])  # fmt: skip
+    for value in graph.input:
+        if value.name == traced_name(port):
+            value.CopyFrom(helper.make_tensor_value_info(port.name, TensorProto.STRING, [BATCH]))
+    if all(entry.domain != "ai.onnx.ml" for entry in proto.opset_import):
         proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
 
 

@@ -15,6 +15,7 @@ from gantools.augment.rows import RowGenerator
 from gantools.data.tables.dtypes import zone_of
 from gantools.data.tables.raw import MISSING
 from gantools.data.tables.schema import Kind, Schema
+from gantools.encode.descriptions import Descriptions
 from gantools.encode.images import ImageEncoder
 from gantools.encode.table import TableEncoder, count
 from gantools.export.columns import MISSING_INT, Port
@@ -224,6 +225,40 @@ class TruncatedImageMaking(ImageMaking):
         return self._made(noise, label, truncation)
 
 
-def example(port: Port) -> Tensor:
-    """Cells to trace a graph with."""
-    return torch.zeros(ROWS_TRACED, dtype=torch.int64 if port.type == "string" else TYPES[port.type])
+class DescribedMaking(nn.Module):
+    """Noise and descriptions to images uint8 [N, S, S, C].
+
+    Behind the noise come the codes of a caption's words, numbers, codes of levels and an embedding, those that there
+    are.
+    """
+
+    def __init__(self, gan: GAN, encoder: ImageEncoder, descriptions: Descriptions) -> None:
+        super().__init__()
+        self.gan, self.encoder, self.told = gan, encoder, descriptions
+        for k, levels in enumerate(descriptions.levels.values()):
+            self.register_buffer(f"levels{k}", torch.eye(len(levels)))
+
+    def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+        return self._made(given)
+
+    def _made(self, given: Sequence[Tensor], *truncation: Tensor) -> tuple[Tensor, ...]:
+        noise, *rest = given
+        caption = rest.pop(0) if self.told.caption else None
+        parts = [((rest.pop(0) - mean) / deviation).unsqueeze(1) for mean, deviation in self.told.numbers.values()]
+        parts += [getattr(self, f"levels{k}")[rest.pop(0)] for k in range(len(self.told.levels))]
+        vector = torch.cat([*parts, *rest], 1) if parts or rest else None
+        one = torch.zeros_like(noise[:, 0], dtype=torch.int64)
+        return (self.encoder.inverse(self.gan.generate(noise, Condition(one, vector, caption), *truncation)),)
+
+
+class TruncatedDescribedMaking(DescribedMaking):
+    """The same with a truncation [1], float32, in front."""
+
+    def forward(self, truncation: Tensor, *given: Tensor) -> tuple[Tensor, ...]:  # type: ignore[override]
+        return self._made(given, truncation)
+
+
+def example(port: Port, width: int | None = None) -> Tensor:
+    """Cells to trace a graph with. width: of each, None for a single number or code."""
+    shape = (ROWS_TRACED,) if width is None else (ROWS_TRACED, width)
+    return torch.zeros(shape, dtype=torch.int64 if port.type == "string" else TYPES[port.type])

@@ -90,6 +90,21 @@ def check_alone(alone: npt.NDArray[np.float64], beside: npt.NDArray[np.float64])
         )
 
 
+def check_images(ours: Sequence[Any], theirs: Sequence[Any], allowed: Tolerance) -> Parity:
+    """How generated images uint8 differ between file and library, run for run.
+
+    Raises ExportError where bytes differ by more than one more often than is allowed.
+    """
+    pairs = zip(ours, theirs, strict=True)
+    off = np.concatenate([np.abs(np.asarray(a, np.int16) - np.asarray(b, np.int16)).ravel() for a, b in pairs])
+    share = float((off > 1).mean())
+    check("share of bytes that differ by more than one", share, allowed.cells)
+    sizes = sorted({len(images) for images in ours})
+    return {
+        "images": sum(map(len, ours)), "batches": sizes, "bytes_differing": share, "largest_byte": int(off.max()),
+    }  # fmt: skip
+
+
 def batches(n: int) -> Iterator[slice]:
     """Where the batches lie in n rows."""
     start = 0

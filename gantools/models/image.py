@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, cast
 
 import torch
@@ -148,6 +148,13 @@ class PenalisedImageGAN(ImageGAN):
             logits.append(torch.cat([of_head, self.logits(x[n:], rest)]))
         return logits[0], logits[1], self.penalty_weight(batch.progress) / 2 * penalty
 
+    def mismatched(self, batch: Batch) -> Tensor:
+        """Logits of real images under the descriptions of others, which the discriminator is to tell from their own.
+
+        Reed et al. 2016, 'Generative Adversarial Text to Image Synthesis'.
+        """
+        return self.logits(batch.real, replace(batch, condition=batch.condition.of_others()))
+
     def penalty_weight(self, progress: float) -> float:
         """The weight of the gradient penalties when a share `progress` of the training has passed."""
         return self.options.gamma
@@ -158,7 +165,10 @@ class NonSaturatingImageGAN(PenalisedImageGAN):
 
     def train_discriminator(self, batch: Batch) -> Tensor:
         real, fake, penalty = self.judged(batch, of_fake=False)
-        return discriminator_nonsaturating(real, fake) + penalty
+        loss = discriminator_nonsaturating(real, fake) + penalty
+        if batch.condition.describes:
+            loss = loss + discriminator_nonsaturating(real, self.mismatched(batch))
+        return loss
 
     def train_generator(self, batch: Batch) -> Tensor:
         return generator_nonsaturating(self.logits(self.fake(batch), batch))
@@ -171,7 +181,10 @@ class RelativisticImageGAN(PenalisedImageGAN):
 
     def train_discriminator(self, batch: Batch) -> Tensor:
         real, fake, penalty = self.judged(batch, of_fake=True)
-        return discriminator_relativistic(real, fake) + penalty
+        loss = discriminator_relativistic(real, fake) + penalty
+        if batch.condition.describes:
+            loss = loss + discriminator_relativistic(real, self.mismatched(batch))
+        return loss
 
     def train_generator(self, batch: Batch) -> Tensor:
         with torch.no_grad():

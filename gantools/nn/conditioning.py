@@ -1,4 +1,4 @@
-"""What a net is told of each sample it makes or judges: a class, a vector, a picture, or any of them together."""
+"""What a net is told of each sample it makes or judges: a class, a vector, a caption, a picture, or several of them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.encode.images import ImageLayout
+from gantools.nn.captions import CaptionEncoder
 
 PICTURE_SIDE = 8  # pixels along each side of a picture that becomes features
 
@@ -20,20 +21,36 @@ PICTURE_SIDE = 8  # pixels along each side of a picture that becomes features
 class Condition:
     """Conditions of N samples; None where samples have none of that sort.
 
-    label: [N] int64, a class. vector: [N, D] float32, an embedding of anything. image: [N, C, size, size] float32.
+    label: [N] int64, a class. vector: [N, D] float32, an embedding of anything. caption: [N, n_words] int64, codes of
+    words from 1 on, 0 behind the last. image: [N, C, size, size] float32.
     """
 
     label: Tensor | None = None
     vector: Tensor | None = None
+    caption: Tensor | None = None
     image: Tensor | None = None
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Self:
         values = ((f.name, getattr(self, f.name)) for f in fields(self))
         return type(self)(**{name: None if value is None else change(value) for name, value in values})
 
+    def __len__(self) -> int:
+        """Of how many samples; 0 where nothing is known of any."""
+        return next((len(value) for f in fields(self) if (value := getattr(self, f.name)) is not None), 0)
+
     def __getitem__(self, places: Tensor | slice) -> Self:
         """The conditions of some of the samples."""
         return self._each(lambda value: value[places])
+
+    @property
+    def describes(self) -> bool:
+        """Whether samples of one class may have different conditions."""
+        return self.vector is not None or self.caption is not None
+
+    def of_others(self) -> Condition:
+        """The same classes, but the vectors and captions of other samples: each has those of the one before it."""
+        vector, caption = (None if each is None else each.roll(1, 0) for each in (self.vector, self.caption))
+        return Condition(self.label, vector, caption, self.image)
 
     def to(self, device: torch.device) -> Self:
         return self._each(lambda value: value.to(device))
@@ -48,11 +65,14 @@ class ConditionSpec:
     """Which conditions a model is built for. The default is none, as detectors have it.
 
     class_counts: real samples of each class, in the order of labels; empty where there are no classes. vector_width:
-    numbers of a vector, 0 where there is none. image: layout of the picture, None where there is none.
+    numbers of a vector, 0 where there is none. vocabulary, n_words: known words, and words of the longest caption; 0
+    where there is none. image: layout of the picture, None where there is none.
     """
 
     class_counts: tuple[int, ...] = field(default=())
     vector_width: int = 0
+    vocabulary: int = 0
+    n_words: int = 0
     image: ImageLayout | None = None
 
     @property
@@ -63,11 +83,12 @@ class ConditionSpec:
     def plain_width(self) -> int:
         """Width of what `beside` puts next to an input."""
         picture = 0 if self.image is None else self.image.channels * PICTURE_SIDE**2
-        return self.n_classes + self.vector_width + picture
+        return self.n_classes + self.vector_width + self.vocabulary + picture
 
 
 def beside(x: Tensor, condition: Condition, spec: ConditionSpec) -> Tensor:
-    """The condition as it is beside the input: the class as a one-hot vector, the vector, the picture made small.
+    """The condition as it is beside the input: the class as a one-hot vector, the vector, which words the caption has,
+    the picture made small.
 
     x: [N, width]. Returns [N, width + spec.plain_width]. Mirza and Osindero 2014, 'Conditional Generative Adversarial
     Nets'.
@@ -79,6 +100,10 @@ def beside(x: Tensor, condition: Condition, spec: ConditionSpec) -> Tensor:
     if spec.vector_width:
         assert condition.vector is not None
         parts.append(condition.vector)
+    if spec.vocabulary:
+        assert condition.caption is not None
+        has = F.one_hot(condition.caption, spec.vocabulary + 1).amax(1)
+        parts.append(has[:, 1:].to(x.dtype))
     if spec.image is not None:
         assert condition.image is not None
         parts.append(F.adaptive_avg_pool2d(condition.image, PICTURE_SIDE).flatten(1))
@@ -86,7 +111,7 @@ def beside(x: Tensor, condition: Condition, spec: ConditionSpec) -> Tensor:
 
 
 class Embed(nn.Module):
-    """A condition as learned features: the sum of what its class, its vector and its picture give.
+    """A condition as learned features: the sum of what its class, its vector, its caption and its picture give.
 
     width: of the features; 0 where there is no condition to learn from.
     """
@@ -96,6 +121,7 @@ class Embed(nn.Module):
         self.width = width if spec.plain_width else 0
         self.label = nn.Embedding(spec.n_classes, width) if spec.n_classes else None
         self.vector = nn.Linear(spec.vector_width, width, bias=False) if spec.vector_width else None
+        self.caption = CaptionEncoder(spec.vocabulary, spec.n_words, width) if spec.vocabulary else None
         self.image = None
         if spec.image is not None:
             self.image = nn.Linear(spec.image.channels * PICTURE_SIDE**2, width, bias=False)
@@ -110,6 +136,8 @@ class Embed(nn.Module):
                 nn.init.normal_(layer.weight, std=scale / math.sqrt(n_inputs))
             else:
                 nn.init.zeros_(layer.weight)
+        if self.caption is not None:
+            self.caption.start_at(scale)
 
     def beside(self, x: Tensor, condition: Condition) -> Tensor:
         """The features put next to x [N, D]: [N, D + width]."""
@@ -126,6 +154,8 @@ class Embed(nn.Module):
             found.append(self.label(condition.label))
         if self.vector is not None:
             found.append(self.vector(condition.vector))
+        if self.caption is not None:
+            found.append(self.caption(condition.caption))
         if self.image is not None:
             assert condition.image is not None
             found.append(self.image(F.adaptive_avg_pool2d(condition.image, PICTURE_SIDE).flatten(1)))

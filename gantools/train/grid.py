@@ -24,21 +24,23 @@ MOST_ROWS = 20  # classes shown
 class GridWriter:
     """Called with a step and a model, writes `step_000500.png` into a folder, and the same as a TensorBoard event.
 
-    events: TensorBoard's folder, None for none.
+    condition: of each image that is shown, COLUMNS in a row. events: TensorBoard's folder, None for none.
     """
 
-    def __init__(self, folder: Path, encoder: ImageEncoder, n_classes: int, seed: int, events: str | None) -> None:
+    def __init__(
+        self, folder: Path, encoder: ImageEncoder, condition: Condition, seed: int, events: str | None
+    ) -> None:
         self.folder = folder
         self.encoder = encoder
-        self.label = torch.arange(min(n_classes, MOST_ROWS)).repeat_interleave(COLUMNS)
+        self.condition, self.n = condition, len(condition)
         self.seed = seed
         self.events = events
 
     @torch.no_grad()
     def __call__(self, step: int, model: Model) -> None:
         device = next(model.parameters()).device
-        condition = Condition(self.label.to(device))
-        made = cast(GAN, model).sample(len(self.label), condition, torch.Generator(device).manual_seed(self.seed))
+        random = torch.Generator(device).manual_seed(self.seed)
+        made = cast(GAN, model).sample(self.n, self.condition.to(device), random)
         images = self.encoder.inverse(made).cpu()
         size, channels = images.shape[1], images.shape[3]
         grid = images.reshape(-1, COLUMNS, size, size, channels).transpose(1, 2)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gantools.models.base import GAN, Batch, Detector, Model, Translator
-from gantools.nn.conditioning import Condition
+from gantools.nn.conditioning import Condition, beside
 from gantools.train.monitor import energy_distance
 from gantools.train.stores import Store
 
@@ -213,6 +213,32 @@ class ByClass:
         criterion = float(torch.stack([distance for distance, _ in measured]).mean())
         spread = torch.stack([spread for _, spread in measured]).tolist()
         return Judgement("energy_distance", criterion, tuple(spread), tuple(self.classes[k] for k in watched))
+
+
+@dataclass(frozen=True)
+class ByDescription:
+    """Energy distance between generated images and real ones, each with its description beside it.
+
+    condition: of R real images. reference: these images [R, width] as `measured_by` turns generated ones.
+    """
+
+    condition: Condition
+    reference: Tensor
+    measured_by: torch.nn.Module
+
+    def to(self, device: torch.device) -> ByDescription:
+        return ByDescription(self.condition.to(device), self.reference.to(device), self.measured_by.to(device))
+
+    def judge(self, model: Model, examples: Examples, seed: int) -> Judgement:
+        gan, n = cast(GAN, model), len(self.reference)
+        random = torch.Generator(self.reference.device).manual_seed(seed)
+        generated = self.measured_by(gan.sample(n, self.condition, random))
+        said = beside(self.reference[:, :0], self.condition, gan.spec.condition)
+        said = said * (self.reference.shape[1] / said.square().sum(1).mean().clamp(min=1e-6)).sqrt()
+        parts = (torch.cat([features, said], 1) for features in (generated, self.reference))
+        distance, _ = energy_distance(*parts)
+        _, spread = energy_distance(generated, self.reference)
+        return Judgement("energy_distance", float(distance), (float(spread),), ("all images",))
 
 
 @dataclass(frozen=True)

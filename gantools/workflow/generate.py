@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -20,18 +20,21 @@ class Request:
     """What to make, and by what.
 
     n: rows or images in all. folder, onnx: a saved generator, or an exported one. where: "COL=LABEL" for one class
-    alone; None for the proportions of the training data. output: a table, for images a folder; None for a name beside
-    the generator. refine: choose among more rows than are wanted by the generator's classifier; None for yes where that
-    is possible. seeds: of images that are to be made again, of every class, in place of `n`. interpolate: two seeds;
-    the output is then one picture with a row for each class, of n images that change from one into the other.
-    style_mix: the same, layer by layer, by a model with styles. truncation: how far images may lie from the middle of
-    their class, 0 to 1, by a model that has one; None for what it was trained with.
+    alone, of images with descriptions "COL=VALUE" of several columns; none for the proportions of the training data.
+    embeddings: an .npy file with a vector for each image, for a generator that learned from such. output: a table, for
+    images a folder; None for a name beside the generator. refine: choose among more rows than are wanted by the
+    generator's classifier; None for yes where that is possible. seeds: of images that are to be made again, of every
+    class, in place of `n`. interpolate: two seeds; the output is then one picture with a row for each class, of n
+    images that change from one into the other. style_mix: the same, layer by layer, by a model with styles. truncation:
+    how far images may lie from the middle of their class, 0 to 1, by a model that has one; None for what it was trained
+    with.
     """
 
     n: int | None = None
     folder: Path | None = None
     onnx: Path | None = None
-    where: str | None = None
+    where: Sequence[str] = ()
+    embeddings: Path | None = field(default=None, metadata=IMAGES)
     output: Path | None = None
     refine: bool | None = field(default=None, metadata=TABLES)
     seeds: tuple[int, ...] | None = field(default=None, metadata=IMAGES)
@@ -49,13 +52,22 @@ class Request:
 
     def label(self, target: str) -> str | None:
         """The label that is asked for, as text; None for all. target: the column that `where` must name."""
-        if self.where is None:
+        if not self.where:
             return None
-        if not self.where.startswith(f"{target}="):
-            problem = f"{self.where!r} does not name {target!r}"
+        if len(self.where) > 1:
+            raise ConfigError("is given twice", where="where", remedy=f"ask for one value of {target}")
+        column, label = named_value(self.where[0])
+        if column != target:
+            problem = f"{self.where[0]!r} does not name {target!r}"
             remedy = f"this generator can only be asked for values of it: write {target}=LABEL"
             raise ConfigError(problem, where="where", remedy=remedy)
-        return self.where[len(target) + 1 :]
+        return label
+
+
+def named_value(text: str) -> tuple[str, str]:
+    """ "COL=VALUE" in two; a text without a sign of equality names no column."""
+    column, sign, value = text.partition("=")
+    return (column, value) if sign else ("", text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,5 +132,6 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult:
     else:
         output = request.output or output.with_name(f"{output.name}.png")
         check_png(output, "output", force=request.force, apart=place)
-    result: GenerateResult = modality.job("generate").run(request, generator, output)
+    purpose = "describe" if generator.asked_by == "description" else "generate"
+    result: GenerateResult = modality.job("generate", purpose).run(request, generator, output)
     return replace(result, repeatable=not getattr(generator, "draws_noise", False))

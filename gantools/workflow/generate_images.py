@@ -26,6 +26,8 @@ STEPS = 9  # of a strip where no number is asked for
 
 def run(request: Request, generator: Any, output: Path) -> GenerateResult:
     """Make images and write them into a folder with a sub-folder for each class; an interpolation as one picture."""
+    if request.embeddings is not None:
+        raise ConfigError("this generator takes no vectors", where="embeddings", remedy="leave it out")
     classes = generator.schema_.classes
     label = request.label("folder")
     asked = None if label is None else match_label(classes, label, "where")

@@ -33,8 +33,11 @@ class Modality:
     suffix = ""  # of generated data
 
     def job(self, command: str, purpose: str = "generate") -> Any:
-        """The module that does the command's work. purpose: of the model that is trained."""
-        what = "translator" if purpose == "transform" else self.module
+        """The module that does the command's work.
+
+        purpose: of the model, "transform" or "generate"; "describe" of a generator that is asked by descriptions.
+        """
+        what = {"transform": "translator", "describe": "described"}.get(purpose, self.module)
         return importlib.import_module(f"gantools.workflow.{command}_{what}")
 
     def balanced(self, data: Path) -> Path:

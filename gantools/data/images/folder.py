@@ -19,7 +19,9 @@ HEAD = ("file", "label", "is_synthetic", "made", "seed", "original")
 
 
 class ImageFolderWriter:
-    """Fills a folder with a sub-folder per class: `CLASS/synthetic_000001.png`, and originals as they are called."""
+    """Fills a folder: `CLASS/synthetic_000001.png` in a sub-folder for each class, or without one where there are no
+    classes, and originals as they are called.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -64,7 +66,7 @@ class ImageFolderWriter:
         """The next numbered PNG of a class whose name no original has."""
         while True:
             self._numbers[label, word] += 1
-            name = f"{label}/{word}_{self._numbers[label, word]:06d}.png"
+            name = f"{label}/" * bool(label) + f"{word}_{self._numbers[label, word]:06d}.png"
             if name.lower() not in self._files:
                 return name
 
