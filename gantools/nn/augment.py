@@ -126,12 +126,12 @@ def flip_symmetric(images: Tensor, label: Tensor, n_classes: int) -> Tensor:
     images: [N, C, size, size] uint8. label: [N]. A class is symmetric where about as many of its images come nearer to
     another image of the class when mirrored (left to right) as come no nearer. One of under ten images is not.
     """
-    small = F.adaptive_avg_pool2d(images.float(), min(FLIP_SIZE, images.shape[-1]))
     symmetric = torch.zeros(n_classes, dtype=torch.bool, device=images.device)
     for code in range(n_classes):
-        mine = small[label == code][:MAX_FLIP_IMAGES]
+        mine = images[(label == code).nonzero().squeeze(1)[:MAX_FLIP_IMAGES]]
         if len(mine) < MIN_FLIP_IMAGES:
             continue
+        mine = F.adaptive_avg_pool2d(mine.float(), min(FLIP_SIZE, images.shape[-1]))
         plain, mirrored = mine.flatten(1), mine.flip(3).flatten(1)
         itself = torch.eye(len(mine), dtype=torch.bool, device=images.device)
 
