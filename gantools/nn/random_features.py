@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+AT_ONCE = 256  # images whose maps are held at one time: larger ones leave a CPU's caches
+
 
 class RandomFeatures(nn.Module):
     """What an untrained convolutional net sees, beside small copies of the images: enough to notice bad images.
@@ -38,11 +40,14 @@ class RandomFeatures(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """x: [N, C, S, S] in [-1, 1]. Returns [N, n_features]."""
+        return torch.cat([self._of(part) for part in torch.split(x, AT_ONCE)]) / self.scale
+
+    def _of(self, x: Tensor) -> Tensor:
         found = [F.adaptive_avg_pool2d(x, self.side).flatten(1)]
         for kernel in self.kernels:
             x = F.leaky_relu(F.conv2d(x, kernel, padding=1), 0.2)
             mean = x.mean((2, 3), keepdim=True)
-            # On a CPU torch's own `std` takes several times as long as all the rest.
+            # torch's own `std` takes longer on a CPU than the convolutions.
             found += [mean.flatten(1), (x - mean).square().mean((2, 3)).sqrt()]
             x = F.avg_pool2d(x, 2)
-        return torch.cat(found, 1) / self.scale
+        return torch.cat(found, 1)
