@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from gantools.data.tables.formatting import format_cell
 from gantools.stages import Stage
@@ -201,6 +201,15 @@ class Predictions:
         precision, accuracy = self._resampled(once)
         f1 = [f1_score(self.truth, p.argmax(axis=1), average="macro", zero_division=0) for p in self.predictions]
         return dict(zip(FIGURES, (float(precision[0]), float(accuracy[0]), float(np.mean(f1))), strict=True))
+
+    def roc_auc(self) -> float:
+        """The ROC AUC of each class against the others, a mean over classes and classifiers. Needs two classes."""
+        each = [
+            roc_auc_score(self.truth == code, predicted[:, code])
+            for predicted in self.predictions
+            for code in np.unique(self.truth)
+        ]
+        return float(np.mean(each))
 
     def mean_figure(self, weights: Floats) -> Floats:
         """[B] mean of average precision and balanced accuracy for each row of weights [B, held-back samples]."""
