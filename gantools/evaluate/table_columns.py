@@ -14,10 +14,17 @@ import numpy as np
 
 from gantools.data.tables.raw import MISSING
 from gantools.data.tables.schema import Column
-from gantools.evaluate.table_fidelity import cumulative_gap
+from gantools.evaluate.table_fidelity import (
+    MAX_COLUMNS,
+    TableFidelity,
+    compare_levels,
+    compare_numbers,
+    cumulative_gap,
+)
 from gantools.evaluate.table_rows import Floats, Ints, Rows
 
 NOTICEABLE = 0.1  # difference from which a column stands out
+OUTSIDE = 0.02  # share of values that the real column does not have, from which it is said
 MIN_CLASS = 10  # rows of a class on either side, below which it is not compared
 
 
@@ -29,7 +36,8 @@ class ColumnLikeness:
     the gaps between the shares of levels, both of the cells that are not missing. None where a side has no such cell.
     chance: what it would be less than 1 for as many fresh real rows, on average. missing_real, missing_synthetic:
     shares of cells. kept: share of the synthetic values within the real bounds, or of levels that the real column has.
-    reached: share of the real range, or of the real levels, that is there.
+    reached: share of the real range, or of the real levels, that is there. outside_by_chance:
+    what `kept` would be less than 1 for fresh real rows, at most about.
     """
 
     name: str
@@ -38,8 +46,9 @@ class ColumnLikeness:
     chance: float
     missing_real: float
     missing_synthetic: float
-    kept: float | None
-    reached: float | None
+    kept: float | None = None
+    reached: float | None = None
+    outside_by_chance: float = 0.0
 
     @property
     def missing_likeness(self) -> float:
@@ -51,6 +60,11 @@ class ColumnLikeness:
         """Whether the column differs noticeably, and by more than chance."""
         apart = 0.0 if self.likeness is None else 1 - self.likeness - self.chance
         return max(apart, 1 - self.missing_likeness) >= NOTICEABLE
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether more of the values than by chance are none that the real column has, or lie beyond its bounds."""
+        return self.kept is not None and 1 - self.kept > OUTSIDE + 3 * self.outside_by_chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +125,25 @@ def columns_likeness(real: Rows, synthetic: Rows) -> ColumnsLikeness:
     return ColumnsLikeness(tuple(columns), tuple(_classes(real, synthetic)))
 
 
+def column_values(real: Rows, synthetic: Rows) -> TableFidelity:
+    """The values of the first `MAX_COLUMNS` columns side by side, as they are: real rows are not weighted by class."""
+    even = np.full(len(real), 1 / len(real))
+    places = range(min(len(real.columns), MAX_COLUMNS))
+    first = len(real.numeric)
+    found = [
+        compare_numbers(real.numeric[i], real.numbers[:, i], even, synthetic.numbers[:, i])
+        if i < first
+        else compare_levels(real.categorical[i - first], real.codes[:, i - first], even, synthetic.codes[:, i - first])
+        for i in places
+    ]
+    return TableFidelity(len(real), len(synthetic), tuple(found), len(real.columns) - len(found))
+
+
 def _numbers(column: Column, real: Floats, synthetic: Floats) -> ColumnLikeness:
     missing = float(np.isnan(real).mean()), float(np.isnan(synthetic).mean())
     real, synthetic = real[~np.isnan(real)], synthetic[~np.isnan(synthetic)]
     if not len(real) or not len(synthetic):
-        return ColumnLikeness(column.name, True, None, 0.0, *missing, None, None)
+        return ColumnLikeness(column.name, True, None, 0.0, *missing)
     n, m = len(real), len(synthetic)
     gap = cumulative_gap(real, np.full(n, 1 / n), synthetic, np.full(m, 1 / m))
     low, high = real.min(), real.max()
@@ -125,14 +153,14 @@ def _numbers(column: Column, real: Floats, synthetic: Floats) -> ColumnLikeness:
         short = max((synthetic.min() - low) / (high - low), 0) + max((high - synthetic.max()) / (high - low), 0)
         reached = float(max(1 - short, 0))
     chance = 0.87 * float(np.sqrt(1 / n + 1 / m))  # the mean of Kolmogorov's distribution
-    return ColumnLikeness(column.name, True, 1 - gap, chance, *missing, kept, reached)
+    return ColumnLikeness(column.name, True, 1 - gap, chance, *missing, kept, reached, 2 / (n + 1))
 
 
 def _levels(column: Column, real: Ints, synthetic: Ints) -> ColumnLikeness:
     missing = float((real == MISSING).mean()), float((synthetic == MISSING).mean())
     real, synthetic = real[real != MISSING], synthetic[synthetic != MISSING]
     if not len(real) or not len(synthetic):
-        return ColumnLikeness(column.name, False, None, 0.0, *missing, None, None)
+        return ColumnLikeness(column.name, False, None, 0.0, *missing)
     n_levels = len(column.levels)
     one, other = (shares_of(side, n_levels) for side in (real, synthetic))
     gap = float(np.abs(one - other).sum() / 2)
@@ -140,7 +168,10 @@ def _levels(column: Column, real: Ints, synthetic: Ints) -> ColumnLikeness:
     variance = one * (1 - one) * (1 / len(real) + 1 / len(synthetic))
     chance = float(np.sqrt(2 / np.pi * variance).sum() / 2)
     reached = float((other[:n_levels] > 0).mean())
-    return ColumnLikeness(column.name, False, 1 - gap, chance, *missing, float(1 - other[n_levels]), reached)
+    kept = float(1 - other[n_levels])
+    once = int((np.bincount(real) == 1).sum())  # Good 1953: as likely, together, as all levels that were never seen
+    unseen = float((once + 2 * np.sqrt(once + 1)) / len(real))
+    return ColumnLikeness(column.name, False, 1 - gap, chance, *missing, kept, reached, unseen)
 
 
 def shares_of(codes: Ints, n_levels: int) -> Floats:

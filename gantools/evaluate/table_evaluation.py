@@ -10,13 +10,14 @@ import pandas as pd
 
 from gantools.data.tables.schema import Schema
 from gantools.evaluate.figures import Conclusion, Figure, Finding
-from gantools.evaluate.table_columns import ColumnsLikeness, columns_likeness
+from gantools.evaluate.table_columns import ColumnsLikeness, column_values, columns_likeness
 from gantools.evaluate.table_detection import Detection, detection
+from gantools.evaluate.table_fidelity import TableFidelity
 from gantools.evaluate.table_pairs import PairsLikeness, pairs_likeness
 from gantools.evaluate.table_privacy import ADVANTAGE_LEVEL, TablePrivacy, table_privacy
 from gantools.evaluate.table_rows import Rows, Space
 from gantools.evaluate.table_support import Support, support
-from gantools.evaluate.table_transfer import Transfer, transfer
+from gantools.evaluate.table_transfer import LEVEL, Transfer, transfer
 from gantools.stages import Stage
 from gantools.words import listed, percent
 
@@ -27,17 +28,22 @@ KEPT = 0.5  # share of the association between columns, below which it is lost
 KEPT_COLUMN = 0.3  # the same of a single column
 LIKE = 0.9  # mean likeness of columns that are right one by one
 TOLD_APART = 0.8  # ROC AUC of detection from which it is a finding
-OUTSIDE = 0.02  # share of values that real rows do not have
-LOST = 0.05  # of the ROC AUC of classifiers
 N_STEPS = 6
 
 
 @dataclass(frozen=True)
 class TableEvaluation:
-    """Everything that was measured. None where it could not be: too few rows, or no target."""
+    """Everything that was measured. None where it could not be: too few rows, or no target.
+
+    values: those of each column side by side. fresh_columns, fresh_pairs: likeness of fresh real rows, which is as good
+    as it gets.
+    """
 
     columns: ColumnsLikeness
+    values: TableFidelity
     pairs: PairsLikeness
+    fresh_columns: ColumnsLikeness
+    fresh_pairs: PairsLikeness
     support: Support | None
     detection: Detection | None
     transfer: Transfer | None
@@ -71,7 +77,9 @@ class TableEvaluation:
             "figures": [figure.to_json() for figure in self.figures],
             "fidelity": {
                 "columns": self.columns.to_json(),
+                "values": self.values.to_json(),
                 "pairs": self.pairs.to_json(),
+                "fresh": {"columns": self.fresh_columns.mean, "pairs": self.fresh_pairs.mean},
                 "support": of(self.support),
                 "detection": of(self.detection),
             },
@@ -89,14 +97,14 @@ class TableEvaluation:
                 "" if apart[0].likeness is None else f", '{apart[0].name}' most (likeness {apart[0].likeness:.2f})"
             )
             yield Finding("columns differ", f"{listed([one.name for one in apart])} from the real ones{likeness}")
-        outside = [one for one in self.columns.columns if one.kept is not None and 1 - one.kept > OUTSIDE]
+        outside = [one for one in self.columns.columns if one.is_outside]
         if outside:
             worst = min(outside, key=lambda one: one.kept or 0.0)
-            what = "beyond the real bounds" if worst.is_number else "levels that no real row has"
+            what = "beyond the real bounds" if worst.is_number else "that no real row has"
             yield Finding(
                 "out of range",
-                f"{listed([one.name for one in outside])} hold values that no real row comes near, "
-                f"{percent(1 - (worst.kept or 0.0))} of '{worst.name}' {what}",
+                f"{listed([one.name for one in outside])} {'holds' if len(outside) == 1 else 'hold'} values {what}, "
+                f"{percent(1 - (worst.kept or 0.0))} of '{worst.name}'",
             )
         if self.detection is not None and self.detection.auc >= TOLD_APART:
             by = listed([name for name, _ in self.detection.columns])
@@ -106,7 +114,7 @@ class TableEvaluation:
                 f"(0.5 is chance){f', by {by}' if by else ''}",
             )
         if self.transfer is not None:
-            if self.transfer.lost is not None and self.transfer.lost > LOST:
+            if self.transfer.is_worse:
                 one, other = self.transfer.synthetic or {}, self.transfer.real or {}
                 yield Finding(
                     "of little use",
@@ -178,12 +186,13 @@ class TableEvaluation:
             for name, called in (
                 ("roc_auc", "ROC AUC"), ("average_precision", "average precision"), ("macro_f1", "macro F1"),
             ):  # fmt: skip
-                best = one.real[name]
+                best, fair = one.real[name], max(0.02, one.error)
                 yield Figure(
                     "helps", f"{called}, trained on synthetic rows", one.synthetic[name], f"{best:.3f}",
-                    max(best - 0.02, 0.0), max(best - LOST, 0.0),
+                    max(best - fair, 0.0), max(best - max(LEVEL, 2 * one.error), 0.0),
                     "Of classifiers that learned from synthetic rows alone, tested on real rows; the best is what real "
-                    "rows in their place give. Good within 0.02 of it, poor more than 0.05 below.", best,
+                    f"rows in their place give. Good within {fair:.2g} of it, poor more than "
+                    f"{max(LEVEL, 2 * one.error):.2g} below.", best,
                 )  # fmt: skip
         if self.privacy is not None:
             yield from self._leaks(self.privacy)
@@ -193,19 +202,20 @@ class TableEvaluation:
             yield Figure(
                 "looks", "columns, one by one", self.columns.mean, "1", 0.95, 0.85,
                 "The mean over columns of one less the Kolmogorov-Smirnov or total variation distance. Good from 0.95, "
-                "poor below 0.85; it says nothing of how columns go together.",
+                "poor below 0.85; it says nothing of how columns go together.", self.fresh_columns.mean,
             )  # fmt: skip
         if self.pairs.mean is not None:
             yield Figure(
                 "looks", "pairs of columns", self.pairs.mean, "1", 0.95, 0.85,
                 "The mean over pairs of the likeness of correlations or of joint shares. Good from 0.95, poor below "
                 "0.85; pairs that never had to do with each other make it look better than it is.",
+                self.fresh_pairs.mean,
             )  # fmt: skip
         if self.pairs.kept is not None:
             yield Figure(
                 "looks", "association kept", self.pairs.kept, "1", 0.9, 0.7,
                 "Of what columns tell of one another in the real table, the share that is left. Good from 0.9, poor "
-                "below 0.7; 0 where columns are independent.",
+                "below 0.7; 0 where columns are independent.", self.fresh_pairs.kept,
             )  # fmt: skip
         if self.detection is not None:
             yield Figure(
@@ -308,6 +318,7 @@ def evaluate_table(
     schema, one, other = real.schema, real.rows, synthetic.rows
     fresh, held = (None, None) if holdout is None else (holdout.rows, holdout.frame)
     space = Space(one, seed)
+    base, new = (one, fresh) if fresh is not None else one.halves(seed)
 
     def step(n: int, found: Any) -> Any:
         stage.done(n, N_STEPS)
@@ -315,8 +326,11 @@ def evaluate_table(
 
     return TableEvaluation(
         columns=step(1, columns_likeness(one, other)),
+        values=column_values(one, other),
         pairs=step(2, pairs_likeness(one, other)),
-        support=step(3, support(one, other, fresh, space, seed)),
+        fresh_columns=columns_likeness(base, new),
+        fresh_pairs=pairs_likeness(base, new),
+        support=step(3, support(base, other, new, space, seed)),
         detection=step(4, detection(one, other, seed)),
         transfer=step(5, None if schema.target is None else transfer(real.frame, synthetic.frame, held, schema, seed)),
         privacy=step(6, table_privacy(one, other, fresh, space, seed)),

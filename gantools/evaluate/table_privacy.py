@@ -31,6 +31,7 @@ MAX_ATTACKED = 5_000  # rows learned from, and fresh ones, that the attack on me
 MAX_GUESSED = 1_000  # the same of the attack on attributes
 MAX_COLUMNS = 40  # columns that are guessed
 LEAST_ROWS = 20
+N_BINS = 40  # of distances that are shown
 CLOSE = 0.1  # of a standard deviation: a number guessed so well is right
 
 # Levels above which a warning is given; each must also be beyond chance by SURE standard errors.
@@ -58,6 +59,16 @@ class Closeness:
     q05: float
     median: float
     ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """Distances to the closest real row: shares of the synthetic and of fresh real rows between these edges, the last
+    bin with what lies beyond."""
+
+    edges: tuple[float, ...]
+    synthetic: tuple[float, ...]
+    fresh: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +111,7 @@ class TablePrivacy:
     n_real, n_synthetic, n_holdout: rows of the tables. fresh: the closeness of fresh real rows. chance: share of these
     that are near copies. closer: share of synthetic rows that are closer to a row learned from than to as many fresh
     ones, half where nothing is copied; closer_error: its standard error. None of these, membership and attributes
-    without a holdout.
+    without a holdout. distances: to the closest real row, as a histogram.
     """
 
     n_real: int
@@ -111,6 +122,7 @@ class TablePrivacy:
     chance: float
     closer: float | None = None
     closer_error: float | None = None
+    distances: Distances | None = None
     membership: Membership | None = None
     attributes: tuple[AttributeGuess, ...] = ()
 
@@ -194,11 +206,13 @@ def table_privacy(
         own = nearest(x[places], x, 3)[0][:, 1:]  # without the row itself, the first
         counts = np.unique(there, return_counts=True)[1]
         fresh = _closeness(own, counts[counts > 1].sum() / len(there), chance)
-        return TablePrivacy(len(real), len(synthetic), 0, made, fresh, chance)
+        shares = _distances(two[:, 0], own[:, 0])
+        return TablePrivacy(len(real), len(synthetic), 0, made, fresh, chance, distances=shares)
     fresh = closeness(new, slice(len(y), None))
     closer, error = _closer(x, y, space(holdout.some(MAX_RECORDS, rng)), rng)
     return TablePrivacy(
         len(real), len(synthetic), len(holdout), made, fresh, chance, closer, error,
+        _distances(two[: len(y), 0], two[len(y) :, 0]),
         _membership(real, synthetic, holdout, space, rng), _attributes(real, synthetic, holdout, space, rng),
     )  # fmt: skip
 
@@ -209,6 +223,13 @@ def _closeness(two: Tensor, exact: float, near: float) -> Closeness:
     distance = two[:, 0]
     q05, median = float(distance.quantile(0.05)), float(distance.median())
     return Closeness(len(two), float(exact), float(near), q05, median, float(ratio.median()))
+
+
+def _distances(synthetic: Tensor, fresh: Tensor) -> Distances:
+    top = max(float(torch.cat([synthetic, fresh]).quantile(0.99)), 1e-6)
+    edges = np.linspace(0, top, N_BINS + 1)
+    shares = [np.histogram(side.clamp(max=top).numpy(), edges)[0] / len(side) for side in (synthetic, fresh)]
+    return Distances(tuple(edges.tolist()), tuple(shares[0].tolist()), tuple(shares[1].tolist()))
 
 
 def _closer(x: Tensor, y: Tensor, z: Tensor, rng: np.random.Generator) -> tuple[float, float]:

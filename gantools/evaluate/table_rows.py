@@ -75,6 +75,11 @@ class Rows:
         """At most so many rows, drawn at random, in their order."""
         return self if len(self) <= most else self.take(np.sort(rng.choice(len(self), most, replace=False)))
 
+    def halves(self, seed: int) -> tuple[Rows, Rows]:
+        """The rows in two halves, drawn at random."""
+        order = np.random.default_rng(seed).permutation(len(self))
+        return self.take(np.sort(order[: len(self) // 2])), self.take(np.sort(order[len(self) // 2 :]))
+
     def matrix(self) -> Floats:
         """[N, columns]: numbers and, as numbers, codes; NaN where missing."""
         return np.column_stack([self.numbers, np.where(self.codes == MISSING, np.nan, self.codes)])

@@ -45,35 +45,29 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """n: rows on either side that were compared. synthetic: their figures. fresh: those of real rows that nothing was
-    compared with before, which is as good as it gets. held_out: whether these come from a table of their own; else they
-    are one half of the real rows held against the other."""
+    """n: rows on either side that were compared. synthetic: their figures. fresh: those of fresh real rows, which is as
+    good as it gets."""
 
     n: int
     synthetic: Reach
     fresh: Reach
-    held_out: bool
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
         return asdict(self)
 
 
-def support(real: Rows, synthetic: Rows, holdout: Rows | None, space: Space, seed: int = 0) -> Support | None:
+def support(real: Rows, synthetic: Rows, fresh: Rows, space: Space, seed: int = 0) -> Support | None:
     """Where the synthetic rows lie among the real ones, beside where fresh real rows do.
 
     None with fewer than `LEAST_ROWS` rows on a side.
     """
     rng = np.random.default_rng(seed)
-    fresh = holdout
-    if fresh is None:
-        order = rng.permutation(len(real))
-        fresh, real = real.take(order[: len(real) // 2]), real.take(order[len(real) // 2 :])
     n = drawn_alike((len(real), len(synthetic), len(fresh)), MAX_ROWS)
     if n < LEAST_ROWS:
         return None
     x, y, z = (space(rows.some(n, rng)) for rows in (real, synthetic, fresh))
-    return Support(n, _reach(x, y), _reach(x, z), holdout is not None)
+    return Support(n, _reach(x, y), _reach(x, z))
 
 
 def _reach(x: Tensor, y: Tensor) -> Reach:

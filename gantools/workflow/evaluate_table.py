@@ -61,12 +61,12 @@ def run(request: Request, stages: Stages) -> TableResult:
         request=request, evaluation=evaluation, n_real=len(real), n_synthetic=len(synthetic),
         n_holdout=0 if holdout is None else len(holdout), notes=tuple(notes), stages=stages,
     )  # fmt: skip
-    result.write(lambda: evaluated_table(_title(request), result.sizes, evaluation, schema, notes))
+    result.write(
+        lambda: evaluated_table(
+            request.synthetic.name + ", judged", result.sizes, evaluation, schema, notes=notes, facts=result.facts
+        )
+    )
     return result
-
-
-def _title(request: Request) -> str:
-    return f"{request.synthetic.name}, judged by {request.real.name}"
 
 
 def _refuse_flag(frame: pd.DataFrame) -> None:
