@@ -6,6 +6,7 @@ import click
 
 from .augment import augment
 from .errors import CommandGroup
+from .evaluate import evaluate
 from .export import export
 from .generate import generate
 from .info import info
@@ -30,11 +31,12 @@ def main(context: click.Context) -> None:
       gantools augment photos --target folder          the folder back, its classes balanced
       gantools score customers.csv --explain           the table back, with scores and reasons
       gantools transform photos --from model           each picture as a trained translator makes it
+      gantools evaluate real.csv synthetic.csv         whether synthetic data look real, help and leak
       gantools export model                            a trained model as one ONNX file
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
-for command in (augment, score, transform, train, generate, export, info, models):
+for command in (augment, score, transform, evaluate, train, generate, export, info, models):
     main.add_command(command)

@@ -9,10 +9,8 @@ import torch
 from torch import Tensor
 
 from gantools.errors import DataError
-from gantools.evaluate.neighbours import nearest
+from gantools.evaluate.neighbours import near_copies_of, nearest
 from gantools.nn.features import Features, features_of
-
-CHANCE = 0.01  # share of fresh real images that count as near copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +45,7 @@ class NearCopies:
 def near_copies(real: Tensor, synthetic: Tensor, features: Features) -> NearCopies:
     """Synthetic images that are exact or near copies of training images.
 
-    real, synthetic: [N, C, size, size] uint8. An image is near a real one when its distance to the nearest, divided by
-    the distance from there to that one's own nearest, is smaller than for all but `CHANCE` of the real images, each
-    held against the others. Below 1 / `CHANCE` real images the smallest of theirs decides, and `chance` is larger.
+    real, synthetic: [N, C, size, size] uint8. What is near says `neighbours.near_copies_of`.
 
     Raises DataError with fewer than three real images.
     """
@@ -60,18 +56,8 @@ def near_copies(real: Tensor, synthetic: Tensor, features: Features) -> NearCopi
     exact = tuple((made, place) for made, place in enumerate(found) if place >= 0)
 
     x, y = features_of(features, real), features_of(features, synthetic)
-    own, neighbour = nearest(x, x, 2, exclude_self=True)
-    # Where two are each other's nearest, the one that is held out does not count as the other's neighbour.
-    mutual = neighbour[neighbour[:, 0], 0] == torch.arange(len(x))
-    theirs = torch.where(mutual, own[neighbour[:, 0], 1], own[neighbour[:, 0], 0])
-    rank = max(1, int(CHANCE * (len(x) + 1)))
-    limit = _ratio(own[:, 0], theirs).kthvalue(rank).values
     distance, closest = nearest(y, x, 1)
-    ratio = _ratio(distance[:, 0], own[closest[:, 0], 0])
-    close = torch.nonzero(ratio < limit).flatten().tolist()
+    is_near, chance = near_copies_of(x, distance[:, 0], closest[:, 0])
+    close = torch.nonzero(is_near).flatten().tolist()
     near = tuple((made, int(closest[made, 0])) for made in close if found[made] < 0)
-    return NearCopies(features.name, len(y), exact, near, rank / (len(x) + 1))
-
-
-def _ratio(distance: Tensor, own: Tensor) -> Tensor:
-    return distance / own.clamp(min=torch.finfo(own.dtype).tiny)
+    return NearCopies(features.name, len(synthetic), exact, near, chance)

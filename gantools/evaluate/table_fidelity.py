@@ -113,10 +113,10 @@ def table_fidelity(real: pd.DataFrame, synthetic: pd.DataFrame, schema: Schema) 
     for name in names[:MAX_COLUMNS]:
         if name in schema.numeric:
             i = schema.numeric.index(name)
-            columns.append(_compare_numbers(schema[name], raw.numbers[:, i], weights, other.numbers[:, i]))
+            columns.append(compare_numbers(schema[name], raw.numbers[:, i], weights, other.numbers[:, i]))
         else:
             i = schema.categorical.index(name)
-            columns.append(_compare_levels(schema[name], raw.codes[:, i], weights, other.codes[:, i]))
+            columns.append(compare_levels(schema[name], raw.codes[:, i], weights, other.codes[:, i]))
     return TableFidelity(len(real_rows), len(synthetic_rows), tuple(columns), len(names) - len(columns))
 
 
@@ -141,7 +141,8 @@ def _sample(real: pd.Series[Any], synthetic: pd.Series[Any]) -> tuple[Ints, Floa
     return real_places, weights / max(weights.sum(), 1e-12), places
 
 
-def _compare_numbers(column: Column, real: Floats, weights: Floats, synthetic: Floats) -> ColumnFidelity:
+def compare_numbers(column: Column, real: Floats, weights: Floats, synthetic: Floats) -> ColumnFidelity:
+    """Numbers of one column, NaN where missing. weights: of the real ones, sum 1."""
     real_missing, synthetic_missing = float(weights[np.isnan(real)].sum()), float(np.isnan(synthetic).mean())
     difference = abs(real_missing - synthetic_missing)
     is_there, synthetic = ~np.isnan(real), synthetic[~np.isnan(synthetic)]
@@ -188,7 +189,8 @@ def _edges(column: Column, low: float, high: float) -> Floats:
     return np.linspace(low, high, N_BINS + 1) if high > low else np.array([low - 0.5, low + 0.5])
 
 
-def _compare_levels(column: Column, real: Ints, weights: Floats, synthetic: Ints) -> ColumnFidelity:
+def compare_levels(column: Column, real: Ints, weights: Floats, synthetic: Ints) -> ColumnFidelity:
+    """Codes of one column of levels. weights: of the real ones, sum 1."""
     # codes are those of the levels, then of the pooled rarer levels, then -1 (missing) and -2 (unseen)
     n = len(column.levels) + 1
     share_real = np.minimum(np.bincount(real % (n + 2), weights=weights, minlength=n + 2), 1)  # rounding may exceed 1

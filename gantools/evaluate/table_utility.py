@@ -87,7 +87,7 @@ def verdict(
         Words("row", "table"),
         seed=seed,
         holdout=holdout,
-        max_held=_row_limit(frame.shape[1]),
+        max_held=row_limit(frame.shape[1]),
         n_repeats=n_repeats,
     )
 
@@ -95,7 +95,8 @@ def verdict(
 def scores(
     train: pd.DataFrame, held: pd.DataFrame, target: str, *, schema: Schema | None = None, seed: int = 0
 ) -> dict[str, float]:
-    """The verdict's figures for classifiers trained on `train` (real or synthetic rows), on the real rows `held`.
+    """The verdict's figures and `roc_auc` for classifiers trained on `train` (real or synthetic rows), on the real rows
+    `held`, which have two classes at least.
 
     Uses all rows of both. The largest class, which average precision leaves out, is the one of `held`.
     """
@@ -105,7 +106,8 @@ def scores(
     matrix = features.matrix(train)
     encoder = features.encoder(matrix)
     predictions = _predict(features, encoder, matrix, y_train, features.matrix(held), len(labels), seed)
-    return Predictions(y_held, predictions, int(np.bincount(y_held).argmax())).figures()
+    found = Predictions(y_held, predictions, int(np.bincount(y_held).argmax()))
+    return found.figures() | {"roc_auc": found.roc_auc()}
 
 
 class _Features:
@@ -213,7 +215,7 @@ class _Bench(Bench[Balancer, _Set]):
         if not self.features.kinds:
             self.problem = "the table has no column to predict the target from"
         self.real, self.held = self.features.matrix(train), self.features.matrix(held)
-        self.share = min(1.0, _row_limit(len(self.features.kinds)) / max(len(train), 1))
+        self.share = min(1.0, row_limit(len(self.features.kinds)) / max(len(train), 1))
         self.seen = self._thinned(codes, self.share)
         if self.share < 1:
             self.notes.append(
@@ -370,7 +372,8 @@ def _predict(
     return predictions
 
 
-def _row_limit(n_columns: int) -> int:
+def row_limit(n_columns: int) -> int:
+    """Rows of a table of so many columns that classifiers are trained on and tested on."""
     return int(np.clip(MAX_CELLS // max(n_columns, 1), 2_000, MAX_ROWS))
 
 

@@ -30,7 +30,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, roc_auc_score
 
 from gantools.data.tables.formatting import format_cell
 from gantools.stages import Stage
@@ -271,6 +271,15 @@ class Predictions:
                 float(np.mean([judged(self.truth, p) for p in predictions])) for judged in (brier, miscalibration)
             ]
         return dict(zip((*FIGURES, *CALIBRATION), found, strict=True))
+
+    def roc_auc(self) -> float:
+        """The ROC AUC of each class against the others, a mean over classes and classifiers. Needs two classes."""
+        each = [
+            roc_auc_score(self.truth == code, predicted[:, code])
+            for predicted in self.predictions
+            for code in np.unique(self.truth)
+        ]
+        return float(np.mean(each))
 
     def mean_figure(self, weights: Floats) -> Floats:
         """[B] mean of average precision and balanced accuracy for each row of weights [B, held-back samples]."""
