@@ -60,11 +60,11 @@ def balanced_images(
         quality=quality,
         copies=copies,
         repeats=repeats,
-        examples=[(one.label, _grid(one)) for one in examples],
+        examples=[(one.label, grid(one)) for one in examples],
     )
 
 
-def _grid(examples: Examples) -> Bytes:
+def grid(examples: Examples) -> Bytes:
     """Two rows of pictures, [h, w, C]."""
     rows = [images.movedim(1, 3).numpy() for images in (examples.synthetic, examples.nearest)]
     n, size, _, channels = rows[0].shape

@@ -62,7 +62,7 @@ def test_the_page_says_what_the_results_say(
         for level in column["levels"][:1]:
             assert f"{100 * level['real']:.0f} % {100 * level['synthetic']:.0f} %" in said
     amount = told["columns"][0]
-    assert f"real {amount['real']['mean']:.2f} " in said
+    assert f"mean {amount['real']['mean']:.2f} {amount['synthetic']['mean']:.2f} " in said
     assert page.count("<polyline") == sum(bool(column["edges"]) for column in told["columns"]) == 4
     for name in schema.names:
         assert name in said
