@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AnomalyScorer": "gantools.score.table_scorer",
+    "DescribedSynthesizer": "gantools.augment.described_synthesizer",
     "GANOverSampler": "gantools.augment.sampler",
     "ImageScorer": "gantools.score.image_scorer",
     "ImageTranslator": "gantools.transform.translator",
@@ -36,6 +37,7 @@ __all__ = ["__version__", *sorted(_HOMES)]
 
 if TYPE_CHECKING:
     from gantools.augment.balance import balance
+    from gantools.augment.described_synthesizer import DescribedSynthesizer
     from gantools.augment.image_synthesizer import ImageSynthesizer
     from gantools.augment.sampler import GANOverSampler
     from gantools.augment.synthesizer import Synthesizer

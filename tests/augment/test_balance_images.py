@@ -30,8 +30,8 @@ def data() -> ImageSet:
 
 @pytest.fixture(autouse=True)
 def judges_of_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_classifier, "MIN_STEPS", 40)
-    monkeypatch.setattr(image_classifier, "MAX_STEPS", 40)
+    monkeypatch.setattr(image_classifier, "MIN_STEPS", 25)
+    monkeypatch.setattr(image_classifier, "MAX_STEPS", 25)
 
 
 class Good:
