@@ -177,6 +177,8 @@ def _values(model: Exported, port: Port) -> str:
     """The levels of a column, or its unit and range."""
     if not port.is_number:
         levels = model.levels(port)
+        if port.is_text:
+            return ", ".join(["any text", *(f"such as {code(level)}" for level in levels[:1])])
         named = ", ".join(code(level) for level in levels[:LEVELS_NAMED])
         more = len(levels) - LEVELS_NAMED
         return f"{named} and {more} more" if more > 0 else named
@@ -192,7 +194,7 @@ def _values(model: Exported, port: Port) -> str:
 
 def _others(model: Exported, port: Port) -> str:
     """What becomes of a level that is not listed."""
-    if port.is_number:
+    if port.is_number or port.is_text:
         return ""
     if model.refuses_unknown:
         return "; any other stops the run"

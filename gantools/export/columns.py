@@ -40,9 +40,9 @@ class Port:
     """A column as an input or output of a graph.
 
     name: of the column. type: of the tensor. levels: of a category, in the order of its codes, as the tensor holds
-    them. unseen: the code of a level that is not among them. has_missing: whether a missing cell can be told.
-    unit: "microseconds since 1970-01-01 UTC", "microseconds" or "". has_missing is False in files of older versions
-    alone, where "" is a level.
+    them; none of a column of text. unseen: the code of a level that is not among them. has_missing: whether a missing
+    cell can be told. unit: "microseconds since 1970-01-01 UTC", "microseconds" or "". has_missing is False in files of
+    older versions alone, where "" is a level, and of descriptions, which have no missing cells.
     """
 
     name: str
@@ -55,6 +55,11 @@ class Port:
     @property
     def is_number(self) -> bool:
         return self.levels is None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the cells are text of any kind, and not levels."""
+        return self.levels == ()
 
     @property
     def missing(self) -> Any:

@@ -15,6 +15,7 @@ from gantools.config import TrainConfig
 from gantools.data.images.schema import ImageSchema
 from gantools.encode.images import ImageEncoder, ImageLayout, ImageSet
 from gantools.errors import ConfigError
+from gantools.export.card import write_card
 
 N = 48
 TEXTS = ("a dark picture", "a bright picture")
@@ -105,6 +106,8 @@ def test_the_exported_file_reads_captions(saved: Path, tmp_path: Path) -> None:
     maker = gantools.load(saved, "cpu")
     gantools.export_model(maker, tmp_path / "m.onnx")
     exported = gantools.load_exported(tmp_path / "m.onnx", "cpu")
+    card = write_card(tmp_path / "m.onnx", tmp_path / "m.md").read_text()
+    assert "any text, such as `a " in card and "any text, such as `a dark picture`; any" not in card
     texts = ["A BRIGHT picture", "a strange picture", " ".join(["picture"] * 9), "", "a  dark   picture "]
     described = pd.DataFrame({"text": texts, "n": np.arange(5.0), "kind": ["x", "y", "x", "y", "x"]})
     vectors = np.ones((5, 3), np.float32)

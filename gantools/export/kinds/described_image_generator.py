@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,6 +146,10 @@ class ExportedDescribedGenerator(OfImages, FromNoise):
             usual = self.described["truncation"] if truncation is None else truncation
             feed[self.names["truncation"]] = np.array([usual], np.float32)
         return torch.from_numpy(self.run(feed, [self.names["image"]])[0]).movedim(3, 1), described
+
+    def levels(self, port: Port) -> Sequence[Any]:
+        """As `Exported.levels`; of a caption some that were learned from."""
+        return self.descriptions_.examples[port.name] if port.is_text else super().levels(port)
 
     def training_data(self) -> Iterable[str]:
         told = self.descriptions_
