@@ -6,6 +6,7 @@ into `benchmarks/.ctgan`, which sees the packages of the running environment bes
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -32,6 +33,13 @@ def data_folder(part: str) -> Path:
         print(f"skipped: there is no folder {folder}; name the one that holds {part}/ in GANTOOLS_DATA")
         sys.exit(0)
     return folder
+
+
+def need(package: str, extra: str) -> None:
+    """End the run with what to install where a package is lacking."""
+    if importlib.util.find_spec(package) is None:
+        print(f"needs {package}: pip install 'gantools[{extra}]'", file=sys.stderr)
+        sys.exit(2)
 
 
 def text_columns(X: pd.DataFrame) -> list[str]:

@@ -50,7 +50,7 @@ class GANOverSampler(BaseOverSampler):
         self,
         sampling_strategy: Strategy = "auto",
         *,
-        model: str = "tabular",
+        model: str = "autoregressive",
         options: Mapping[str, Any] | None = None,
         random_state: int | np.random.RandomState | None = None,
         steps: int | None = None,

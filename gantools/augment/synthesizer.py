@@ -23,16 +23,18 @@ from gantools.data.tables.raw import Raw, labelled_rows, labels_to_codes, to_raw
 from gantools.data.tables.schema import Schema, as_frame, infer_schema, own_names, text_names
 from gantools.encode.table import EncodedTable, TableEncoder
 from gantools.errors import ConfigError, DataError
-from gantools.models.base import GAN, DataSpec, GANOptions
+from gantools.models.base import GAN, ConditionalOptions, DataSpec
 from gantools.nn.conditioning import Condition
 from gantools.train.devices import one_thread
 from gantools.train.loop import OnProgress
 from gantools.train.resume import digest
-from gantools.train.samplers import ByClass, ClassBalanced, Examples
+from gantools.train.samplers import ByClass, ByLikelihood, ClassBalanced, Examples
 from gantools.train.stores import Rows
 from gantools.train.trained import built_model, tensorboard_folder
 
 LOOK_ROWS = 256  # generated per class each time the training is judged
+LEAST_JUDGED = 20  # rows of a class from which some are held out to judge the likelihood by
+MOST_JUDGED = 2048  # of a class
 
 
 @registry.kind("table-generator")
@@ -54,7 +56,7 @@ class Synthesizer(Generator):
     modality = "table"
     noun = "a generator of rows"
     used_with = "`gantools augment --from` or `gantools generate`"
-    default_model = "tabular"
+    default_model = "autoregressive"
 
     schema_: Schema
     encoder_: TableEncoder
@@ -87,7 +89,7 @@ class Synthesizer(Generator):
         cls = self._generator_class()
         given = as_frame(frame)
         frame, target = text_names(given), str(target)
-        options = cast(GANOptions, build(cls.Options, self.options))
+        options = cast(ConditionalOptions, build(cls.Options, self.options))
         tensorboard_folder(self.train, folder)
         if schema is not None and schema.target != target:
             raise ConfigError(f"its target is {schema.target!r}, not {target!r}", where="schema")
@@ -106,7 +108,8 @@ class Synthesizer(Generator):
                 "has one class only", where=f"column '{target}'", remedy="give rows of at least two classes"
             )
         seed = self.train.seed
-        self.encoder_ = TableEncoder.fit(raw, self.schema_, _class_weight(codes, counts, options.class_balance))
+        weight = _class_weight(codes, counts, options.class_balance)
+        self.encoder_ = TableEncoder.fit(raw, self.schema_, weight, fine=True)
         spec = DataSpec(self.encoder_.layout, self._condition(counts.tolist()))
         self.gan_ = cast(GAN, self._new_model(spec, options, seed))
         label = torch.from_numpy(codes)
@@ -114,7 +117,7 @@ class Synthesizer(Generator):
         self.small_ = SmallClasses.of(self.encoder_, table, label, len(counts))
         self.fingerprint_ = digest(raw.numbers, raw.codes, codes)
         names = tuple(map(str, self.schema_[target].levels))
-        examples = _examples(self.encoder_, table, label, names, options.class_balance, seed)
+        examples = _examples(self.encoder_, table, label, names, options.class_balance, seed, cls.has_likelihood)
         beside = {"encoder": self.encoder_, "small": self.small_}
         model = self._run(
             self.gan_, examples, self.train, folder=folder, resume=resume, progress=progress, beside=beside
@@ -129,16 +132,16 @@ class Synthesizer(Generator):
         *,
         seed: int = 0,
         to_balance: pd.DataFrame | None = None,
-        refine: bool = True,
+        refine: bool | None = None,
     ) -> pd.DataFrame:
         """New rows: exactly so many of each label, or so many in all with labels in the training rows' proportions.
 
         counts: label -> number of rows, or a number. to_balance: real rows, target included, that are to be balanced:
         the new rows are then chosen to help a classifier on them. refine: let the model's classifier choose among more
-        rows than are wanted, so that they fit their labels better (`augment.choose`); four times faster without. Both
-        do nothing for a model without a classifier. Returns the training frame's columns, order and dtypes; rows stand
-        label by label for a mapping and shuffled for a number. Raises ConfigError for an unknown label or a negative
-        number.
+        rows than are wanted, so that they fit their labels better (`augment.choose`); three times faster without. None
+        for yes, unless the model's own rows are the better ones. Both do nothing for a model without a classifier.
+        Returns the training frame's columns, order and dtypes; rows stand label by label for a mapping and shuffled for
+        a number. Raises ConfigError for an unknown label or a negative number.
         """
         check(seed >= 0, "seed", "must not be negative")
         rng = np.random.default_rng(seed)
@@ -146,6 +149,7 @@ class Synthesizer(Generator):
         label = wanted_labels(counts, levels, self.class_counts_)
         if not isinstance(counts, Mapping):
             rng.shuffle(label)
+        refine = not self.gan_.has_likelihood if refine is None else refine
         return self._rows(label, seed, rng, to_balance, refine)
 
     def _rows(
@@ -168,7 +172,8 @@ class Synthesizer(Generator):
                 noise = torch.randn((len(part), maker.finish_width), device=device, generator=random)
                 n, c = maker.finish(x, part, noise)
             else:
-                n, c = maker(torch.randn((len(part), maker.noise_width), device=device, generator=random), part)
+                noise = torch.randn((len(part), maker.noise_width), device=device, generator=random)
+                n, c = maker.in_slices(noise, part)
             return n.cpu().numpy(), c.cpu().numpy()
 
         # On a CPU, chunks in parallel with one thread each beat threads within a chunk, which wait for one another.
@@ -219,9 +224,23 @@ class Synthesizer(Generator):
 
 
 def _examples(
-    encoder: TableEncoder, table: EncodedTable, label: torch.Tensor, classes: tuple[str, ...], balance: float, seed: int
+    encoder: TableEncoder,
+    table: EncodedTable,
+    label: torch.Tensor,
+    classes: tuple[str, ...],
+    balance: float,
+    seed: int,
+    has_likelihood: bool,
 ) -> Examples:
     """What the loop trains on. balance: share of each batch drawn with all classes equally likely."""
+    if has_likelihood:
+        sampler = ClassBalanced.of(label, len(classes), balance, seed, min_rows=LEAST_JUDGED, most=MOST_JUDGED)
+        held = torch.cat(sampler.judged_by)
+        codes = label[held].numpy()
+        weight = torch.from_numpy(_class_weight(codes, np.bincount(codes, minlength=len(classes)), balance)).float()
+        rows = encoder.draw(table, held, torch.Generator().manual_seed(seed))
+        criterion = ByLikelihood(rows, Condition(label[held]), weight / weight.sum())
+        return Examples(Rows(encoder, table, Condition(label)), sampler, criterion)
     sampler = ClassBalanced.of(label, len(classes), balance, seed)
     # Numbers drawn from their intervals, as generated ones are: the middles would ask spikes to be points.
     random = torch.Generator().manual_seed(seed)

@@ -28,6 +28,10 @@ from gantools.data.tables.schema import Kind, Schema
 
 N_KNOTS = 128  # quantile knots of a column; atoms come on top of them
 ATOM_SHARE = 1 / N_KNOTS  # a value with at least this share of the rows owns an interval of its own
+FEW_VALUES = 256  # distinct values of a column up to which a fine encoder gives each an interval of its own
+TAIL_ROWS = 8  # beyond the outermost knots of a fine encoder, and of a value that is a cell by itself
+TAIL_MASS = 2e-4  # the least probability beyond them
+MOST_CELLS = 128  # of a number column
 LOGIT_SCALE = math.pi / math.sqrt(3)  # standard deviation of the logistic distribution: encoded columns have variance 1
 
 
@@ -35,11 +39,14 @@ LOGIT_SCALE = math.pi / math.sqrt(3)  # standard deviation of the logistic distr
 class Layout:
     """Where things stand in an encoded row: first `n_numeric` scores, then one block of levels per categorical column.
 
-    blocks: the width of each block.
+    blocks: the width of each block. cells: for each number column, the borders of the intervals of probability that a
+    model which draws numbers in two steps, an interval and a place in it, draws from: ascending, from 0 to 1; empty
+    where no model asks for them.
     """
 
     n_numeric: int
     blocks: tuple[int, ...]
+    cells: tuple[tuple[float, ...], ...] = ()
 
     @property
     def width(self) -> int:
@@ -98,19 +105,22 @@ class TableEncoder(nn.Module):
     # -- fitting ---------------------------------------------------------------------------------------------------
 
     @classmethod
-    def fit(cls, raw: Raw, schema: Schema, weight: np.ndarray | None = None) -> TableEncoder:
+    def fit(cls, raw: Raw, schema: Schema, weight: np.ndarray | None = None, *, fine: bool = False) -> TableEncoder:
         """Learn the distribution of every column.
 
         raw: the rows. weight: [N] relative weight of each row, all equal by default; rows of rare classes are given
-        more so that the encoding resolves the region they live in.
+        more so that the encoding resolves the region they live in. fine: as generators need it, who must give back what
+        they were shown: every value of a column of few values owns an interval, tails are resolved further, and the
+        layout has cells.
         """
         weight = np.full(len(raw.numbers), 1 / max(1, len(raw.numbers))) if weight is None else weight / weight.sum()
         columns = [schema[name] for name in schema.categorical]
         extra = [(column.n_pooled > 0, column.missing > 0) for column in columns]
         blocks = tuple(len(column.levels) + sum(e) for column, e in zip(columns, extra, strict=True))
-        fitted = [_distribution(raw.numbers[:, j], weight) for j in range(raw.numbers.shape[1])]
+        fitted = [_distribution(raw.numbers[:, j], weight, fine) for j in range(raw.numbers.shape[1])]
         n_knots = max((len(v) for v, _, _ in fitted), default=2)
-        encoder = cls(Layout(len(fitted), blocks), n_knots, extra)
+        cells = tuple(_cells(*each, len(raw.numbers)) for each in fitted) if fine else ()
+        encoder = cls(Layout(len(fitted), blocks, cells), n_knots, extra)
         for j, (values, mass, missing) in enumerate(fitted):
             column = schema[schema.numeric[j]]
             pad = n_knots - len(values)
@@ -129,6 +139,7 @@ class TableEncoder(nn.Module):
         return {
             "n_numeric": self.layout.n_numeric,
             "blocks": self.layout.blocks,
+            "cells": self.layout.cells,
             "n_knots": self.knots.shape[1],
             "extra": self.extra,
         }
@@ -136,7 +147,8 @@ class TableEncoder(nn.Module):
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> TableEncoder:
         """An encoder of that shape, its weights still to be loaded."""
-        layout = Layout(int(document["n_numeric"]), tuple(document["blocks"]))
+        cells = tuple(tuple(map(float, borders)) for borders in document.get("cells", ()))
+        layout = Layout(int(document["n_numeric"]), tuple(document["blocks"]), cells)
         return cls(layout, int(document["n_knots"]), [(p, m) for p, m in document["extra"]])
 
     # -- raw -> encoded --------------------------------------------------------------------------------------------
@@ -185,7 +197,7 @@ class TableEncoder(nn.Module):
 
     def scores(self, probability: Tensor) -> Tensor:
         """Probabilities to the real line."""
-        return torch.logit(probability, eps=1e-4) / LOGIT_SCALE
+        return scores_of(probability)
 
     def draw(self, table: EncodedTable, rows: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Encoded rows for a batch.
@@ -218,7 +230,7 @@ class TableEncoder(nn.Module):
 
     def numbers(self, scores: Tensor) -> Tensor:
         """[N, n_numeric] scores to numbers: on the column's grid, within its bounds, NaN where missing."""
-        probability = torch.sigmoid(scores * LOGIT_SCALE).double()
+        probability = probabilities_of(scores).double()
         value = interpolate(probability, self.mass, self.knots, closed=False)
         step = torch.where(self.grid > 0, self.grid, 1.0)
         value = torch.where(self.grid > 0, torch.round(value / step) * step, value)
@@ -237,6 +249,16 @@ class TableEncoder(nn.Module):
             out.append(torch.where(unknown, MISSING, code))
             start += width
         return torch.stack(out, 1) if out else x.new_zeros((x.shape[0], 0), dtype=torch.int64)
+
+
+def scores_of(probability: Tensor) -> Tensor:
+    """Probabilities of a column's distribution to the real line, of variance 1 where they are evenly distributed."""
+    return torch.logit(probability, eps=1e-4) / LOGIT_SCALE
+
+
+def probabilities_of(scores: Tensor) -> Tensor:
+    """The probabilities that `scores_of` carried to the real line."""
+    return torch.sigmoid(scores * LOGIT_SCALE)
 
 
 def _places_before(x: Tensor, at: Tensor, closed: bool) -> Tensor:
@@ -276,7 +298,7 @@ def _taken(values: Tensor, index: Tensor) -> Tensor:
     return values.index_select(0, index.flatten()).reshape(index.shape)
 
 
-def _distribution(column: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+def _distribution(column: np.ndarray, weight: np.ndarray, fine: bool = False) -> tuple[np.ndarray, np.ndarray, float]:
     """The distribution function of one column as knots: (values, cumulative mass, mass of the missing cells).
 
     An atom stands as two knots of equal value, at the mass before and after it; between atoms the function is linear
@@ -290,9 +312,14 @@ def _distribution(column: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, n
     share = np.bincount(index, weights=weight[known], minlength=len(values)) / max(weight[known].sum(), 1e-300)
     upper = np.minimum(np.cumsum(share), 1.0)
     lower = upper - share
-    is_atom = (share >= ATOM_SHARE) & (counts >= 3)
+    is_atom = ((share >= ATOM_SHARE) | (fine and len(values) <= FEW_VALUES)) & (counts >= 3)
     middle = (lower + upper) / 2
-    quantiles = np.searchsorted(middle, np.linspace(0, 1, N_KNOTS)).clip(0, len(values) - 1)
+    at = np.linspace(0, 1, N_KNOTS)
+    if fine:
+        tail = 0.5 ** np.arange(1, 64)
+        tail = tail[(tail < at[1]) & (tail >= max(TAIL_ROWS / known.sum(), TAIL_MASS))]
+        at = np.sort(np.concatenate([at, tail, 1 - tail]))
+    quantiles = np.searchsorted(middle, at).clip(0, len(values) - 1)
     keep = np.unique(np.concatenate([[0, len(values) - 1], np.flatnonzero(is_atom), quantiles]))
     before = np.where(is_atom, lower, middle)[keep]
     after = np.where(is_atom, upper, middle)[keep]
@@ -303,3 +330,19 @@ def _distribution(column: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, n
     first_of_pair = np.arange(len(knots)) % 2 == 0
     distinct = first_of_pair | (np.diff(mass, prepend=-1.0) > 0)  # a knot that is no atom stands once
     return knots[distinct], mass[distinct], missing
+
+
+def _cells(values: np.ndarray, mass: np.ndarray, missing: float, n_rows: int) -> tuple[float, ...]:
+    """Borders of about 4 n^(2/5) intervals of probability, ascending from 0 to 1, which fall upon knots of the column.
+
+    Missing cells and values of at least `TAIL_ROWS` rows have an interval to themselves. So many intervals tell a
+    distribution from another one best (Mann and Wald 1942, 'On the Choice of the Number of Class Intervals').
+    """
+    n = int(np.clip(round(4 * n_rows**0.4), 16, MOST_CELLS))
+    is_jump = (np.diff(values) == 0) & (np.diff(mass) >= TAIL_ROWS / n_rows)
+    knots = np.unique(np.concatenate([[0.0, missing, 1.0], mass]))
+    even = np.linspace(0, 1, n + 1)
+    after = np.searchsorted(knots, even).clip(1, len(knots) - 1)
+    nearest = np.where(even - knots[after - 1] < knots[after] - even, knots[after - 1], knots[after])
+    borders = np.concatenate([[0.0, missing, 1.0], mass[:-1][is_jump], mass[1:][is_jump], nearest])
+    return tuple(map(float, np.unique(borders.astype(np.float32))))

@@ -80,7 +80,8 @@ class Batch:
 class Phase:
     """One kind of optimisation step.
 
-    nets: the names of the nets it updates. loss: what it minimises. every: run at each n-th step of the loop. repeats:
+    nets: the names of the nets it updates. loss: what it minimises. every: run at each n-th step of the loop. epochs:
+    run, at steps that are spread evenly, as often as it takes to see each sample so many times, and no more. repeats:
     how often in a row, each time on a fresh batch. optimizer: "adam", "adamw" (weight decay apart from the gradient,
     Loshchilov and Hutter 2019) or "rmsprop". lr, weight_decay: of any of them. betas: of Adam. decay: how the learning
     rate falls to nothing: "linear", "cosine" or "none" (it does not). since: the share of the training before which it
@@ -91,6 +92,7 @@ class Phase:
     nets: tuple[str, ...]
     loss: Callable[[Batch], Tensor]
     every: int = 1
+    epochs: float | None = None
     repeats: int = 1
     lr: float = 5e-4
     betas: tuple[float, float] = (0.0, 0.99)
@@ -168,18 +170,27 @@ class Model(nn.Module, ABC):
 
 
 @dataclass(frozen=True)
-class GANOptions(ModelOptions):
+class ConditionalOptions(ModelOptions):
+    """class_balance: share of each batch drawn with all classes equally likely, the rest as they occur."""
+
+    class_balance: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(0 <= self.class_balance <= 1, "set class_balance", "must be from 0 to 1")
+
+
+@dataclass(frozen=True)
+class GANOptions(ConditionalOptions):
     """noise_dim: width of the noise that a sample is made from. class_balance: share of each batch drawn with all
     classes equally likely, the rest as they occur.
     """
 
     noise_dim: int = 64
-    class_balance: float = 0.5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check(self.noise_dim >= 1, "set noise_dim", "must be at least 1")
-        check(0 <= self.class_balance <= 1, "set class_balance", "must be from 0 to 1")
 
     @classmethod
     def tiny_values(cls) -> dict[str, Any]:
@@ -191,7 +202,7 @@ class GAN(Model):
 
     purpose = "generate"
     Options: ClassVar[type[ModelOptions]] = GANOptions
-    options: GANOptions
+    options: ConditionalOptions
 
     @property
     def judges(self) -> bool:
@@ -201,7 +212,7 @@ class GAN(Model):
     @property
     def noise_width(self) -> int:
         """How many standard normal numbers a sample is made from."""
-        return self.options.noise_dim
+        return cast(GANOptions, self.options).noise_dim
 
     @abstractmethod
     def generate(self, noise: Tensor, condition: Condition) -> Tensor:
@@ -231,6 +242,16 @@ class GAN(Model):
         """n samples: `generate` from noise that `random` draws, on its device."""
         noise = torch.randn((n, self.noise_width), device=random.device, generator=random)
         return self.generate(noise, condition)
+
+    has_likelihood: ClassVar[bool] = False
+
+    def log_likelihood(self, x: Tensor, condition: Condition) -> Tensor:
+        """log P(row | condition) [N] of encoded rows x [N, width], numbers rounded to the cells of the layout.
+
+        Only for a model whose `has_likelihood` is true; such a model is kept at the weights that give held-out rows
+        the highest.
+        """
+        raise NotImplementedError
 
     def evidence(self, x: Tensor) -> Tensor:
         """log P(class | x) [N, n_classes] of encoded rows x [N, width], were all classes equally likely.
@@ -419,6 +440,7 @@ class TableGAN(GAN):
     """A GAN whose net `generator` turns noise, a condition and uniform numbers into an encoded row."""
 
     generator: nn.Module
+    options: GANOptions
 
     def fake(self, batch: Batch) -> Tensor:
         """Generated rows under the batch's conditions, differentiable."""

@@ -26,6 +26,8 @@ from gantools.train.monitor import MetricsLog, Progress, TrainingReport
 from gantools.train.run import Run, Snapshot, laid_out_like
 from gantools.train.samplers import Examples, Judgement
 
+LEAST_UPDATES = 40  # of a phase that sees each sample a number of times, however few samples there are
+
 OnProgress = Callable[[Progress], None]
 OnCheckpoint = Callable[["Snapshot"], None]
 OnLook = Callable[[int, Model], None]
@@ -180,7 +182,7 @@ class Training:
         """Every phase whose turn it is, then the averages."""
         run, config = self.run, self.config
         for index, phase in enumerate(run.phases):
-            if run.step % phase.every == 0 and progress >= phase.since:
+            if self.is_due(phase) and progress >= phase.since:
                 for _ in range(phase.repeats):
                     self.losses.add(index, self.update(index, progress))
         update_average(run.average, run.model, run.model.averaged, config.ema_decay, run.step)
@@ -188,6 +190,15 @@ class Training:
         run.seconds = time.perf_counter() - self.began
         if config.budget_s is not None:
             run.seconds = agreed(self.fabric, run.seconds)
+
+    def is_due(self, phase: Phase) -> bool:
+        """Whether a phase is to be run at this step."""
+        step, n = self.run.step, self.n_steps
+        if phase.epochs is not None:
+            most = max(LEAST_UPDATES, round(phase.epochs * len(self.examples.store) / self.config.batch_size))
+            if (step + 1) * most // n == step * most // n:
+                return False
+        return step % phase.every == 0
 
     def update(self, index: int, progress: float) -> Tensor:
         """One optimisation step of a phase. Returns its loss, detached, on the device."""

@@ -71,12 +71,20 @@ class ClassBalanced:
 
     @classmethod
     def of(
-        cls, label: Tensor, n_classes: int, class_balance: float, seed: int, held_out: float = HELD_OUT_SHARE
+        cls,
+        label: Tensor,
+        n_classes: int,
+        class_balance: float,
+        seed: int,
+        held_out: float = HELD_OUT_SHARE,
+        *,
+        min_rows: int = HELD_OUT_MIN_ROWS,
+        most: int = REFERENCE_ROWS,
     ) -> ClassBalanced:
         """Hold examples back and give every other one its chance of being drawn.
 
         label: [M] int64. class_balance: share of each batch drawn with all classes equally likely. held_out: share of
-        the examples of each class that is large enough.
+        the examples of each class of at least min_rows. most: examples of a class that it is judged by.
         """
         random = torch.Generator().manual_seed(seed)
         rank = torch.zeros(len(label), dtype=torch.int64)
@@ -84,10 +92,10 @@ class ClassBalanced:
         for k in range(n_classes):
             rows = torch.nonzero(label.cpu() == k).squeeze(1)
             rows = rows[torch.randperm(len(rows), generator=random)]
-            n_held = int(len(rows) * held_out) if len(rows) >= HELD_OUT_MIN_ROWS else 0
+            n_held = int(len(rows) * held_out) if len(rows) >= min_rows else 0
             rank[rows[n_held:]] = torch.arange(len(rows) - n_held)
             kept.append(rows[n_held:])
-            judged_by.append((rows[:n_held] if n_held else rows)[:REFERENCE_ROWS].to(label.device))
+            judged_by.append((rows[:n_held] if n_held else rows)[:most].to(label.device))
         places = torch.cat(kept).sort().values.to(label.device)
         count = torch.bincount(label[places], minlength=n_classes).double()
         present = (count > 0).sum()
@@ -213,6 +221,25 @@ class ByClass:
         criterion = float(torch.stack([distance for distance, _ in measured]).mean())
         spread = torch.stack([spread for _, spread in measured]).tolist()
         return Judgement("energy_distance", criterion, tuple(spread), tuple(self.classes[k] for k in watched))
+
+
+@dataclass(frozen=True)
+class ByLikelihood:
+    """How improbable rows are that were not learned from: the mean of -log P(row | condition).
+
+    rows: [R, width] encoded. condition: of these. weight: [R], sums to one.
+    """
+
+    rows: Tensor
+    condition: Condition
+    weight: Tensor
+
+    def to(self, device: torch.device) -> ByLikelihood:
+        return ByLikelihood(self.rows.to(device), self.condition.to(device), self.weight.to(device))
+
+    def judge(self, model: Model, examples: Examples, seed: int) -> Judgement:
+        likelihood = cast(GAN, model).log_likelihood(self.rows, self.condition)
+        return Judgement("held_out_error", -float(likelihood @ self.weight))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from gantools.config import TrainConfig
 from gantools.errors import ConfigError, DataError
 from gantools.nn.conditioning import Condition
 
-TINY = {"width": 16, "noise_dim": 8}
+TINY = {"width": 16}
 
 
 def fitted(frame: pd.DataFrame, target: str, model: str = "tabular", steps: int = 8) -> Synthesizer:
@@ -183,7 +183,8 @@ def test_candidates_are_taken_once_and_by_weight() -> None:
 
 def test_refining_makes_rows_fit_their_labels() -> None:
     frame = blobs(200)
-    maker = fitted(frame, "label", steps=400)
+    options, train = {"width": 16, "noise_dim": 8}, TrainConfig(steps=400, batch_size=32, device="cpu")
+    maker = Synthesizer("tabular", options, train).fit(frame, "label")
 
     def fit(refine: bool) -> float:
         rows = maker.sample({"common": 1000, "rare": 1000}, refine=refine)

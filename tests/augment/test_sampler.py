@@ -19,7 +19,7 @@ from gantools import GANOverSampler
 from gantools.augment.small import MIN_ROWS
 from gantools.errors import ConfigError
 
-TINY = {"width": 16, "noise_dim": 8}
+TINY = {"width": 16}
 
 
 class QuickSampler(GANOverSampler):

@@ -22,7 +22,7 @@ from gantools.registry import discover
 from gantools.train import trained
 from gantools.train.resume import resumable
 
-TINY = {"width": 16, "noise_dim": 8}
+TINY = {"width": 16}
 QUICK: dict[str, Any] = {"steps": 8, "batch_size": 16, "eval_every": 4, "log_every": 2, "device": "cpu"}
 
 

@@ -40,7 +40,7 @@ def scorer(table: pd.DataFrame) -> AnomalyScorer:
 @pytest.fixture(scope="session")
 def maker(table: pd.DataFrame) -> Synthesizer:
     train = TrainConfig(steps=10, batch_size=16, device="cpu")
-    return Synthesizer(options={**TINY, "noise_dim": 8}, train=train).fit(table, "churned")
+    return Synthesizer(options=TINY, train=train).fit(table, "churned")
 
 
 @pytest.fixture(scope="session")
