@@ -6,7 +6,9 @@ exported file, gets the same row. `noise_in_chunks` says which noise a seed stan
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,16 +18,30 @@ from gantools.augment.small import SmallClasses
 from gantools.encode.table import TableEncoder
 from gantools.models.base import GAN, uniform_of
 from gantools.nn.conditioning import Condition
+from gantools.train.devices import one_thread
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 CHUNK_ROWS = 1 << 13  # rows whose noise is drawn at a time
 SLICE_ROWS = 1 << 10  # rows made at a time: what the nets say of them stays in a processor's cache
 
 
-def chunk_seeds(n: int, seed: int) -> list[tuple[int, int]]:
+def chunk_seeds(n: int, seed: int, size: int = CHUNK_ROWS) -> list[tuple[int, int]]:
     """Where each chunk of n rows starts, and the seed that its noise is drawn with."""
-    starts = range(0, max(1, n), CHUNK_ROWS)
+    starts = range(0, max(1, n), size)
     seeds = np.random.SeedSequence(seed).generate_state(len(starts), np.uint64) >> 1
     return [(start, int(one)) for start, one in zip(starts, seeds, strict=True)]
+
+
+def in_threads(job: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> list[Result]:
+    """What a job makes of each item, in order.
+
+    On a CPU side by side with one thread each: that beats threads within a job, which wait for one another.
+    """
+    workers = torch.get_num_threads() if device.type == "cpu" else 1
+    with one_thread(), ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        return list(pool.map(job, items))
 
 
 def noise_in_chunks(n: int, width: int, seed: int) -> Iterator[tuple[slice, Tensor]]:
@@ -48,6 +64,7 @@ class RowGenerator(nn.Module):
 
     def __init__(self, gan: GAN, small: SmallClasses, encoder: TableEncoder, pools: Sequence[int]) -> None:
         super().__init__()
+        gan.settle()
         self.gan, self.small, self.encoder = gan, small, encoder
         pooled = [index for index, size in enumerate(pools) if size]
         self.register_buffer("pool_column", torch.tensor(pooled, dtype=torch.int64), persistent=False)
@@ -85,10 +102,14 @@ class RowGenerator(nn.Module):
         noise: [N, finish_width], standard normal.
         """
         n_small = self.small.noise_width
-        numbers, codes = self.encoder.inverse(self.small.replace(x, label, noise[:, :n_small]))
+        return self.decoded(self.small.replace(x, label, noise[:, :n_small]), noise[:, n_small:])
+
+    def decoded(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """`finish` without the rule for small classes. noise: [N, columns that have a pool]."""
+        numbers, codes = self.encoder.inverse(x)
         if not len(self.pool_size):
             return numbers, codes
-        chosen = (uniform_of(noise[:, n_small:]) * self.pool_size).long()
+        chosen = (uniform_of(noise) * self.pool_size).long()
         theirs = codes[:, self.pool_column]
         picked = torch.where(theirs == self.pool_code, self.pool_code + 1 + chosen, theirs)
         return numbers, codes.index_copy(1, self.pool_column, picked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from gantools.augment.balance import Strategy, fresh_rows
-from gantools.augment.synthesizer import Synthesizer
+from gantools.augment.synthesizer import LOOK_EVERY, Synthesizer
 from gantools.data.tables.schema import as_pandas
 from gantools.train.parameters import TRAINING, train_config
 
@@ -86,7 +87,7 @@ class GANOverSampler(BaseOverSampler):
         return X.astype(dense), y, binarize_y
 
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
-        train = train_config(self)
+        train = replace(train_config(self), eval_every=LOOK_EVERY)
         counts = {label: n for label, n in self.sampling_strategy_.items() if n > 0}
         frame, target = _as_frame(X, y)
         self.n_copies_redrawn_ = self.n_copies_left_ = 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -13,19 +13,21 @@ import torch
 from torch import nn
 
 from gantools import registry
+from gantools.augment.asked import Asked, known_cells
 from gantools.augment.choose import Anchors, balancing, refined
+from gantools.augment.conditional import ConditionalRows, Outlook
 from gantools.augment.generator import Generator
 from gantools.augment.labels import wanted_labels
-from gantools.augment.rows import CHUNK_ROWS, RowGenerator, chunk_seeds
+from gantools.augment.rows import CHUNK_ROWS, RowGenerator, chunk_seeds, in_threads
 from gantools.augment.small import SmallClasses
 from gantools.config import TrainConfig, build, check
+from gantools.data.tables.column import Kind
 from gantools.data.tables.raw import Raw, labelled_rows, labels_to_codes, to_raw
 from gantools.data.tables.schema import Schema, as_frame, infer_schema, own_names, text_names
 from gantools.encode.table import EncodedTable, TableEncoder
 from gantools.errors import ConfigError, DataError
 from gantools.models.base import GAN, ConditionalOptions, DataSpec
 from gantools.nn.conditioning import Condition
-from gantools.train.devices import one_thread
 from gantools.train.loop import OnProgress
 from gantools.train.resume import digest
 from gantools.train.samplers import ByClass, ByLikelihood, ClassBalanced, Examples
@@ -33,6 +35,7 @@ from gantools.train.stores import Rows
 from gantools.train.trained import built_model, tensorboard_folder
 
 LOOK_ROWS = 256  # generated per class each time the training is judged
+LOOK_EVERY = 50  # steps after which it is judged by default: rows are quickly looked at
 LEAST_JUDGED = 20  # rows of a class from which some are held out to judge the likelihood by
 MOST_JUDGED = 2048  # of a class
 
@@ -61,6 +64,10 @@ class Synthesizer(Generator):
     schema_: Schema
     encoder_: TableEncoder
     small_: SmallClasses
+
+    @classmethod
+    def default_train(cls, **given: Any) -> TrainConfig:
+        return TrainConfig(**{"eval_every": LOOK_EVERY, **given})
 
     def fit(
         self,
@@ -133,6 +140,7 @@ class Synthesizer(Generator):
         seed: int = 0,
         to_balance: pd.DataFrame | None = None,
         refine: bool | None = None,
+        where: Mapping[str, Any] | None = None,
     ) -> pd.DataFrame:
         """New rows: exactly so many of each label, or so many in all with labels in the training rows' proportions.
 
@@ -140,10 +148,16 @@ class Synthesizer(Generator):
         the new rows are then chosen to help a classifier on them. refine: let the model's classifier choose among more
         rows than are wanted, so that they fit their labels better (`augment.choose`); three times faster without. None
         for yes, unless the model's own rows are the better ones. Both do nothing for a model without a classifier.
+        where: what every row must be besides, in any column, as `Asked.of` has it: {"age": (30, 40), "city": None}. Its
+        other cells come as they do in such rows. By models with a likelihood alone, and not with `to_balance`.
+
         Returns the training frame's columns, order and dtypes; rows stand label by label for a mapping and shuffled for
-        a number. Raises ConfigError for an unknown label or a negative number.
+        a number. Raises ConfigError for an unknown label, a negative number, or for what no row can be.
         """
         check(seed >= 0, "seed", "must not be negative")
+        if where:
+            check(to_balance is None, "to_balance", "has no meaning with `where`")
+            return self._rows_where(counts, seed, self._asked(where))
         rng = np.random.default_rng(seed)
         levels = self.schema_[str(self.schema_.target)].levels
         label = wanted_labels(counts, levels, self.class_counts_)
@@ -159,7 +173,6 @@ class Synthesizer(Generator):
         anchors = (
             self._anchors(to_balance, torch.Generator(device).manual_seed(seed)) if to_balance is not None else None
         )
-        workers = torch.get_num_threads() if device.type == "cpu" else 1
         maker = self.row_generator()
 
         @torch.no_grad()
@@ -176,11 +189,86 @@ class Synthesizer(Generator):
                 n, c = maker.in_slices(noise, part)
             return n.cpu().numpy(), c.cpu().numpy()
 
-        # On a CPU, chunks in parallel with one thread each beat threads within a chunk, which wait for one another.
-        with one_thread(), ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            numbers, codes = zip(*pool.map(rows, chunk_seeds(len(label), seed)), strict=True)
+        numbers, codes = zip(*in_threads(rows, chunk_seeds(len(label), seed), device), strict=True)
         raw = Raw(np.concatenate(numbers), np.concatenate(codes))
         return own_names(labelled_rows(raw, label, self.schema_, rng), self.schema_)
+
+    def outlook(self, where: Mapping[str, Any], *, seed: int = 0) -> Outlook:
+        """How many of the rows that are made without a condition would be as `where` says, and how hard it is to make
+        only such ones. Raises ConfigError for what no row can be."""
+        asked = self._asked(where)
+        outlook = self._conditional().outlook(self._shares(asked.labels), asked.allowed, seed)
+        if not outlook.share:
+            raise ConfigError("no row can be like that, as far as the generator knows", where="where")
+        return outlook
+
+    def fill(self, frame: pd.DataFrame, *, likely: bool = False, seed: int = 0) -> pd.DataFrame:
+        """The rows with their missing cells filled, given the cells that are there; all else is as it was.
+
+        Cells are drawn, and other seeds give other draws: columns keep their spread, and several draws show how sure
+        one can be (Rubin 1987, 'Multiple Imputation for Nonresponse in Surveys'). likely: the most frequent category
+        and the mean of the numbers in place of a draw, which is nearer to the truth in each cell and too tidy as a
+        whole. Identifiers stay missing. Raises DataError where the frame lacks a column, ConfigError for a model
+        without a likelihood.
+        """
+        self._need_likelihood("fill")
+        given = as_frame(frame)
+        frame = text_names(given)
+        target = str(self.schema_.target)
+        has_holes = frame[list(self.schema_.names)].isna().any(axis=1).to_numpy()
+        part = frame[has_holes]
+        if not len(part):
+            return given.copy()
+        raw = to_raw(part, self.schema_)
+        label = np.full(len(part), -1, dtype=np.int64)
+        known = part[target].notna().to_numpy()
+        label[known] = labels_to_codes(part[target][known], self.schema_)
+        holes = known_cells(raw, self.encoder_)
+        raw, label = self._conditional().fill(holes, label, self._shares(None), seed, likely=likely)
+        made = labelled_rows(raw, label, self.schema_, np.random.default_rng(seed)).set_axis(part.index)
+        filled = frame.copy()
+        for column in self.schema_.columns:
+            if column.kind is not Kind.IDENTIFIER:
+                cells = part[column.name]
+                whole = frame[column.name].astype(object)
+                whole[has_holes] = cells.astype(object).where(cells.notna(), made[column.name].astype(object))
+                filled[column.name] = _in_dtype(whole, made[column.name].dtype, frame[column.name].dtype)
+        return filled.set_axis(given.columns, axis=1)
+
+    def _rows_where(self, counts: Mapping[Any, int] | int, seed: int, asked: Asked) -> pd.DataFrame:
+        levels = self.schema_[str(self.schema_.target)].levels
+        label = wanted_labels(counts, levels, self.class_counts_)
+        wanted = [(len(label), self._shares(asked.labels))]
+        if isinstance(counts, Mapping):
+            each = [(code, int(n)) for code, n in enumerate(np.bincount(label, minlength=len(levels))) if n]
+            wanted = [(n, [float(k == code) for k in range(len(levels))]) for code, n in each]
+            excluded = [levels[code] for code, _ in each if asked.labels is not None and code not in asked.labels]
+            check(not excluded, "where", f"excludes rows of {excluded[0]!r}, which are asked for" if excluded else "")
+        rng = np.random.default_rng(seed)
+        seeds = np.random.SeedSequence(seed).generate_state(len(wanted), np.uint64) >> 1
+        parts = []
+        for (n, shares), part_seed in zip(wanted, seeds.tolist(), strict=True):
+            raw, codes = self._conditional().draw(n, shares, asked.allowed, part_seed)
+            raw = asked.settled(raw, self.schema_, rng)
+            parts.append(labelled_rows(raw, codes, self.schema_, rng))
+        return own_names(pd.concat(parts, ignore_index=True), self.schema_)
+
+    def _conditional(self) -> ConditionalRows:
+        return ConditionalRows(self.row_generator(), self.device_)
+
+    def _asked(self, where: Mapping[str, Any]) -> Asked:
+        self._need_likelihood("where")
+        return Asked.of(where, self.schema_, self.encoder_)
+
+    def _need_likelihood(self, where: str) -> None:
+        if not self.gan_.has_likelihood:
+            problem = f"the model {self.model!r} can be asked for labels alone"
+            raise ConfigError(problem, where=where, remedy=f"train {self.default_model!r}, the default")
+
+    def _shares(self, labels: Sequence[int] | None) -> list[float]:
+        """The share of each label in the training rows; none of those that are not asked for."""
+        total = sum(self.class_counts_)
+        return [n / total if labels is None or k in labels else 0.0 for k, n in enumerate(self.class_counts_)]
 
     @torch.no_grad()
     def rows_from(self, noise: torch.Tensor, label: np.ndarray) -> pd.DataFrame:
@@ -253,3 +341,11 @@ def _class_weight(codes: np.ndarray, counts: np.ndarray, balance: float) -> np.n
     present = (counts > 0).sum()
     weight: np.ndarray = balance / (present * counts[codes]) + (1 - balance) / len(codes)
     return weight
+
+
+def _in_dtype(cells: pd.Series, *dtypes: Any) -> pd.Series:
+    """The cells in the first of these dtypes that holds them all, as they are where none does."""
+    for dtype in dtypes:
+        with suppress(ValueError, TypeError):
+            return cells.astype(dtype)
+    return cells

@@ -73,6 +73,34 @@ class EncodedTable:
         return EncodedTable(self.lower.to(device), self.upper.to(device), self.position.to(device))
 
 
+@dataclass(frozen=True)
+class Allowed:
+    """What the cells of rows may be, for all rows alike (a first dimension of 1) or for each of N.
+
+    lower, upper: [N, n_numeric], the interval of probabilities that each number must lie in. levels: [N, n_levels]
+    bool, the places of each category that it may have.
+    """
+
+    lower: Tensor
+    upper: Tensor
+    levels: Tensor
+
+    @classmethod
+    def everything(cls, layout: Layout, n: int = 1) -> Allowed:
+        """No cell is asked for."""
+        shape = n, layout.n_numeric
+        return cls(torch.zeros(shape), torch.ones(shape), torch.ones(n, layout.n_levels, dtype=torch.bool))
+
+    def __getitem__(self, rows: slice | Tensor) -> Allowed:
+        """What some of the rows may be; what holds for all holds for these."""
+        if len(self.levels) == 1:
+            return self
+        return Allowed(self.lower[rows], self.upper[rows], self.levels[rows])
+
+    def to(self, device: torch.device | str) -> Allowed:
+        return Allowed(self.lower.to(device), self.upper.to(device), self.levels.to(device))
+
+
 class TableEncoder(nn.Module):
     """Fitted on one table, encodes and decodes rows of tables like it. Build it with `TableEncoder.fit`."""
 

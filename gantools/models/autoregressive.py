@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gantools.config import check
-from gantools.encode.table import Layout, count, probabilities_of, scores_of
+from gantools.encode.table import Allowed, Layout, count, probabilities_of, scores_of
 from gantools.models.base import Batch, Phase, TableSpec, uniform_of
 from gantools.models.judging import JudgingGAN, JudgingOptions
 from gantools.nn.blocks import SLOPE
@@ -99,7 +99,14 @@ class AutoregressiveGAN(JudgingGAN):
         return len(self.generator.n_places)
 
     def generate(self, noise: Tensor, condition: Condition) -> Tensor:
-        return cast(Tensor, self.generator(uniform_of(noise), condition))
+        return cast(Tensor, self.generator(uniform_of(noise), condition)[0])
+
+    def settle(self) -> None:
+        self.generator.drawer = self.generator.new_drawer()
+
+    def generate_within(self, noise: Tensor, condition: Condition, allowed: Allowed) -> tuple[Tensor, Tensor]:
+        rows, log_weight = self.generator(uniform_of(noise), condition, allowed)
+        return rows, log_weight
 
     def log_likelihood(self, x: Tensor, condition: Condition) -> Tensor:
         return self.generator.log_likelihood(x, condition)
@@ -108,7 +115,7 @@ class AutoregressiveGAN(JudgingGAN):
 class Chain(nn.Module):
     """A net for each column: from what the condition and the cells before say to the probabilities of its places.
 
-    n_places: of each column, numbers first.
+    n_places: of each column, numbers first. drawer: what draws rows, once nothing is learned any more.
     """
 
     borders: Tensor  # [n_numeric, most places + 1], of the intervals of each number
@@ -123,6 +130,7 @@ class Chain(nn.Module):
         even = tuple(k / DEFAULT_CELLS for k in range(DEFAULT_CELLS + 1))
         cells = layout.cells or (even,) * layout.n_numeric
         self.layout: Layout = layout
+        self.drawer: Drawer | None = None
         self.n_places = [*(len(borders) - 1 for borders in cells), *layout.blocks]
         self.starts = [0, *accumulate(self.n_places)]
         n_columns, n_all = len(self.n_places), sum(self.n_places)
@@ -174,28 +182,15 @@ class Chain(nn.Module):
         ]
         return torch.stack(found).sum(0)
 
-    def forward(self, uniform: Tensor, condition: Condition) -> Tensor:
-        """Encoded rows [N, width], every cell drawn by inverting its cumulative probabilities.
+    def forward(self, uniform: Tensor, condition: Condition, allowed: Allowed | None = None) -> tuple[Tensor, Tensor]:
+        """Encoded rows [N, width] and their log weights [N], as `Drawer` makes them."""
+        drawer = self.drawer if self.drawer is not None else self.new_drawer()
+        rows, log_weight = drawer(uniform, self._first_context(condition), allowed)
+        return rows, log_weight
 
-        uniform: [N, n_columns] on (0, 1). What is left of a number's, once it has chosen an interval, places it there.
-        """
-        n = self.layout.n_numeric
-        says, outer = self._tables()
-        context = self._first_context(condition) + torch.zeros_like(uniform[:, :1])
-        numbers, levels = [], []
-        for column in range(len(self.n_places)):
-            h = torch.addmm(self.inner_bias[column], F.leaky_relu(context, SLOPE), self.inner[column])
-            h = F.leaky_relu(h, SLOPE)
-            place, within = _drawn(self._logits(h, outer, column).float(), uniform[:, column : column + 1])
-            context = context + says[place + self.starts[column]]
-            if column < n:
-                borders = self.borders[column]
-                numbers.append(torch.lerp(borders[place], borders[place + 1], within))
-            else:
-                level = torch.arange(self.n_places[column], device=place.device)
-                levels.append((place.unsqueeze(1) == level).to(uniform.dtype))
-        parts = [scores_of(torch.stack(numbers, 1))] if numbers else []
-        return torch.cat([*parts, *levels], 1)
+    def new_drawer(self) -> Drawer:
+        """What draws rows by the weights as they are now."""
+        return Drawer(self.layout, self.n_places, self.borders, *self._tables(), self)
 
     def _first_context(self, condition: Condition) -> Tensor:
         """What the first column is told: [N, width], or [1, width] where there is no condition."""
@@ -227,6 +222,76 @@ class Chain(nn.Module):
         return F.linear(h, outer[places], self.outer_bias[places])
 
 
+class Drawer(nn.Module):
+    """The chain as it draws rows: all weights of a column worked out and in one piece each."""
+
+    def __init__(
+        self, layout: Layout, n_places: Sequence[int], borders: Tensor, says: Tensor, outer: Tensor, chain: Chain
+    ) -> None:
+        super().__init__()
+        self.layout, self.n_places = layout, tuple(n_places)
+        sizes = list(n_places)
+        parts = (torch.split(each, sizes) for each in (says, outer, chain.outer_bias))
+        for column, (said, weight, bias) in enumerate(zip(*parts, strict=True)):
+            self._hold("says", column, said)
+            self._hold("inner", column, chain.inner[column])
+            self._hold("inner_bias", column, chain.inner_bias[column])
+            self._hold("outer", column, weight.T)
+            self._hold("outer_bias", column, bias)
+            if column < layout.n_numeric:
+                self._hold("borders", column, borders[column, : n_places[column] + 1])
+
+    def _hold(self, name: str, column: int, value: Tensor) -> None:
+        self.register_buffer(f"{name}{column}", value.detach().contiguous().clone(), persistent=False)
+
+    def forward(self, uniform: Tensor, context: Tensor, allowed: Allowed | None = None) -> tuple[Tensor, Tensor]:
+        """Encoded rows [N, width], every cell drawn by inverting its cumulative probabilities.
+
+        uniform: [N, n_columns] on (0, 1). What is left of a number's, once it has chosen an interval, places it there.
+        context: [N or 1, D], what the first column is told. allowed: what the cells may be. Returns besides the log
+        probability [N] that they are so by themselves.
+        """
+        n = self.layout.n_numeric
+        context = context + torch.zeros_like(uniform[:, :1])
+        numbers, levels = [], []
+        log_weight = torch.zeros_like(uniform[:, 0])
+        for column, n_places in enumerate(self.n_places):
+            says, inner, inner_bias, outer, outer_bias = (
+                self.get_buffer(f"{name}{column}") for name in ("says", "inner", "inner_bias", "outer", "outer_bias")
+            )
+            h = F.leaky_relu(torch.addmm(inner_bias, F.leaky_relu(context, SLOPE), inner), SLOPE)
+            chance = torch.addmm(outer_bias, h, outer).float().softmax(1)
+            if allowed is not None:
+                chance = chance * self._share(allowed, column)
+                total = chance.sum(1, keepdim=True)
+                log_weight = log_weight + total.squeeze(1).log()
+                chance = chance / total.clamp(min=1e-30)
+            place, within = _drawn(chance, uniform[:, column : column + 1])
+            context = context + says[place]
+            if column < n:
+                borders = self.get_buffer(f"borders{column}")
+                low, high = borders[place], borders[place + 1]
+                if allowed is not None:
+                    low, high = low.maximum(allowed.lower[:, column]), high.minimum(allowed.upper[:, column])
+                numbers.append(torch.lerp(low, high, within))
+            else:
+                level = torch.arange(n_places, device=place.device)
+                levels.append((place.unsqueeze(1) == level).to(uniform.dtype))
+        parts = [scores_of(torch.stack(numbers, 1))] if numbers else []
+        return torch.cat([*parts, *levels], 1), log_weight
+
+    def _share(self, allowed: Allowed, column: int) -> Tensor:
+        """Of each place of a column the part that is allowed: [N or 1, n_places]."""
+        n = self.layout.n_numeric
+        if column >= n:
+            first = sum(self.n_places[n:column])
+            return allowed.levels[:, first : first + self.n_places[column]].float()
+        borders = self.get_buffer(f"borders{column}")
+        low = borders[:-1].maximum(allowed.lower[:, column : column + 1])
+        high = borders[1:].minimum(allowed.upper[:, column : column + 1])
+        return (high - low).clamp(min=0) / (borders[1:] - borders[:-1])
+
+
 def _smooth_functions(borders: Tensor) -> Tensor:
     """Functions of the middles of a number's intervals [n, 2 + N_WAVES]: its score, the square of it, and waves."""
     middle = (borders[1:] + borders[:-1]) / 2
@@ -235,11 +300,11 @@ def _smooth_functions(borders: Tensor) -> Tensor:
     return torch.stack([score, score.square() - 1, *waves], 1)
 
 
-def _drawn(logits: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+def _drawn(chance: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """The place [N] int64 that a uniform number [N, 1] falls upon, and how far into it the number lies [N], 0 to 1."""
-    chance = logits.softmax(1)
     reached = chance.cumsum(1)
-    place = count(reached <= uniform).clamp(max=logits.shape[1] - 1).unsqueeze(1)
+    reachable = reached[:, -1:]  # not quite 1, and what lies behind it has no chance
+    place = count(reached <= uniform * reachable).clamp(max=chance.shape[1] - 1).unsqueeze(1)
     mine = chance.gather(1, place)
     within = 1 - (reached.gather(1, place) - uniform) / mine.clamp(min=1e-9)
     return place.squeeze(1), within.clamp(0, 1).squeeze(1)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from gantools.config import check
 from gantools.encode.images import ImageLayout
-from gantools.encode.table import Layout
+from gantools.encode.table import Allowed, Layout
 from gantools.nn.conditioning import Condition, ConditionSpec
 
 AnyLayout = TypeVar("AnyLayout", Layout, ImageLayout)
@@ -214,6 +214,9 @@ class GAN(Model):
         """How many standard normal numbers a sample is made from."""
         return cast(GANOptions, self.options).noise_dim
 
+    def settle(self) -> None:
+        """Work out what does not change any more once the model has learned. Called before it is sampled from."""
+
     @abstractmethod
     def generate(self, noise: Tensor, condition: Condition) -> Tensor:
         """Encoded samples under conditions: rows [N, width], categories as one-hot blocks, or images [N, C, S, S].
@@ -244,6 +247,16 @@ class GAN(Model):
         return self.generate(noise, condition)
 
     has_likelihood: ClassVar[bool] = False
+
+    def generate_within(self, noise: Tensor, condition: Condition, allowed: Allowed) -> tuple[Tensor, Tensor]:
+        """Encoded rows [N, width] whose cells are as they may be, and the log weight [N] of each.
+
+        Rows that are drawn anew with these weights are distributed as the model's rows that fulfil what is asked: each
+        cell is drawn from what is allowed, and the weight is the probability of that given the cells before it (Fung
+        and Chang 1990, 'Weighing and Integrating Evidence for Stochastic Simulation in Bayesian Networks'). -inf where
+        the model holds what is asked for impossible. Only for a model whose `has_likelihood` is true.
+        """
+        raise NotImplementedError
 
     def log_likelihood(self, x: Tensor, condition: Condition) -> Tensor:
         """log P(row | condition) [N] of encoded rows x [N, width], numbers rounded to the cells of the layout.

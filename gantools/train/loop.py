@@ -182,7 +182,7 @@ class Training:
         """Every phase whose turn it is, then the averages."""
         run, config = self.run, self.config
         for index, phase in enumerate(run.phases):
-            if self.is_due(phase) and progress >= phase.since:
+            if self.is_due(phase, progress) and progress >= phase.since:
                 for _ in range(phase.repeats):
                     self.losses.add(index, self.update(index, progress))
         update_average(run.average, run.model, run.model.averaged, config.ema_decay, run.step)
@@ -191,12 +191,13 @@ class Training:
         if config.budget_s is not None:
             run.seconds = agreed(self.fabric, run.seconds)
 
-    def is_due(self, phase: Phase) -> bool:
+    def is_due(self, phase: Phase, progress: float) -> bool:
         """Whether a phase is to be run at this step."""
-        step, n = self.run.step, self.n_steps
-        if phase.epochs is not None:
+        step = self.run.step
+        if phase.epochs is not None and step:
             most = max(LEAST_UPDATES, round(phase.epochs * len(self.examples.store) / self.config.batch_size))
-            if (step + 1) * most // n == step * most // n:
+            n_steps = max(1, round(step / progress))  # as many as there will be, with a budget too
+            if step * most // n_steps == (step - 1) * most // n_steps:
                 return False
         return step % phase.every == 0
 

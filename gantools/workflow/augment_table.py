@@ -10,7 +10,6 @@ import pandas as pd
 
 from gantools.augment.balance import FLAG, BalanceResult, Strategy, balance, rows_to_make
 from gantools.augment.synthesizer import Synthesizer
-from gantools.config import TrainConfig
 from gantools.data.tables import read_table, write_table
 from gantools.data.tables.dialect import Dialect
 from gantools.data.tables.schema import Schema, infer_schema
@@ -78,7 +77,7 @@ class TableResult(AugmentResult):
 def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableResult:
     """Balance a table. trained: a generator in place of training one."""
     kinds, strategy = kinds_of(request.kinds), strategy_of(request)
-    config = request.train_config(TrainConfig())
+    config = request.train_config(Synthesizer.default_train())
     target = str(request.target)
     everything, dialect = read_table(request.data, kinds, None if trained is None else trained.schema_)
     with about(request.data):

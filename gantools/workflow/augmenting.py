@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gantools.augment.balance import BalanceResult, Strategy, parse_strategy, rows_to_make
 from gantools.augment.balance_images import ImageBalance
 from gantools.config import TrainConfig, check_memory
+from gantools.data.tables.column import level_named
 from gantools.errors import ConfigError, DataError, TrainingError
 from gantools.evaluate.verdict import Verdict
 from gantools.report.page import write_html
@@ -233,19 +234,9 @@ def match_label(levels: Sequence[Any], text: str, where: str) -> Any:
 
     Raises ConfigError naming `where` and the labels where there is none.
     """
-    for level in levels:
-        if str(level) == text:
-            return level
-    for level in levels:
-        if isinstance(level, bool):
-            if str(level).lower() == text.strip().lower():
-                return level
-        elif isinstance(level, (int, float)):
-            try:
-                if float(text) == float(level):
-                    return level
-            except ValueError:
-                continue
+    place = level_named(levels, text)
+    if place is not None:
+        return levels[place]
     names = [str(level) for level in levels]
     near = difflib.get_close_matches(text, names, n=1)
     remedy = f"the labels are {first_of(names)}"

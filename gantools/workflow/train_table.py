@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gantools.augment.synthesizer import Synthesizer
-from gantools.config import TrainConfig
 from gantools.data.tables import read_table
 from gantools.data.tables.schema import infer_schema
 from gantools.workflow.contract import given
@@ -18,7 +17,7 @@ def run(request: Request, stages: Stages) -> GeneratorResult:
     """Train on a table and save the generator."""
     kinds, target = kinds_of(request.kinds), str(request.target)
     stages.plan({STAGE: 1.0})
-    config = request.train_config(TrainConfig(), tensorboard=request.tensorboard)
+    config = request.train_config(Synthesizer.default_train(), tensorboard=request.tensorboard)
     frame, dialect = read_table(request.data, kinds)
     generator = Synthesizer(**given(request, "model", "options"), train=config)
     with about(request.data):

@@ -82,10 +82,10 @@ def test_info_on_an_exported_file(invoke: Invoke, tmp_path: Path, kind: str) -> 
 def test_info_on_a_generator(invoke: Invoke, generator: Path) -> None:
     result = invoke("info", generator)
     assert result.exit_code == 0, result.output
-    for told in ("tabular", "churned", "20 steps", "120 rows", "city"):
+    for told in ("autoregressive", "churned", "20 steps", "120 rows", "city"):
         assert told in result.stdout, told
     told_json = the_json(invoke("info", generator, "--json"))
-    assert told_json["model"] == "tabular"
+    assert told_json["model"] == "autoregressive"
     assert told_json["training"]["steps"] == 20
 
 
@@ -96,7 +96,7 @@ def test_info_options_do_not_fit_a_generator(invoke: Invoke, generator: Path) ->
 def test_models_lists_the_shelf(invoke: Invoke) -> None:
     listed = the_json(invoke("models", "--json"))["models"]
     names = {(model["modality"], model["name"]) for model in listed}
-    assert {("table", name) for name in ("tabular", "vanilla", "cgan", "wgan", "wgan-gp", "denoiser")} <= names
+    assert {("table", name) for name in ("autoregressive", "tabular", "vanilla", "cgan", "wgan", "wgan-gp", "denoiser")} <= names
     assert {("image", name) for name in ("lean", "dcgan", "r3gan", "wgan-gp", "restorer")} <= names
     assert all(model["summary"] for model in listed)
     lines = invoke("models").stdout.splitlines()

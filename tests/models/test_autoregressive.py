@@ -75,8 +75,8 @@ def test_the_likelihood_is_a_distribution_and_what_rows_are_drawn_from() -> None
 
 
 def test_a_uniform_number_chooses_a_place_and_a_place_within_it() -> None:
-    logits = torch.tensor([0.2, 0.5, 0.3]).log().expand(4, 3)
-    place, within = _drawn(logits, torch.tensor([[0.1], [0.2001], [0.45], [0.9999]]))
+    chance = torch.tensor([0.2, 0.5, 0.3]).expand(4, 3)
+    place, within = _drawn(chance, torch.tensor([[0.1], [0.2001], [0.45], [0.9999]]))
     assert place.tolist() == [0, 1, 1, 2]
     torch.testing.assert_close(within, torch.tensor([0.5, 0.0002, 0.5, 0.99967]), atol=1e-4, rtol=0)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from gantools.data.tables.spelling import Spelling
 
@@ -24,6 +27,24 @@ class Kind(StrEnum):
 
 NUMERIC_KINDS = (Kind.CONTINUOUS, Kind.INTEGER, Kind.DATETIME)
 CATEGORICAL_KINDS = (Kind.CATEGORICAL, Kind.BOOLEAN)
+
+
+def level_named(levels: Sequence[Level], value: Any) -> int | None:
+    """The place of the level that a value is or spells: "yes", "1", "1.0" and "true" all find theirs; None for none."""
+    text = str(value)
+    for place, level in enumerate(levels):
+        if str(level) == text:
+            return place
+    for place, level in enumerate(levels):
+        if isinstance(level, bool):
+            if str(level).lower() == text.strip().lower():
+                return place
+        elif isinstance(level, (int, float)):
+            with suppress(ValueError):
+                if float(text) == float(level):
+                    return place
+    return None
+
 
 _NOTES = {
     "constant": "always the same value; synthetic rows repeat it",

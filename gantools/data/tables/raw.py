@@ -76,6 +76,14 @@ def to_raw(frame: pd.DataFrame, schema: Schema) -> Raw:
     return Raw(numbers=numbers, codes=codes)
 
 
+def read_number(cell: Any, column: Column) -> float:
+    """A value of a column of numbers or moments, or a text that spells one as the table does, as `Raw.numbers` has it.
+
+    Raises DataError where it cannot be read.
+    """
+    return float(_read_numbers(pd.Series([cell]), column)[0])
+
+
 def from_raw(raw: Raw, schema: Schema, rng: np.random.Generator, first_id: int = 0) -> pd.DataFrame:
     """The features that `raw` stands for, in the schema's order and in its dtypes.
 
