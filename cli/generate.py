@@ -26,8 +26,15 @@ from .show import run_and_show
     "--where",
     multiple=True,
     metavar="COL=VALUE",
-    help="This class only; COL is the column the generator was trained for, 'folder' for images. Of images with "
-    "descriptions any of their columns, as in 'caption=a red circle' (repeatable).",
+    help="Only such rows: of a table any column, as in 'city=Bern', 'age=30..40', or 'city=' for a missing cell; of "
+    "images the class, as in 'folder=cats', or with descriptions any of their columns, as in 'caption=a red circle' "
+    "(repeatable).",
+)
+@path_option("--fill", metavar="DATA", help="Rows: fill the missing cells of this table, in place of -n.")
+@click.option(
+    "--likely",
+    is_flag=True,
+    help="With --fill: what is most likely in each cell, in place of a draw as likely as it is.",
 )
 @path_option(
     "--embeddings", metavar="FILE", help="Images by vectors: the rows of an .npy file, each for as many as -n says."
@@ -35,13 +42,13 @@ from .show import run_and_show
 @path_option(
     "--output", "-o", metavar="OUT",
     help="CSV or Parquet, for images a folder, a PNG with --interpolate or --style-mix.  [default: DIR.generated.csv, "
-    "DIR.generated, DIR.generated.png]",
+    "DIR.generated, DIR.generated.png, DATA.filled.csv]",
 )  # fmt: skip
 @click.option(
     "--refine/--no-refine",
     default=None,
-    help="Rows: let the generator's classifier choose among more than are wanted; four times faster without.  "
-    "[default: refine]",
+    help="Rows: let the generator's classifier choose among more than are wanted; three times faster without.  "
+    "[default: no-refine where the generator has a likelihood]",
 )
 @click.option(
     "--seeds",
@@ -78,7 +85,7 @@ def generate(*, as_json: bool, **given: Any) -> None:
     """Make synthetic rows or images with the generator saved in DIR.
 
     Without --where the classes, or the descriptions of images, come as they did in what it was trained on. Images go
-    into a folder with a sub-folder for each class, beside manifest.csv. One of -n, --seeds, --interpolate and
+    into a folder with a sub-folder for each class, beside manifest.csv. One of -n, --fill, --seeds, --interpolate and
     --style-mix says what to make.
     """
     from gantools.workflow.generate import Request, run

@@ -164,14 +164,16 @@ def _range(column: Column, wanted: Any) -> tuple[float, float]:
     try:
         low, high = (math.nan if end is None else read_number(end, column) for end in ends)
     except DataError as error:
-        problem = f"{listed(end for end in ends if end is not None)} cannot be read ({error.problem})"
+        given = dict.fromkeys(end for end in ends if end is not None)
+        problem = f"{listed(given)} cannot be read ({error.problem})"
         raise ConfigError(problem, where=_at(column), remedy="write values as the table does") from error
-    low, high = (column.low if math.isnan(low) else low), (column.high if math.isnan(high) else high)
     if low > high:
         raise ConfigError("the range ends before it begins", where=_at(column))
     if high < column.low or low > column.high:
         problem = f"no row that was learned from has such a value: they lie between {_shown(column)}"
         raise ConfigError(problem, where=_at(column))
+    low = column.low if math.isnan(low) else max(low, column.low)
+    high = column.high if math.isnan(high) else min(high, column.high)
     grid = column.step or (10.0**-column.decimals if column.decimals is not None else 0.0)
     grid = 1.0 if column.kind is Kind.INTEGER else grid
     if grid:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gantools.config import check
 from gantools.errors import ConfigError
+from gantools.words import listed, percent
 from gantools.workflow.contract import IMAGES, TABLES, Item, Table, Watch, given, plain, refuse_together
 from gantools.workflow.opening import MODALITIES, check_meaning, saved_model
 from gantools.workflow.places import check_apart, check_png
@@ -20,7 +21,9 @@ class Request:
     """What to make, and by what.
 
     n: rows or images in all. folder, onnx: a saved generator, or an exported one. where: "COL=LABEL" for one class
-    alone, of images with descriptions "COL=VALUE" of several columns; none for the proportions of the training data.
+    alone, of images with descriptions "COL=VALUE" of several columns, of rows of any, "COL=LOW..HIGH" of a column of
+    numbers, and "COL=" for missing cells; none for the proportions of the training data. fill: a table whose missing
+    cells are to be filled, in place of `n`. likely: fill them with what is most likely in place of a draw.
     embeddings: an .npy file with a vector for each image, for a generator that learned from such. output: a table, for
     images a folder; None for a name beside the generator. refine: choose among more rows than are wanted by the
     generator's classifier; None for yes where that is possible. seeds: of images that are to be made again, of every
@@ -35,6 +38,8 @@ class Request:
     onnx: Path | None = None
     where: Sequence[str] = ()
     embeddings: Path | None = field(default=None, metadata=IMAGES)
+    fill: Path | None = field(default=None, metadata=TABLES)
+    likely: bool = field(default=False, metadata=TABLES)
     output: Path | None = None
     refine: bool | None = field(default=None, metadata=TABLES)
     seeds: tuple[int, ...] | None = field(default=None, metadata=IMAGES)
@@ -72,8 +77,11 @@ def named_value(text: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateResult:
-    """What was made. samples: "rows" or "images". whole: what they are. counts: of each label of `target`. repeatable:
-    whether the same seed makes the same.
+    """What was made.
+
+    samples: "rows" or "images". whole: what they are. counts: of each label of `target`. repeatable: whether the same
+    seed makes the same. share: of the rows that are made without a condition, those that fulfil the one that was given,
+    about; None without one. notes: what else people should know.
     """
 
     output: Path
@@ -82,6 +90,8 @@ class GenerateResult:
     whole: str
     counts: Mapping[Any, int]
     repeatable: bool = True
+    share: float | None = None
+    notes: Sequence[str] = ()
 
     def to_json(self) -> dict[str, Any]:
         """All that `--json` prints."""
@@ -90,18 +100,57 @@ class GenerateResult:
             "target": self.target,
             f"n_{self.samples}": sum(self.counts.values()),
             "classes": [{"label": label, self.samples: n} for label, n in self.counts.items()],
+            **({} if self.share is None else {"share": self.share}),
+            **({"notes": list(self.notes)} if self.notes else {}),
         })  # fmt: skip
         return found
 
     def shown(self) -> Iterator[Item]:
         """What people are shown, in order."""
         yield Table((self.target, self.samples), tuple(self.counts.items()), right=(1,))
+        if self.share is not None:
+            yield f"Without the condition {percent(self.share)} of the rows would be like that."
+        yield from self.notes
         if not self.repeatable:
             yield "The file draws its noise itself: no two runs are alike, whatever the seed."
         yield f"Synthetic {self.whole}: {self.output}"
 
 
-def run(request: Request, _: Watch | None = None) -> GenerateResult:
+@dataclass(frozen=True, kw_only=True)
+class FillResult:
+    """What was filled. n_rows: of the table. cells: of each column that had holes, how many were filled. left: the same
+    of columns that are not learned, whose holes stay. likely: whether by what is most likely."""
+
+    output: Path
+    n_rows: int
+    cells: Mapping[str, int]
+    left: Mapping[str, int]
+    likely: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """All that `--json` prints."""
+        found: dict[str, Any] = plain({
+            "output": self.output, "n_rows": self.n_rows, "filled": dict(self.cells), "left": dict(self.left),
+            "likely": self.likely,
+        })  # fmt: skip
+        return found
+
+    def shown(self) -> Iterator[Item]:
+        """What people are shown, in order."""
+        if self.cells:
+            yield Table(("column", "filled cells"), tuple(self.cells.items()), right=(1,))
+        else:
+            yield "No cell was missing that could be filled."
+        if self.left:
+            yield f"Not learned, so not filled: {listed(self.left)}."
+        yield f"Filled table: {self.output}"
+
+
+def _filled(data: Path) -> Path:
+    return data.with_name(f"{data.name.removesuffix(data.suffix)}.filled{data.suffix}")
+
+
+def run(request: Request, _: Watch | None = None) -> GenerateResult | FillResult:
     """Make synthetic rows or images and write them.
 
     Raises CheckpointError or ExportError where there is no generator, ConfigError for a bad option, DataError where
@@ -109,10 +158,14 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult:
     """
     refuse_together(request, "folder", "onnx")
     refuse_together(request, "seeds", "n")
+    for name in ("n", "onnx", "refine"):
+        refuse_together(request, "fill", name)
+    check(request.fill is None or not request.where, "where", "cannot be combined with `fill`")
+    check(request.fill is not None or not request.likely, "likely", "has no effect without `fill`")
     for one, other in combinations(("seeds", "interpolate", "style_mix"), 2):
         refuse_together(request, one, other)
     refuse_together(request, "style_mix", "truncation")
-    if request.n is None and request.seeds is None and request.strip is None:
+    if request.n is None and request.seeds is None and request.strip is None and request.fill is None:
         raise ConfigError("is needed", where="n", remedy="say how many to make")
     check(request.strip is None or request.n != 1, "n", "must be at least 2 for a picture of what is between two seeds")
     place = request.folder or request.onnx
@@ -125,13 +178,15 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult:
     check_meaning(request, modality)
     for name in given(request, "seeds", "interpolate", "style_mix") if request.onnx is not None else ():
         generator.check_noise(name)
-    output = request.output or modality.generated(place)
+    output = request.output or (_filled(request.fill) if request.fill else modality.generated(place))
     if request.strip is None:
-        check_apart(output, "output", place)
+        check_apart(output, "output", place, request.fill)
         modality.check_output(output, force=request.force)
     else:
         output = request.output or output.with_name(f"{output.name}.png")
         check_png(output, "output", force=request.force, apart=place)
+    if request.fill is not None:
+        return cast(FillResult, modality.job("generate", "generate").fill(request, generator, output))
     purpose = "describe" if generator.asked_by == "description" else "generate"
     result: GenerateResult = modality.job("generate", purpose).run(request, generator, output)
     return replace(result, repeatable=not getattr(generator, "draws_noise", False))

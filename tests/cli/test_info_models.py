@@ -96,7 +96,9 @@ def test_info_options_do_not_fit_a_generator(invoke: Invoke, generator: Path) ->
 def test_models_lists_the_shelf(invoke: Invoke) -> None:
     listed = the_json(invoke("models", "--json"))["models"]
     names = {(model["modality"], model["name"]) for model in listed}
-    assert {("table", name) for name in ("autoregressive", "tabular", "vanilla", "cgan", "wgan", "wgan-gp", "denoiser")} <= names
+    assert {
+        ("table", name) for name in ("autoregressive", "tabular", "vanilla", "cgan", "wgan", "wgan-gp", "denoiser")
+    } <= names
     assert {("image", name) for name in ("lean", "dcgan", "r3gan", "wgan-gp", "restorer")} <= names
     assert all(model["summary"] for model in listed)
     lines = invoke("models").stdout.splitlines()
