@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 
@@ -96,12 +97,28 @@ class Asked:
     def settled(self, raw: Raw, schema: Schema, rng: np.random.Generator) -> Raw:
         """The rows with what rounding and pools have left open: numbers within their bounds, levels as asked for."""
         numbers, codes = raw.numbers.copy(), raw.codes.copy()
+        ruled = {name for rule in schema.rules for name in rule.columns}
         for place, (low, high) in self.bounds.items():
-            numbers[:, place] = numbers[:, place].clip(low, high)
+            if schema.numeric[place] not in ruled:
+                numbers[:, place] = numbers[:, place].clip(low, high)
         for place, pool in self.pools.items():
             is_pooled = codes[:, place] >= len(schema[schema.categorical[place]].levels)
             codes[is_pooled, place] = rng.choice(pool, int(is_pooled.sum()))
         return Raw(numbers, codes)
+
+    def holds(self, raw: Raw, encoder: TableEncoder) -> npt.NDArray[np.bool_]:
+        """Which of these rows are as asked for: a rule may have changed a cell that was."""
+        holds = np.ones(len(raw), dtype=bool)
+        for place, (low, high) in self.bounds.items():
+            holds &= (raw.numbers[:, place] >= low) & (raw.numbers[:, place] <= high)
+        start = 0
+        for place, (width, (_, has_missing)) in enumerate(zip(encoder.layout.blocks, encoder.extra, strict=True)):
+            allowed = self.allowed.levels[0, start : start + width].numpy()
+            code = raw.codes[:, place]
+            last = width - 1 - has_missing  # levels of the pool have codes beyond it
+            holds &= np.where(code < 0, has_missing and allowed[-1], allowed[code.clip(0, last)])
+            start += width
+        return holds
 
 
 def known_cells(raw: Raw, encoder: TableEncoder) -> Allowed:

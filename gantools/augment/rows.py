@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from gantools.augment.small import SmallClasses
+from gantools.encode.rules import RuleKeeper
 from gantools.encode.table import TableEncoder
 from gantools.models.base import GAN, uniform_of
 from gantools.nn.conditioning import Condition
@@ -55,15 +56,18 @@ def noise_in_chunks(n: int, width: int, seed: int) -> Iterator[tuple[slice, Tens
 class RowGenerator(nn.Module):
     """A trained generator, the rule for small classes and the decoder.
 
-    pools: per categorical column, how many pooled levels it can give back.
+    pools: per categorical column, how many pooled levels it can give back. rules: kept in every row.
     """
 
     pool_size: Tensor  # [n_pooled], of the columns that have a pool
     pool_column: Tensor  # [n_pooled] int64, which these are
     pool_code: Tensor  # [n_pooled] int64, the code of a pooled level that is still to be drawn
 
-    def __init__(self, gan: GAN, small: SmallClasses, encoder: TableEncoder, pools: Sequence[int]) -> None:
+    def __init__(
+        self, gan: GAN, small: SmallClasses, encoder: TableEncoder, pools: Sequence[int], rules: RuleKeeper
+    ) -> None:
         super().__init__()
+        self.rules = rules
         gan.settle()
         self.gan, self.small, self.encoder = gan, small, encoder
         pooled = [index for index, size in enumerate(pools) if size]
@@ -106,7 +110,8 @@ class RowGenerator(nn.Module):
 
     def decoded(self, x: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """`finish` without the rule for small classes. noise: [N, columns that have a pool]."""
-        numbers, codes = self.encoder.inverse(x)
+        kept: tuple[Tensor, Tensor] = self.rules(*self.encoder.inverse(x))
+        numbers, codes = kept
         if not len(self.pool_size):
             return numbers, codes
         chosen = (uniform_of(noise) * self.pool_size).long()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -23,7 +24,9 @@ from gantools.augment.small import SmallClasses
 from gantools.config import TrainConfig, build, check
 from gantools.data.tables.column import Kind
 from gantools.data.tables.raw import Raw, labelled_rows, labels_to_codes, to_raw
+from gantools.data.tables.rules import find_rules
 from gantools.data.tables.schema import Schema, as_frame, infer_schema, own_names, text_names
+from gantools.encode.rules import RuleKeeper
 from gantools.encode.table import EncodedTable, TableEncoder
 from gantools.errors import ConfigError, DataError
 from gantools.models.base import GAN, ConditionalOptions, DataSpec
@@ -36,6 +39,7 @@ from gantools.train.trained import built_model, tensorboard_folder
 
 LOOK_ROWS = 256  # generated per class each time the training is judged
 LOOK_EVERY = 50  # steps after which it is judged by default: rows are quickly looked at
+ATTEMPTS = 50  # to make rows that fulfil a condition and the table's rules
 LEAST_JUDGED = 20  # rows of a class from which some are held out to judge the likelihood by
 MOST_JUDGED = 2048  # of a class
 
@@ -75,6 +79,7 @@ class Synthesizer(Generator):
         target: str | int,
         *,
         schema: Schema | None = None,
+        rules: bool = True,
         folder: Path | str | None = None,
         resume: bool = False,
         progress: OnProgress | None = None,
@@ -82,9 +87,10 @@ class Synthesizer(Generator):
         """Learn what rows of each class look like.
 
         target: the label's column; a name that is no text, or that name as text. schema: what the columns are, inferred
-        when not given. folder: write checkpoints there while training and the finished model at the end. resume: go on
-        from the folder's last checkpoint (the same data and configuration give the same model as an uninterrupted run).
-        progress: called now and then.
+        when not given. rules: look for what holds in every row, and keep it in rows that are made. folder: write
+        checkpoints there while training and the finished model at the end. resume: go on from the folder's last
+        checkpoint (the same data and configuration give the same model as an uninterrupted run). progress: called now
+        and then.
 
         Ctrl-C ends the training, and what has been learned is kept; a folder keeps its last checkpoint. With
         `train.devices` > 1 see `train.loop.train` for what is different. TensorBoard's events go to
@@ -109,6 +115,8 @@ class Synthesizer(Generator):
             )
         codes = labels_to_codes(frame[target], self.schema_)
         raw = to_raw(frame, self.schema_)
+        if rules:
+            self.schema_ = replace(self.schema_, rules=find_rules(raw, self.schema_))
         counts = np.bincount(codes, minlength=len(self.schema_[target].levels))
         if (counts > 0).sum() < 2:
             raise DataError(
@@ -248,9 +256,18 @@ class Synthesizer(Generator):
         seeds = np.random.SeedSequence(seed).generate_state(len(wanted), np.uint64) >> 1
         parts = []
         for (n, shares), part_seed in zip(wanted, seeds.tolist(), strict=True):
-            raw, codes = self._conditional().draw(n, shares, asked.allowed, part_seed)
-            raw = asked.settled(raw, self.schema_, rng)
-            parts.append(labelled_rows(raw, codes, self.schema_, rng))
+            n_made = 0
+            for attempt in range(ATTEMPTS):
+                raw, codes = self._conditional().draw(n - n_made, shares, asked.allowed, part_seed + attempt)
+                raw = asked.settled(raw, self.schema_, rng)
+                fit = np.flatnonzero(asked.holds(raw, self.encoder_))
+                parts.append(labelled_rows(raw.take(fit), codes[fit], self.schema_, rng))
+                n_made += len(fit)
+                if n_made == n:
+                    break
+            else:
+                problem = "hardly any row that keeps the table's rules is like that"
+                raise ConfigError(problem, where="where", remedy="ask for less at once")
         return own_names(pd.concat(parts, ignore_index=True), self.schema_)
 
     def _conditional(self) -> ConditionalRows:
@@ -283,7 +300,8 @@ class Synthesizer(Generator):
         """The trained generator with all that turns its output into raw rows."""
         pools = [len(self.schema_[name].pooled) for name in self.schema_.categorical]
         device = self.device_
-        return RowGenerator(self.gan_, self.small_, self.encoder_, pools).to(device).eval()
+        rules = RuleKeeper(self.schema_)
+        return RowGenerator(self.gan_, self.small_, self.encoder_, pools, rules).to(device).eval()
 
     def _anchors(self, to_balance: pd.DataFrame, random: torch.Generator) -> Anchors:
         to_balance = text_names(to_balance)

@@ -15,6 +15,7 @@ from gantools.data.tables.column import Column as Column
 from gantools.data.tables.column import Kind as Kind
 from gantools.data.tables.dialect import Dialect
 from gantools.data.tables.inference import feature_column, target_column
+from gantools.data.tables.rules import Rule
 from gantools.data.tables.spelling import Spelling
 from gantools.errors import ConfigError, DataError
 from gantools.words import listed
@@ -27,13 +28,14 @@ class Schema:
     """The columns of a table, in order.
 
     target: the name of the label's column. n_rows: rows it was inferred from. dialect: how the file spelled them, None
-    where they came from elsewhere.
+    where they came from elsewhere. rules: what holds in every row; only a generator looks for them.
     """
 
     columns: tuple[Column, ...]
     target: str | None
     n_rows: int
     dialect: Dialect | None = None
+    rules: tuple[Rule, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,6 +76,8 @@ class Schema:
             for column in self.columns
         ]
         found: dict[str, Any] = {"version": 1, "target": self.target, "n_rows": self.n_rows, "columns": columns}
+        if self.rules:
+            found["rules"] = [rule.to_json() for rule in self.rules]
         if self.dialect is not None:
             kept = asdict(replace(self.dialect, columns={}, source=None))
             found["dialect"] = {name: kept[name] for name in kept if name not in ("columns", "source", "notes")}
@@ -89,7 +93,8 @@ class Schema:
                 for entry in document["columns"]
             )
             dialect = _dialect_from_json(document.get("dialect"), columns)
-            return cls(columns=columns, target=document["target"], n_rows=int(document["n_rows"]), dialect=dialect)
+            rules = tuple(Rule.from_json(rule) for rule in document.get("rules", ()))
+            return cls(columns, document["target"], int(document["n_rows"]), dialect, rules)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError("is not a schema", where="schema", remedy="infer it again from the table") from error
 
