@@ -13,6 +13,7 @@ from .options import (
     output_options,
     path_option,
     report_option,
+    rules_option,
     seed_option,
     target_option,
     training_options,
@@ -36,7 +37,8 @@ from .show import run_and_show
     metavar="WHAT",
     help="auto, minority, not-majority, all, a ratio (0.5: half the majority's rows), or counts: '{\"yes\": 500}'.",
 )
-@training_options("tabular", "lean")
+@rules_option
+@training_options("autoregressive", "lean")
 @grids_option
 @click.option(
     "--features",

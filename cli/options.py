@@ -219,6 +219,12 @@ def training_options(of_tables: str, of_images: str, size: str = "up to 64", fit
     )  # fmt: skip
 
 
+rules_option = click.option(
+    "--rules/--no-rules",
+    default=True,
+    help="Tables: look for what holds in every row (a sum, an order, a column that decides another), and keep it in "
+    "synthetic rows.  [default: rules]",
+)
 grids_option = path_option(
     "--grids", metavar="DIR", help="Images: put pictures of what the generator makes into DIR while it trains."
 )

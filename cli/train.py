@@ -12,6 +12,7 @@ from .options import (
     grids_option,
     output_options,
     path_option,
+    rules_option,
     seed_option,
     target_option,
     training_options,
@@ -53,7 +54,10 @@ from .show import run_and_show
     metavar="FILE",
     help="Generators of images: the same by vectors, the rows of an .npy file in the order of the metadata.",
 )
-@training_options("tabular", "lean", "up to 64; of translators' crops 64 to 128", "resize; for translators crops")
+@rules_option
+@training_options(
+    "autoregressive", "lean", "up to 64; of translators' crops 64 to 128", "resize; for translators crops"
+)
 @grids_option
 @seed_option
 @device_option

@@ -14,6 +14,7 @@ import torch
 
 from gantools.data.tables.column import NUMERIC_KINDS, Column, Kind, level_named
 from gantools.data.tables.raw import Codes, Raw, read_number
+from gantools.data.tables.rules import Rule
 from gantools.data.tables.schema import Schema
 from gantools.encode.table import Allowed, TableEncoder
 from gantools.errors import ConfigError, DataError
@@ -56,7 +57,34 @@ class Asked:
                 asked = asked._with_levels(schema.categorical.index(name), column, wanted, encoder)
             else:
                 raise ConfigError(f"the column is {column.kind} and is not learned", where=_at(column))
+        for rule in schema.rules:
+            if rule.sort == "decides" and rule.columns[1] in where:
+                asked = asked._of_what_decides(rule, schema, encoder)
         return asked
+
+    def _of_what_decides(self, rule: Rule, schema: Schema, encoder: TableEncoder) -> Asked:
+        """What is asked of a column that another one decides, asked of that one in its place."""
+        first, other = rule.columns
+        values = np.array(rule.values)
+        levels, lower, upper = (each.clone() for each in (self.allowed.levels, self.allowed.lower, self.allowed.upper))
+
+        def block(name: str) -> slice:
+            place = schema.categorical.index(name)
+            start = int(encoder.starts[place]) - encoder.layout.n_numeric
+            return slice(start, start + encoder.layout.blocks[place])
+
+        if other in schema.numeric:
+            place = schema.numeric.index(other)
+            low, high = self.bounds[place]
+            fits = torch.from_numpy((values >= low) & (values <= high))
+            lower[:, place], upper[:, place] = 0.0, 1.0
+        else:
+            fits = levels[0, block(other)][torch.from_numpy(values.astype(np.int64))]
+            levels[:, block(other)] = True
+        levels[:, block(first)] &= fits
+        if not levels[:, block(first)].any():
+            raise ConfigError(f"no row can be like that: {rule.sentence}", where=f"where {other}")
+        return replace(self, allowed=Allowed(lower, upper, levels))
 
     def _with_number(self, place: int, column: Column, wanted: Any, encoder: TableEncoder) -> Asked:
         missing = float(encoder.missing_mass[place])
@@ -113,7 +141,7 @@ class Asked:
             holds &= (raw.numbers[:, place] >= low) & (raw.numbers[:, place] <= high)
         start = 0
         for place, (width, (_, has_missing)) in enumerate(zip(encoder.layout.blocks, encoder.extra, strict=True)):
-            allowed = self.allowed.levels[0, start : start + width].numpy()
+            allowed = self.allowed.levels[0, start : start + width].cpu().numpy()
             code = raw.codes[:, place]
             last = width - 1 - has_missing  # levels of the pool have codes beyond it
             holds &= np.where(code < 0, has_missing and allowed[-1], allowed[code.clip(0, last)])

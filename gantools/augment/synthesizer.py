@@ -40,6 +40,7 @@ from gantools.train.trained import built_model, tensorboard_folder
 LOOK_ROWS = 256  # generated per class each time the training is judged
 LOOK_EVERY = 50  # steps after which it is judged by default: rows are quickly looked at
 ATTEMPTS = 50  # to make rows that fulfil a condition and the table's rules
+MOST_REDRAWN = 20_000  # rows in one of these attempts but the first
 LEAST_JUDGED = 20  # rows of a class from which some are held out to judge the likelihood by
 MOST_JUDGED = 2048  # of a class
 
@@ -256,15 +257,16 @@ class Synthesizer(Generator):
         seeds = np.random.SeedSequence(seed).generate_state(len(wanted), np.uint64) >> 1
         parts = []
         for (n, shares), part_seed in zip(wanted, seeds.tolist(), strict=True):
-            n_made = 0
+            n_made, n_drawn = 0, n
             for attempt in range(ATTEMPTS):
-                raw, codes = self._conditional().draw(n - n_made, shares, asked.allowed, part_seed + attempt)
+                raw, codes = self._conditional().draw(n_drawn, shares, asked.allowed, part_seed + attempt)
                 raw = asked.settled(raw, self.schema_, rng)
-                fit = np.flatnonzero(asked.holds(raw, self.encoder_))
+                fit = np.flatnonzero(asked.holds(raw, self.encoder_))[: n - n_made]
                 parts.append(labelled_rows(raw.take(fit), codes[fit], self.schema_, rng))
                 n_made += len(fit)
                 if n_made == n:
                     break
+                n_drawn = min(MOST_REDRAWN, int(1.2 * (n - n_made) * n_drawn / max(1, len(fit))) + 1)
             else:
                 problem = "hardly any row that keeps the table's rules is like that"
                 raise ConfigError(problem, where="where", remedy="ask for less at once")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gantools.config import check
 from gantools.errors import ConfigError
-from gantools.workflow.contract import IMAGES, TRAINING, Watch, refuse_fields, refuse_together
+from gantools.workflow.contract import IMAGES, TABLES, TRAINING, Watch, refuse_fields, refuse_together
 from gantools.workflow.opening import Modality, check_meaning, modality_of, saved_model
 from gantools.workflow.places import check_apart, check_file, check_grids, claimed_save
 from gantools.workflow.stages import Stages
@@ -27,20 +27,22 @@ class Request(TrainingRequest):
     """What to balance, and how.
 
     data: a table, a folder of class folders or an .npz file. target: the column with the classes; "folder" or None for
-    images. output: None for `data` with ".balanced" in its name. strategy: imbalanced-learn's `sampling_strategy`, or
-    as text. save: a folder for the trained generator. source: a folder with a trained one, in place of training; no
-    verdict is possible then, for it may have seen any row. verdict: measure whether the synthetic data help. repeats:
-    how often, each time with other data held back and another generator. features: what quality and copies of images
-    are measured by: of a classifier trained on them ("classifier"), of EfficientNet-Lite0 ("perceptual") or of
-    Inception v3 ("inception"). vary: the changes that vary real images, which fill classes beside generated ones, see
-    `nn.augment.parse_changes`. grids: a folder for pictures while the final generator trains. synthetic_only: write
-    only what is synthetic. report: a file for an HTML page.
+    images. rules: whether synthetic rows keep what holds in every row of a table. output: None for `data` with
+    ".balanced" in its name. strategy: imbalanced-learn's `sampling_strategy`, or as text. save: a folder for the
+    trained generator. source: a folder with a trained one, in place of training; no verdict is possible then, for it
+    may have seen any row. verdict: measure whether the synthetic data help. repeats: how often, each time with other
+    data held back and another generator. features: what quality and copies of images are measured by: of a classifier
+    trained on them ("classifier"), of EfficientNet-Lite0 ("perceptual") or of Inception v3 ("inception"). vary: the
+    changes that vary real images, which fill classes beside generated ones, see `nn.augment.parse_changes`. grids: a
+    folder for pictures while the final generator trains. synthetic_only: write only what is synthetic. report: a file
+    for an HTML page.
     """
 
     data: Path
     target: str | None = None
     output: Path | None = None
     strategy: str | float | Mapping[Any, int] = "auto"
+    rules: bool = field(default=True, metadata=TABLES)
     features: Any = field(default=None, metadata=IMAGES)
     vary: str | None = field(default=None, metadata=IMAGES)
     grids: Path | None = field(default=None, metadata=IMAGES | TRAINING)

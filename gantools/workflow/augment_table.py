@@ -89,7 +89,9 @@ def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableR
         stages.plan(plan(request, trained, min(max(making, MAKING[0]), MAKING[1]), JUDGING, MEASURING))
         trainings = Trainings(request, config, Synthesizer)
         judged, notes = reached(request, trained, lambda: _judged(frame, schema, strategy, kinds, trainings, stages))
-        generator = trained or trainings.fit(frame, target, stage=stages[Part.TRAIN], seed=request.seed, schema=schema)
+        generator = trained or trainings.fit(
+            frame, target, stage=stages[Part.TRAIN], seed=request.seed, schema=schema, rules=request.rules
+        )
         stages[Part.MAKE].begin()
         balanced = balance(frame, target, strategy=strategy, synthesizer=generator, seed=request.seed)
     stages[Part.MEASURE].begin()
@@ -146,7 +148,13 @@ def _judged(
         # The schema, too, must come from these rows alone: levels and bounds of the others are knowledge of them.
         own = infer_schema(rows, target, kinds)
         generator = trainings.fit(
-            rows, target, stage=stages[Part.TRAIN_TO_JUDGE], seed=seed, n_alike=repeats, schema=own
+            rows,
+            target,
+            stage=stages[Part.TRAIN_TO_JUDGE],
+            seed=seed,
+            n_alike=repeats,
+            schema=own,
+            rules=trainings.request.rules,
         )
         stages[Part.MAKE_TO_JUDGE].begin()
         asked = scaled_strategy(strategy, rows[target], len(rows) / len(frame))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gantools.data.tables import read_table
+from gantools.data.tables.raw import to_raw
+from gantools.data.tables.rules import find_rules
 from gantools.data.tables.schema import Column, Schema, infer_schema
 from gantools.words import percent
 from gantools.workflow.contract import Item, Table, Watch, noted
@@ -23,6 +26,7 @@ def run(request: Request, _: Watch) -> InfoResult:
     with about(request.data):
         kept = without(frame, request.drop, request.target)
         schema = infer_schema(kept, request.target, kinds, dialect=dialect)
+        schema = replace(schema, rules=find_rules(to_raw(kept, schema), schema))
     notes = [*dialect.notes, *schema.notes()]
     counts = {} if request.target is None else frame[request.target].value_counts().to_dict()
     facts = {

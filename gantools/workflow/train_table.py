@@ -27,10 +27,10 @@ def run(request: Request, stages: Stages) -> GeneratorResult:
         stage = stages[STAGE]
         with resumable(request.save, generator, stage):
             generator.fit(
-                frame, target, schema=schema, folder=request.save, resume=request.resume,
+                frame, target, schema=schema, rules=request.rules, folder=request.save, resume=request.resume,
                 progress=stage.trained,
             )  # fmt: skip
     return GeneratorResult(
         saved=request.save, model=generator.model, target=target, report=generator.report_,
-        notes=(*dialect.notes, *schema.notes()),
+        notes=(*dialect.notes, *generator.schema_.notes()),
     )  # fmt: skip

@@ -66,8 +66,9 @@ class Schema:
         )
 
     def notes(self) -> list[str]:
-        """What the user should know: one sentence per column that a rule changed."""
-        return [column.note for column in self.columns if column.note]
+        """What the user should know: one sentence per column that is not taken as it is, and one for each rule."""
+        kept = [f"{rule.sentence}; synthetic rows keep to it" for rule in self.rules]
+        return [column.note for column in self.columns if column.note] + kept
 
     def to_json(self) -> dict[str, Any]:
         """The schema as plain JSON values; `from_json` reads it again."""
