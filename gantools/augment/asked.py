@@ -58,13 +58,14 @@ class Asked:
             else:
                 raise ConfigError(f"the column is {column.kind} and is not learned", where=_at(column))
         for rule in schema.rules:
-            if rule.sort == "decides" and rule.columns[1] in where:
-                asked = asked._of_what_decides(rule, schema, encoder)
+            if rule.sort == "decides" and not where.keys().isdisjoint(rule.columns):
+                asked = asked._through(rule, schema, encoder)
         return asked
 
-    def _of_what_decides(self, rule: Rule, schema: Schema, encoder: TableEncoder) -> Asked:
-        """What is asked of a column that another one decides, asked of that one in its place."""
-        first, other = rule.columns
+    def _through(self, rule: Rule, schema: Schema, encoder: TableEncoder) -> Asked:
+        """What is asked of a column that another one decides, asked of that one in its place, and what that leaves of
+        the first: all the same rows, but fewer candidates miss them."""
+        name, other = rule.columns
         values = np.array(rule.values)
         levels, lower, upper = (each.clone() for each in (self.allowed.levels, self.allowed.lower, self.allowed.upper))
 
@@ -73,17 +74,22 @@ class Asked:
             start = int(encoder.starts[place]) - encoder.layout.n_numeric
             return slice(start, start + encoder.layout.blocks[place])
 
-        if other in schema.numeric:
-            place = schema.numeric.index(other)
-            low, high = self.bounds[place]
-            fits = torch.from_numpy((values >= low) & (values <= high))
-            lower[:, place], upper[:, place] = 0.0, 1.0
+        of = levels[:, block(name)]
+        if other not in schema.numeric:
+            of &= levels[0, block(other)][torch.from_numpy(values.astype(np.int64))]
+            left = np.unique(values[of[0].cpu().numpy()]).astype(np.int64)
+            levels[:, block(other)] = False
+            levels[:, block(other).start + torch.from_numpy(left)] = True
         else:
-            fits = levels[0, block(other)][torch.from_numpy(values.astype(np.int64))]
-            levels[:, block(other)] = True
-        levels[:, block(first)] &= fits
-        if not levels[:, block(first)].any():
-            raise ConfigError(f"no row can be like that: {rule.sentence}", where=f"where {other}")
+            place = schema.numeric.index(other)
+            low, high = self.bounds.get(place, (-math.inf, math.inf))
+            of &= torch.from_numpy((values >= low) & (values <= high))
+            left = values[of[0].cpu().numpy()]
+            if len(left):
+                lower[:, place], upper[:, place] = _interval(place, left.min(), left.max(), encoder)
+        levels[:, block(name)] = of
+        if not len(left):
+            raise ConfigError(f"no row can be like that: {rule.sentence}", where="where")
         return replace(self, allowed=Allowed(lower, upper, levels))
 
     def _with_number(self, place: int, column: Column, wanted: Any, encoder: TableEncoder) -> Asked:
@@ -95,13 +101,7 @@ class Asked:
             upper[:, place] = missing
             return replace(self, allowed=replace(self.allowed, upper=upper))
         low, high = _range(column, wanted)
-        ends = torch.zeros(2, encoder.layout.n_numeric, dtype=torch.float64)
-        ends[0, place], ends[1, place] = low, high
-        a, b = encoder.intervals(ends.to(encoder.knots.device))
-        start, end = float(a[0, place]), float(b[1, place])
-        if end <= start:  # one value among many, or values between two that are there
-            start, end = _cell_around(encoder.layout.cells[place], (start + end) / 2)
-        lower[:, place], upper[:, place] = max(start, missing), end
+        lower[:, place], upper[:, place] = _interval(place, low, high, encoder)
         allowed = replace(self.allowed, lower=lower, upper=upper)
         return replace(self, allowed=allowed, bounds={**self.bounds, place: (low, high)})
 
@@ -260,6 +260,17 @@ def _levels(column: Column, wanted: Any) -> tuple[tuple[int, ...], list[int]]:
     if missing:
         raise ConfigError("every row has a label", where=_at(column))
     return known, pooled
+
+
+def _interval(place: int, low: float, high: float, encoder: TableEncoder) -> tuple[float, float]:
+    """The probabilities of a number column between which values from low to high lie."""
+    ends = torch.zeros(2, encoder.layout.n_numeric, dtype=torch.float64)
+    ends[0, place], ends[1, place] = low, high
+    lower, upper = encoder.intervals(ends.to(encoder.knots.device))
+    start, end = float(lower[0, place]), float(upper[1, place])
+    if end <= start:  # one value among many, or values between two that are there
+        start, end = _cell_around(encoder.layout.cells[place], (start + end) / 2)
+    return max(start, float(encoder.missing_mass[place])), end
 
 
 def _cell_around(borders: Sequence[float], probability: float) -> tuple[float, float]:

@@ -33,13 +33,16 @@ DEFAULT_CELLS = 32  # of a number in a layout that gives none
 BEYOND = 2.0  # a border that no probability reaches
 START = 0.3  # standard deviation of what places add to the context, at the start
 N_WAVES = 8  # cosines among the smooth functions of a number
+WIDE = 64  # columns up to which nets are as large as the options say
+LEAST_UNITS = 16  # of a layer in tables with more
 ROUGH = 0.3  # how large what single intervals say is beside it
 
 
 @dataclass(frozen=True)
 class AutoregressiveOptions(JudgingOptions):
     """width: of the context, to which every cell adds what it says about the cells behind it. hidden: units between the
-    context and the probabilities of a column's places. epochs: how often the generator sees each row at the most. lr,
+    context and the probabilities of a column's places; of both there are fewer where a table has more than 64 columns,
+    so that all columns together cost no more. epochs: how often the generator sees each row at the most. lr,
     decay, drop: its learning rate, its weight decay, and the share of the hidden units that are dropped. n_folds,
     classifier_width, classifier_lr, dropout, weight_decay: of the classifier ensemble.
     """
@@ -91,7 +94,7 @@ class AutoregressiveGAN(JudgingGAN):
         return [generator, *self.classifier_phases()]
 
     def train_generator(self, batch: Batch) -> Tensor:
-        kept = batch.uniform(len(batch.real), self.options.hidden) >= self.options.drop
+        kept = batch.uniform(len(batch.real), self.generator.hidden) >= self.options.drop
         return -self.generator.log_likelihood(batch.real, batch.condition, kept / (1 - self.options.drop)).mean()
 
     @property
@@ -126,7 +129,7 @@ class Chain(nn.Module):
 
     def __init__(self, spec: TableSpec, options: AutoregressiveOptions) -> None:
         super().__init__()
-        layout, (width, hidden) = spec.layout, (options.width, options.hidden)
+        layout = spec.layout
         even = tuple(k / DEFAULT_CELLS for k in range(DEFAULT_CELLS + 1))
         cells = layout.cells or (even,) * layout.n_numeric
         self.layout: Layout = layout
@@ -134,6 +137,9 @@ class Chain(nn.Module):
         self.n_places = [*(len(borders) - 1 for borders in cells), *layout.blocks]
         self.starts = [0, *accumulate(self.n_places)]
         n_columns, n_all = len(self.n_places), sum(self.n_places)
+        scale = min(1.0, (WIDE / n_columns) ** 0.5)
+        width, hidden = (max(min(n, LEAST_UNITS), int(scale * n)) for n in (options.width, options.hidden))
+        self.hidden = hidden
         most = max(map(len, cells), default=0)
         borders = torch.tensor([(*each, *[BEYOND] * (most - len(each))) for each in cells]).reshape(len(cells), most)
         self.register_buffer("borders", borders, persistent=False)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gantools.config import check
 from gantools.encode.images import ImageLayout
 from gantools.models.base import Batch, Phase
 from gantools.models.image import NonSaturatingImageGAN, PenalisedOptions
@@ -26,12 +27,18 @@ HIDDEN = 16  # units of the smallest size's nets, for each channel of the others
 @dataclass(frozen=True)
 class LAPGANOptions(PenalisedOptions):
     """width: channels of the maps of the nets that add detail; the fully connected nets of the smallest size have 16
-    times as many units.
+    times as many units. own: share of the images that detail is added to in training which the smaller levels have
+    made; the paper takes real ones alone.
     """
 
     width: int = 16
     lr: float = 5e-4
     gamma: float = 0.3
+    own: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(0 <= self.own <= 1, "set own", "must be from 0 to 1")
 
 
 @register
@@ -96,6 +103,12 @@ class LAPGAN(NonSaturatingImageGAN):
         if side == net.sides[0]:
             return net.smallest(batch.noise(len(batch.real), net.noise_dim), batch.condition)
         low = doubled(F.avg_pool2d(batch.real, 2))
+        n_own = round(self.options.own * len(low))
+        if n_own:
+            with torch.no_grad():
+                noise = batch.noise(n_own, net.noise_width)
+                made = net(noise, batch.condition[slice(n_own)], side // 2)
+            low = torch.cat([doubled(made.clamp(-1, 1)), low[n_own:]])
         return low + net.detail(side, low, batch.noise(len(low), side**2), batch.condition)
 
 
@@ -131,11 +144,16 @@ class Pyramid(nn.Module):
         net = self.details[self.sides.index(side) - 1]
         return cast(Tensor, net(low, noise.reshape(-1, 1, side, side), condition))
 
-    def forward(self, noise: Tensor, condition: Condition) -> Tensor:
-        """noise: [N, noise_width]. Returns images [N, C, size, size], about [-1, 1]."""
+    def forward(self, noise: Tensor, condition: Condition, up_to: int | None = None) -> Tensor:
+        """noise: [N, noise_width]. up_to: pixels of each side, of some level; None for the largest.
+
+        Returns images [N, C, size, size], about [-1, 1].
+        """
         first, *planes = torch.split(noise, [self.noise_dim, *(side**2 for side in self.sides[1:])], 1)
         x = self.smallest(first, condition)
         for side, plane in zip(self.sides[1:], planes, strict=True):
+            if up_to is not None and side > up_to:
+                break
             low = doubled(x.clamp(-1, 1))
             x = low + self.detail(side, low, plane, condition)
         return x

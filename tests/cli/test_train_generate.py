@@ -72,8 +72,8 @@ def test_generate_is_seeded(invoke: Invoke, generator: Path, tmp_path: Path) -> 
     [
         ("churned=maybe", "no, yes"),
         ("churned=yess", "did you mean 'yes'"),
-        ("city=Bern", "'churned'"),
-        ("yes", "churned=LABEL"),
+        ("city=Bern", "has no value 'Bern'"),
+        ("yes", "'yes' names no column"),
     ],
 )
 def test_where_names_what_is_wrong(invoke: Invoke, generator: Path, tmp_path: Path, where: str, named: str) -> None:
