@@ -18,7 +18,7 @@ from gantools.data.tables.rules import Rule
 from gantools.data.tables.schema import Schema
 from gantools.encode.table import Allowed, TableEncoder
 from gantools.errors import ConfigError, DataError
-from gantools.words import listed
+from gantools.words import listed, meant
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Asked:
         asked = cls(Allowed.everything(encoder.layout))
         for name, wanted in where.items():
             if name not in schema.names:
-                known = listed(column.name for column in schema.columns)
-                raise ConfigError(f"there is no column {name!r}", where="where", remedy=f"the columns are {known}")
+                remedy = meant(name, schema.names, f"the columns are {listed(schema.names)}")
+                raise ConfigError(f"there is no column {name!r}", where="where", remedy=remedy)
             column = schema[name]
             if name == schema.target:
                 asked = replace(asked, labels=_levels(column, wanted)[0])
@@ -246,7 +246,7 @@ def _levels_and_more(column: Column, wanted: Any) -> tuple[tuple[int, ...], list
         whole = (*column.levels, *column.pooled)
         place = level_named(whole, value)
         if place is None:
-            remedy = f"it has {listed(whole)}"
+            remedy = meant(str(value), map(str, whole), f"it has {listed(whole)}")
             raise ConfigError(f"has no value {str(value)!r}", where=_at(column), remedy=remedy)
         if place < len(column.levels):
             known.append(place)

@@ -27,6 +27,7 @@ class Generator(Trained):
     def __init__(
         self, model: str | None = None, options: Mapping[str, Any] | None = None, train: TrainConfig | None = None
     ) -> None:
+        self.takes_default = model is None
         self.model = model or self.default_model
         self.options = dict(options or {})
         self.train = train or self.default_train()

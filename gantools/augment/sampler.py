@@ -23,7 +23,8 @@ from gantools.train.parameters import TRAINING, train_config
 class GANOverSampler(BaseOverSampler):
     """Over-sample with rows that a conditional GAN has made.
 
-    sampling_strategy: as everywhere in imbalanced-learn. model: a registered model, see `gantools models`. options: of
+    sampling_strategy: as everywhere in imbalanced-learn. model: a registered model, see `gantools models`; None for the
+    default of `Synthesizer`. options: of
     that model. random_state: seed or RandomState; one seed gives one result on one machine. steps, budget_s,
     batch_size, device, devices, precision: of the training, see `TrainConfig`.
 
@@ -45,13 +46,14 @@ class GANOverSampler(BaseOverSampler):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseOverSampler._parameter_constraints,
         **TRAINING,
+        "model": [str, None],
     }
 
     def __init__(
         self,
         sampling_strategy: Strategy = "auto",
         *,
-        model: str = "autoregressive",
+        model: str | None = None,
         options: Mapping[str, Any] | None = None,
         random_state: int | np.random.RandomState | None = None,
         steps: int | None = None,

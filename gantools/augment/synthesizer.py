@@ -38,6 +38,7 @@ from gantools.train.stores import Rows
 from gantools.train.trained import built_model, tensorboard_folder
 
 LOOK_ROWS = 256  # generated per class each time the training is judged
+MOST_COLUMNS = 64  # up to which the default model has a net for each
 LOOK_EVERY = 50  # steps after which it is judged by default: rows are quickly looked at
 ATTEMPTS = 50  # to make rows that fulfil a condition and the table's rules
 MOST_REDRAWN = 20_000  # rows in one of these attempts but the first
@@ -49,7 +50,9 @@ MOST_JUDGED = 2048  # of a class
 class Synthesizer(Generator):
     """A conditional generator of table rows.
 
-    model: a registered name. options: of that model, see `gantools models`. train: how long and on what it trains.
+    model: a registered name; by default "autoregressive", and "tabular" for tables of more than 64 columns, whose nets
+    for each column would take long to export. options: of that model, see `gantools models`. train: how long and on
+    what it trains.
 
     Fitted attributes: `schema_`, `encoder_` (TableEncoder), `gan_` (GAN), `report_` (TrainingReport),
     `fingerprint_` (digest of the training rows).
@@ -65,6 +68,7 @@ class Synthesizer(Generator):
     noun = "a generator of rows"
     used_with = "`gantools augment --from` or `gantools generate`"
     default_model = "autoregressive"
+    default_of_wide = "tabular"
 
     schema_: Schema
     encoder_: TableEncoder
@@ -100,8 +104,10 @@ class Synthesizer(Generator):
         Raises DataError for data that cannot be learned from, ConfigError for options, CheckpointError for the folder,
         TrainingError when nothing usable came out.
         """
-        cls = self._generator_class()
         given = as_frame(frame)
+        if self.takes_default and given.shape[1] > MOST_COLUMNS:
+            self.model = self.default_of_wide
+        cls = self._generator_class()
         frame, target = text_names(given), str(target)
         options = cast(ConditionalOptions, build(cls.Options, self.options))
         tensorboard_folder(self.train, folder)

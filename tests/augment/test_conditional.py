@@ -77,7 +77,7 @@ def test_labels_may_be_counted_under_a_condition(maker: Synthesizer) -> None:
     ("where", "message"),
     [
         ({"wart": 1}, "no column 'wart'"),
-        ({"ward": "hart"}, "has no value 'hart'; it has 'heart'"),
+        ({"ward": "hart"}, "has no value 'hart'; did you mean 'heart'"),
         ({"stay": (100, 200)}, "they lie between 2 and 11"),
         ({"stay": (8, 3)}, "ends before it begins"),
         ({"stay": (5.2, 5.8)}, "no value of the column lies in that range"),

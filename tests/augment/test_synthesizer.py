@@ -207,3 +207,11 @@ def test_names_of_columns_that_are_no_text_come_back(tmp_path: Path, target: Any
     for model in (maker, Synthesizer.load(tmp_path / "m")):
         assert model.sample(3).columns.tolist() == [0, 1, 2]
     assert balance(frame, target, synthesizer=maker).frame.columns.tolist() == [0, 1, 2, "is_synthetic"]
+
+
+def test_wide_tables_have_a_default_of_their_own() -> None:
+    rng = np.random.default_rng(0)
+    wide = pd.DataFrame(rng.normal(size=(60, 70))).add_prefix("x").assign(label=["a", "b"] * 30)
+    assert Synthesizer(options=TINY, train=TrainConfig(**QUICK)).fit(wide, "label").model == "tabular"
+    assert Synthesizer(options=TINY, train=TrainConfig(**QUICK)).fit(wide[["x1", "label"]], "label").model != "tabular"
+    assert Synthesizer("cgan", TINY, TrainConfig(**QUICK)).fit(wide, "label").model == "cgan"

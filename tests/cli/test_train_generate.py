@@ -72,7 +72,7 @@ def test_generate_is_seeded(invoke: Invoke, generator: Path, tmp_path: Path) -> 
     [
         ("churned=maybe", "no, yes"),
         ("churned=yess", "did you mean 'yes'"),
-        ("city=Bern", "has no value 'Bern'"),
+        ("city=Berm", "did you mean 'Bern'"),
         ("yes", "'yes' names no column"),
     ],
 )

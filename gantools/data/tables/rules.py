@@ -164,12 +164,21 @@ def _sums(raw: Raw, schema: Schema, taken: set[str]) -> Iterator[Rule]:
             continue
         rest = [name for name in x if name != total and name not in sums]
         for k in (2, 3):
-            matches = (some for some in combinations(rest, k) if _is_sum(x[total], [x[name] for name in some]))
+            matches = (some for some in _candidates(x, total, rest, k) if _is_sum(x[total], [x[name] for name in some]))
             if (found := next(matches, None)) is not None:
                 sums.add(total)
                 parts |= set(found)
                 yield Rule("sum", (total, *found))
                 break
+
+
+def _candidates(x: Mapping[str, np.ndarray], total: str, rest: Sequence[str], k: int) -> Iterator[tuple[str, ...]]:
+    """Sets of k columns whose sum is the total in the first row."""
+    places = np.array(list(combinations(range(len(rest)), k)), dtype=np.int64).reshape(-1, k)
+    first = np.array([x[name][0] for name in rest])
+    off = np.abs(first[places].sum(1) - x[total][0])
+    for some in places[off <= 1e-9 * np.abs(x[total]).max()]:
+        yield tuple(rest[place] for place in some)
 
 
 def _is_sum(total: np.ndarray, parts: Sequence[np.ndarray]) -> bool:
