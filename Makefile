@@ -67,6 +67,9 @@ format: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/balance.py
 	$(BIN)/python benchmarks/tstr.py
+	$(BIN)/python -m pip install --quiet 'xgboost>=2'
+	$(BIN)/python benchmarks/fidelity.py
+	$(BIN)/python benchmarks/fidelity.py --fill --tables adult
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/oneclass.py
 	$(BIN)/python benchmarks/anomaly.py
