@@ -1,4 +1,4 @@
-"""gantools: balance tables and images with conditional GANs, and find what does not belong. Names import lazily."""
+"""gantools: balance tables and images with conditional generators, and find what does not belong; imports are lazy."""
 
 from __future__ import annotations
 
