@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 import torch
@@ -15,6 +16,7 @@ from gantools.data.tables.raw import Raw, to_raw
 from gantools.data.tables.rules import Rule, find_rules
 from gantools.data.tables.schema import Schema, infer_schema
 from gantools.encode.rules import RuleKeeper
+from gantools.export.compose import traced
 
 
 def orders(n: int = 1200) -> pd.DataFrame:
@@ -137,3 +139,20 @@ def test_pairs_the_wrong_way_round_are_exchanged_and_missing_cells_left() -> Non
     assert kept[0].tolist() == [1, 2, 3] and kept[1].tolist() == [1, 2, 3]
     assert torch.isnan(kept[2, 0]) and kept[2, 1:].tolist() == [4, 5]
     assert len(Raw(kept.numpy(), np.zeros((3, 0), dtype=np.int64))) == 3
+
+
+def test_an_exported_keeper_keeps_them_alike() -> None:
+    frame = orders(300)
+    schema = infer_schema(frame, "late")
+    raw = to_raw(frame, schema)
+    keeper = RuleKeeper(replace(schema, rules=find_rules(raw, schema)))
+    rng = np.random.default_rng(1)  # rows of which every column is shuffled by itself break every rule
+    numbers = torch.from_numpy(np.ascontiguousarray(rng.permuted(raw.numbers, axis=0)))
+    codes = torch.from_numpy(np.ascontiguousarray(rng.permuted(raw.codes, axis=0)))
+    proto = traced(keeper, (numbers, codes), ["numbers", "codes"], ["kept_numbers", "kept_codes"])
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    got = session.run(None, {"numbers": numbers.numpy(), "codes": codes.numpy()})
+    expected = keeper(numbers, codes)
+    for one, other in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(one, other.numpy())
+    assert not torch.equal(expected[0], numbers) and not torch.equal(expected[1], codes)
