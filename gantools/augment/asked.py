@@ -154,7 +154,6 @@ def known_cells(raw: Raw, encoder: TableEncoder) -> Allowed:
     layout, device = encoder.layout, encoder.knots.device
     numbers, codes = (torch.from_numpy(np.ascontiguousarray(part)).to(device) for part in (raw.numbers, raw.codes))
     lower, upper = encoder.intervals(numbers)
-    lower, upper = lower.clone(), upper.clone()
     is_hole = torch.isnan(numbers)
     for place, cells in enumerate(layout.cells):
         borders = torch.tensor(cells, device=device)

@@ -126,7 +126,7 @@ def _take(evidence: Tensor, share: Tensor, label: Tensor, sharpness: float, rand
     """
     density = evidence - torch.logsumexp(evidence + share.clamp(min=1e-9).log(), 1, keepdim=True)
     weight = density + sharpness * evidence
-    key = weight + _gumbel(weight, random)
+    key = weight + gumbel(weight, random)
     taken = torch.zeros_like(label)
     wanted = torch.bincount(label, minlength=len(share)).tolist()
     for code in sorted((k for k, n in enumerate(wanted) if n), key=lambda k: wanted[k]):
@@ -136,7 +136,7 @@ def _take(evidence: Tensor, share: Tensor, label: Tensor, sharpness: float, rand
     return taken
 
 
-def _gumbel(like: Tensor, random: torch.Generator) -> Tensor:
+def gumbel(like: Tensor, random: torch.Generator) -> Tensor:
     """Noise in a tensor's shape. The largest of log weight + noise are a weighted draw without replacement (Efraimidis
     and Spirakis 2006)."""
     noise = torch.rand(like.shape, device=like.device, generator=random).clamp(1e-9, 1 - 1e-7)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gantools.augment.choose import gumbel
 from gantools.augment.rows import RowGenerator, chunk_seeds, in_threads
 from gantools.data.tables.dtypes import Floats
 from gantools.data.tables.raw import Codes, Raw
@@ -78,7 +79,7 @@ class ConditionalRows:
             random = torch.Generator(self.device).manual_seed(chunk_seed)
             label = self._labels(max(LEAST_POOL, wanted * outlook.candidates), shares, random)
             x, weight = self._candidates(label, allowed, random)
-            taken = (weight + _gumbel(weight, random)).topk(wanted).indices
+            taken = (weight + gumbel(weight, random)).topk(wanted).indices
             return self._decoded(x[taken], label[taken], random)
 
         chunks = chunk_seeds(n, seed, per_chunk)
@@ -109,7 +110,7 @@ class ConditionalRows:
             if likely:
                 share = weight.reshape(n, n_each).softmax(1).double().cpu().numpy()
                 return _likely(share, *self._decoded(x, labels, random))
-            best = (weight + _gumbel(weight, random)).reshape(n, n_each).argmax(1)
+            best = (weight + gumbel(weight, random)).reshape(n, n_each).argmax(1)
             taken = torch.arange(n, device=self.device) * n_each + best
             return self._decoded(x[taken], labels[taken], random)
 
@@ -147,9 +148,3 @@ def _likely(share: Floats, numbers: Floats, codes: Codes, label: Codes) -> tuple
 
     levels = [most_frequent(codes[:, column]) for column in range(codes.shape[1])]
     return mean, np.stack(levels, 1) if levels else codes[:n], most_frequent(label)
-
-
-def _gumbel(like: Tensor, random: torch.Generator) -> Tensor:
-    """Noise: the largest of log weight + it are a weighted draw without replacement (Efraimidis and Spirakis 2006)."""
-    noise = torch.rand(like.shape, device=like.device, generator=random).clamp(1e-9, 1 - 1e-7)
-    return -torch.log(-torch.log(noise))

@@ -261,11 +261,11 @@ class Synthesizer(Generator):
             check(not excluded, "where", f"excludes rows of {excluded[0]!r}, which are asked for" if excluded else "")
         rng = np.random.default_rng(seed)
         seeds = np.random.SeedSequence(seed).generate_state(len(wanted), np.uint64) >> 1
-        parts = []
+        conditional, parts = self._conditional(), []
         for (n, shares), part_seed in zip(wanted, seeds.tolist(), strict=True):
             n_made, n_drawn = 0, n
             for attempt in range(ATTEMPTS):
-                raw, codes = self._conditional().draw(n_drawn, shares, asked.allowed, part_seed + attempt)
+                raw, codes = conditional.draw(n_drawn, shares, asked.allowed, part_seed + attempt)
                 raw = asked.settled(raw, self.schema_, rng)
                 fit = np.flatnonzero(asked.holds(raw, self.encoder_))[: n - n_made]
                 parts.append(labelled_rows(raw.take(fit), codes[fit], self.schema_, rng))

@@ -26,7 +26,7 @@ class Request:
     cells are to be filled, in place of `n`. likely: fill them with what is most likely in place of a draw.
     embeddings: an .npy file with a vector for each image, for a generator that learned from such. output: a table, for
     images a folder; None for a name beside the generator. refine: choose among more rows than are wanted by the
-    generator's classifier; None for yes where that is possible. seeds: of images that are to be made again, of every
+    generator's classifier; None for what suits its model. seeds: of images that are to be made again, of every
     class, in place of `n`. interpolate: two seeds; the output is then one picture with a row for each class, of n
     images that change from one into the other. style_mix: the same, layer by layer, by a model with styles. truncation:
     how far images may lie from the middle of their class, 0 to 1, by a model that has one; None for what it was trained
