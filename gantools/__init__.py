@@ -22,7 +22,7 @@ _HOMES = {
     "TrainConfig": "gantools.config",
     "Schema": "gantools.data.tables.schema",
     "Kind": "gantools.data.tables.schema",
-    "load": "gantools.train.trained",
+    "load": "gantools.train.saved",
     "open_images": "gantools.data.images.source",
     "read_images": "gantools.encode.images",
     "read_pictures": "gantools.encode.pictures",
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from gantools.registry import list_models, register
     from gantools.score.image_scorer import ImageScorer
     from gantools.score.table_scorer import AnomalyScorer
-    from gantools.train.trained import load
+    from gantools.train.saved import load
     from gantools.transform.translator import ImageTranslator
 
 

@@ -25,7 +25,7 @@ from gantools.words import meant
 if TYPE_CHECKING:
     from gantools.export.runtime import Exported
     from gantools.models.base import Model
-    from gantools.train.trained import Trained
+    from gantools.train.saved import Saved
 
 MODELS = "gantools.models"
 KINDS = "gantools.kinds"
@@ -41,7 +41,7 @@ PACKAGES = {
 DOES = {"generate": ("makes", "make"), "score": ("scores", "score"), "transform": ("transforms", "transform")}
 
 _models: dict[tuple[str, str], type[Model]] = {}  # by modality and name
-_kinds: dict[str, type[Trained]] = {}
+_kinds: dict[str, type[Saved]] = {}
 _exported: dict[str, type[Exported]] = {}
 Class = TypeVar("Class", bound="type[Any]")
 
@@ -115,7 +115,7 @@ def discover(modality: str = "table") -> dict[str, type[Model]]:
     return {name: cls for (of, name), cls in sorted(_models.items()) if of == modality}
 
 
-def estimator(name: str) -> type[Trained] | None:
+def estimator(name: str) -> type[Saved] | None:
     """The estimator of the kind `name`, None where there is none. Imports torch."""
     _find(KINDS, _kinds, name)
     return _kinds.get(name)

@@ -18,7 +18,7 @@ from gantools.export.runtime import Exported, kind_class, open_session
 from gantools.words import count
 
 if TYPE_CHECKING:
-    from gantools.train.trained import Trained
+    from gantools.train.saved import Saved
 
 Precision = Literal["fp32", "fp16", "int8"]
 WHOLE_FILE = 2**31 - 2**20  # bytes that one protobuf message holds
@@ -43,7 +43,7 @@ class ExportedFile:
 
 
 def export_model(
-    model: Trained,
+    model: Saved,
     path: Path | str,
     *,
     precision: Precision = "fp32",
@@ -89,7 +89,7 @@ def export_model(
 
 
 @contextmanager
-def on_cpu(model: Trained) -> Iterator[None]:
+def on_cpu(model: Saved) -> Iterator[None]:
     """The model on the CPU for the while: there it is traced and compared with its file."""
     device = str(model.device_)
     model.to("cpu")

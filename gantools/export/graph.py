@@ -31,7 +31,7 @@ from gantools.export.compose import OPSET, draw_noise, drop_defaults
 from gantools.export.runtime import PREFIX, kind_class
 
 if TYPE_CHECKING:
-    from gantools.train.trained import Trained
+    from gantools.train.saved import Saved
 
 IR = 10
 SETTINGS = {"threshold", "explain", "truncation"}  # inputs that may have a default
@@ -60,7 +60,7 @@ class Graph:
 
 
 def build(
-    model: Trained,
+    model: Saved,
     *,
     noise_inside: bool = False,
     plain_inputs: bool = False,

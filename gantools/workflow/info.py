@@ -62,7 +62,7 @@ def _saved(folder: Path) -> InfoResult:
     model = any_model(folder)
     facts = model.facts()
     rest = {name: value for name, value in facts.items() if name not in ("training", "schema", "classes", "notes")}
-    items = [f"{folder}: {model.noun}", *facts_shown(rest), *training_shown(model.report_)]
+    items = [f"{folder}: {model.noun}", *facts_shown(rest), *(training_shown(model.report_) if model.report_ else ())]
     if model.modality in MODALITIES:
         items += MODALITIES[model.modality].job("info").shown(model.schema_)
     return InfoResult({"folder": folder, **facts}, (*items, *noted(facts["notes"])))

@@ -178,7 +178,7 @@ def any_model(place: Path, device: str = "cpu", *, exported: bool = False) -> An
         from gantools.export.runtime import load_exported
 
         return load_exported(place, device)
-    from gantools.train.trained import load
+    from gantools.train.saved import load
 
     return load(place, device)
 

@@ -114,7 +114,7 @@ def scored(data: Path, watch: Watch | None = None, **options: Any) -> tuple[Tabl
 @pytest.fixture
 def saved(monkeypatch: pytest.MonkeyPatch) -> Path:
     """What stands for the folder of the scorer that was fitted first."""
-    monkeypatch.setattr("gantools.train.trained.load", lambda *_: Distance.fitted[0])
+    monkeypatch.setattr("gantools.train.saved.load", lambda *_: Distance.fitted[0])
     return Path("saved")
 
 
