@@ -15,7 +15,9 @@ _HOMES = {
     "ImageTranslator": "gantools.transform.translator",
     "ImageSynthesizer": "gantools.augment.image_synthesizer",
     "Synthesizer": "gantools.augment.synthesizer",
+    "TableClassifier": "gantools.classify.table_classifier",
     "balance": "gantools.augment.balance",
+    "recommend": "gantools.evaluate.recommendation",
     "export_model": "gantools.export.file",
     "load_exported": "gantools.export.runtime",
     "verdict": "gantools.evaluate.table_utility",
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from gantools.augment.image_synthesizer import ImageSynthesizer
     from gantools.augment.sampler import GANOverSampler
     from gantools.augment.synthesizer import Synthesizer
+    from gantools.classify.table_classifier import TableClassifier
     from gantools.config import TrainConfig
     from gantools.data.images.source import open_images
     from gantools.data.tables import read_table, write_table
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from gantools.encode.images import read_images
     from gantools.encode.pictures import read_pictures
     from gantools.errors import GantoolsError
+    from gantools.evaluate.recommendation import recommend
     from gantools.evaluate.table_utility import verdict
     from gantools.export.file import export_model
     from gantools.export.runtime import load_exported

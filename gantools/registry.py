@@ -33,7 +33,7 @@ EXPORTED = "gantools.exported"
 # Where the classes of each group of entry points are looked for in gantools itself.
 PACKAGES = {
     MODELS: ("gantools.models",),
-    KINDS: ("gantools.augment", "gantools.score", "gantools.transform"),
+    KINDS: ("gantools.augment", "gantools.classify", "gantools.score", "gantools.transform"),
     EXPORTED: ("gantools.export.kinds",),
 }
 

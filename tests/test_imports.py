@@ -23,7 +23,7 @@ LAYERS = (
     ("nn", "losses"),
     ("models",),
     ("train",),
-    ("augment", "score", "transform"),
+    ("augment", "classify", "score", "transform"),
     ("evaluate",),
     ("report",),
     ("export",),

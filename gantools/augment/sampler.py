@@ -91,7 +91,7 @@ class GANOverSampler(BaseOverSampler):
     def _fit_resample(self, X: Any, y: Any) -> tuple[Any, Any]:
         train = replace(train_config(self), eval_every=LOOK_EVERY)
         counts = {label: n for label, n in self.sampling_strategy_.items() if n > 0}
-        frame, target = _as_frame(X, y)
+        frame, target = frame_of(X, y)
         self.n_copies_redrawn_ = self.n_copies_left_ = 0
         if not counts:
             return X, y
@@ -110,7 +110,7 @@ class GANOverSampler(BaseOverSampler):
         return np.vstack([X, values]), y_out.to_numpy()
 
 
-def _as_frame(X: Any, y: Any) -> tuple[pd.DataFrame, str]:
+def frame_of(X: Any, y: Any) -> tuple[pd.DataFrame, str]:
     """Features and label as one frame with text names, and the name of the label's column."""
     if isinstance(X, pd.DataFrame):
         frame = X.reset_index(drop=True)

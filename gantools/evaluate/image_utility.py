@@ -70,6 +70,8 @@ def image_verdict(
 class _Bench(Bench[Balancer, Labelled]):
     """One split of the images."""
 
+    classifiers = tuple(f"convolutional net {k + 1}" for k in range(N_CLASSIFIERS))
+
     def __init__(
         self,
         real: Labelled,

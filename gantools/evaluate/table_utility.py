@@ -2,7 +2,7 @@
 
 It is reached as `verdict` says. The built-in methods are no balancing (`none`), no balancing with a moved threshold
 (`threshold`), class weights (`weights`), random repetition (`repetition`) and SMOTE or, with text columns, SMOTENC
-(`smote`). The classifiers are logistic regression and histogram gradient boosting.
+(`smote`). The classifiers are logistic regression, a random forest and gradient boosting.
 """
 
 from __future__ import annotations
@@ -16,15 +16,9 @@ import numpy as np
 import pandas as pd
 from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from gantools.data.tables.dates import parse
+from gantools.classify.features import Features
+from gantools.classify.judges import JUDGES, plain_encoder, train_judges
 from gantools.data.tables.formatting import format_cell
 from gantools.errors import DataError
 from gantools.evaluate.verdict import Bench, Floats, Ints, Predictions, Verdict, Words, reach_verdict
@@ -36,11 +30,11 @@ if TYPE_CHECKING:
 
 Balancer = Callable[[pd.DataFrame, int], pd.DataFrame]
 
+BUILT_IN = ("none", "weights", "repetition", "smote")  # methods that rows are made by here
 MAX_ROWS = 20_000  # real rows that classifiers are trained on, and held-back rows that they are tested on
 MAX_CELLS = 2_000_000  # the same for wide tables: rows times columns
 MAX_NEIGHBOUR_ROWS = 5_000  # rows of one class among which SMOTE looks for neighbours
 PROBE_ROWS = 1_000  # that tell how long classifiers are trained
-MAX_LEVELS = 50  # levels of a text column that the classifiers tell apart; the rarer ones are one level
 
 
 def verdict(
@@ -75,9 +69,10 @@ def verdict(
     labels = list(pd.unique(frame[target]))
     codes = _codes(frame[target], labels)
 
-    def make_bench(train: Ints, held: Ints, bench_seed: int) -> _Bench:
+    def make_bench(train: Ints, held: Ints, bench_seed: int) -> TableBench:
         rows = frame.iloc[train].reset_index(drop=True)
-        return _Bench(rows, codes[train], frame.iloc[held], target, labels, schema, bench_seed, stage)
+        features = Features(rows, target, schema)
+        return TableBench(rows, codes[train], frame.iloc[held], target, labels, features, bench_seed, stage)
 
     return reach_verdict(
         make_bench,
@@ -101,90 +96,13 @@ def scores(
     Uses all rows of both. The largest class, which average precision leaves out, is the one of `held`.
     """
     labels = list(pd.unique(pd.concat([train[target], held[target]])))
-    features = _Features(train, target, schema)
+    features = Features(train, target, schema)
     y_train, y_held = _codes(train[target], labels), _codes(held[target], labels)
     matrix = features.matrix(train)
-    encoder = features.encoder(matrix)
+    encoder = plain_encoder(matrix, features.is_level)
     predictions = _predict(features, encoder, matrix, y_train, features.matrix(held), len(labels), seed)
     found = Predictions(y_held, predictions, int(np.bincount(y_held).argmax()))
     return found.figures() | {"roc_auc": found.roc_auc()}
-
-
-class _Features:
-    """Turns any table with the training rows' columns into one matrix: numbers, dates as seconds, levels as codes.
-
-    NaN is a missing number or date. A missing level is a level of its own; the levels beyond the most frequent
-    `MAX_LEVELS` share one, as do levels never seen in the training rows when there are such; otherwise those are -1.
-    """
-
-    def __init__(self, train: pd.DataFrame, target: str, schema: Schema | None) -> None:
-        kinds = {} if schema is None else {column.name: column for column in schema.columns}
-        self.kinds: dict[str, str] = {}
-        self.formats: dict[str, str | None] = {}
-        self.levels: dict[str, pd.Index[Any]] = {}
-        for name in train.columns:
-            if name == target or name == "is_synthetic":
-                continue
-            column = kinds.get(str(name))
-            kind = _kind(train[name]) if column is None else _TYPES.get(str(column.kind), "")
-            if not kind or train[name].isna().all():
-                continue
-            self.kinds[name] = kind
-            self.formats[name] = None if column is None else column.format
-            if kind == "level":
-                codes, texts = _texts(train[name])
-                order = np.argsort(-np.bincount(codes, minlength=len(texts)), kind="stable")
-                kept = [texts[i] for i in order[:MAX_LEVELS]]
-                self.levels[name] = pd.Index([*kept, _OTHER] if len(order) > MAX_LEVELS else kept, dtype=object)
-        self.is_level = np.array([kind == "level" for kind in self.kinds.values()], dtype=bool)
-
-    def matrix(self, frame: pd.DataFrame) -> Floats:
-        """[N, columns] float64 of any frame that has the training rows' columns."""
-        columns = [self._column(frame[name], name, kind) for name, kind in self.kinds.items()]
-        return np.column_stack(columns) if columns else np.empty((len(frame), 0))
-
-    def _column(self, column: pd.Series[Any], name: str, kind: str) -> Floats:
-        if kind == "level":
-            codes, texts = _texts(column)
-            known = self.levels[name].get_indexer(pd.Index(texts, dtype=object))
-            if self.levels[name][-1] == _OTHER:
-                known = np.where(known < 0, len(self.levels[name]) - 1, known)
-            return known[codes].astype(np.float64)
-        return _seconds(column, self.formats[name]) if kind == "time" else _numbers(column)
-
-    def filled(self, matrix: Floats) -> Floats:
-        """The matrix with missing numbers replaced by their medians, as SMOTE needs it."""
-        missing = np.isnan(matrix)
-        if not missing.any():
-            return matrix
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a column that is missing everywhere has no median
-            middle = np.nan_to_num(np.nanmedian(matrix, axis=0))
-        return np.where(missing, middle, matrix)
-
-    def encoder(self, real: Floats) -> ColumnTransformer:
-        """For logistic regression: numbers imputed and scaled plus a mark where missing, levels one-hot (sparse)."""
-        numbers, levels = np.flatnonzero(~self.is_level), np.flatnonzero(self.is_level)
-        scaled = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), StandardScaler())
-        return ColumnTransformer(
-            [
-                ("numbers", scaled, numbers),
-                ("missing", FunctionTransformer(np.isnan), numbers[np.isnan(real[:, numbers]).any(axis=0)]),
-                ("levels", OneHotEncoder(handle_unknown="ignore"), levels),
-            ],
-            sparse_threshold=1.0,
-        ).fit(real)
-
-
-_OTHER = "(other)"
-_MISSING = "(missing)"
-_TYPES = {
-    "continuous": "number",
-    "integer": "number",
-    "datetime": "time",
-    "categorical": "level",
-    "boolean": "level",
-}
 
 
 class _Set(NamedTuple):
@@ -195,8 +113,10 @@ class _Set(NamedTuple):
     weighted: bool = False
 
 
-class _Bench(Bench[Balancer, _Set]):
+class TableBench(Bench[Balancer, _Set]):
     """One split of a table. Of large tables classifiers see a share of every class, so that they stay quick."""
+
+    classifiers = JUDGES
 
     def __init__(
         self,
@@ -205,17 +125,18 @@ class _Bench(Bench[Balancer, _Set]):
         held: pd.DataFrame,
         target: str,
         labels: list[Any],
-        schema: Schema | None,
+        features: Features,
         seed: int,
         stage: Stage | None = None,
+        most_rows: int | None = None,
     ) -> None:
+        """most_rows: that classifiers see; None for as many as `row_limit` says."""
         super().__init__(codes, len(labels), seed, stage)
-        self.train, self.target, self.labels = train, target, labels
-        self.features = _Features(train, target, schema)
+        self.train, self.target, self.labels, self.features = train, target, labels, features
         if not self.features.kinds:
             self.problem = "the table has no column to predict the target from"
         self.real, self.held = self.features.matrix(train), self.features.matrix(held)
-        self.share = min(1.0, row_limit(len(self.features.kinds)) / max(len(train), 1))
+        self.share = min(1.0, (most_rows or row_limit(len(self.features.kinds))) / max(len(train), 1))
         self.seen = self._thinned(codes, self.share)
         if self.share < 1:
             self.notes.append(
@@ -246,18 +167,21 @@ class _Bench(Bench[Balancer, _Set]):
         return self._extended(self.features.matrix(balanced.iloc[kept]), codes[kept]), counts
 
     def built_in(self, n_to_make: Ints) -> dict[str, _Set | None]:
+        return {name: self.made_by(name, n_to_make) for name in BUILT_IN}
+
+    def made_by(self, name: str, n_to_make: Ints) -> _Set | None:
+        """What the built-in method of this name gives classifiers to learn from; None where it cannot be used."""
         wanted: Ints = np.rint(n_to_make * self.share).astype(np.int64)
-        drawn = self.draw_again(wanted)
-        return {
-            "none": self._extended(self.real[:0], self.codes[:0]),
-            "weights": self._extended(self.real[:0], self.codes[:0])._replace(weighted=True),
-            "repetition": self._extended(self.real[drawn], self.codes[drawn]),
-            "smote": self._interpolated(wanted),
-        }
+        if name == "repetition":
+            drawn = self.draw_again(wanted)
+            return self._extended(self.real[drawn], self.codes[drawn])
+        if name == "smote":
+            return self._interpolated(wanted)
+        return self._extended(self.real[:0], self.codes[:0])._replace(weighted=name == "weights")
 
     def predict(self, methods: Mapping[str, _Set]) -> dict[str, list[Floats]]:
         seconds = self.stage.begin()
-        encoder = self.features.encoder(self.real[self.seen])
+        encoder = plain_encoder(self.real[self.seen], self.features.is_level)
         if seconds is not None:
             methods = self._affordable(methods, encoder, seconds)
         found = {}
@@ -333,7 +257,7 @@ class _Bench(Bench[Balancer, _Set]):
 
 
 def _predict(
-    features: _Features,
+    features: Features,
     encoder: ColumnTransformer,
     matrix: Floats,
     codes: Ints,
@@ -342,34 +266,14 @@ def _predict(
     seed: int,
     weighted: bool = False,
 ) -> list[Floats]:
-    """Class probabilities [held-back rows, n_classes] of each classifier. weighted: with class weights."""
+    """Class probabilities [held-back rows, n_classes] of each of `JUDGES`. weighted: with class weights."""
     present = np.unique(codes)
     if len(present) == 1:
         sure = np.zeros((len(held), n_classes))
         sure[:, present[0]] = 1
-        return [sure]
-    # One tree per class and round: with fewer rounds many classes take about the same time.
-    weight = "balanced" if weighted else None
-    boosting = HistGradientBoostingClassifier(
-        max_iter=100 if len(present) <= 3 else max(10, 300 // len(present)),
-        categorical_features=features.is_level if features.is_level.any() else None,
-        early_stopping=False,
-        class_weight=weight,
-        random_state=seed % 2**32,
-    )
-    predictions = []
-    # One thread: at these sizes more gain little, and cost much where other work shares the cores.
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is the same for all methods
-        logistic = LogisticRegression(max_iter=300, class_weight=weight).fit(encoder.transform(matrix), codes)
-        # Boosting cannot bin a column that is missing in every row it is given.
-        binned = np.where(np.isnan(matrix).all(axis=0), 0.0, matrix)
-        fitted = ((logistic, encoder.transform(held)), (boosting.fit(binned, codes), held))
-        for classifier, rows in fitted:
-            probabilities = np.zeros((len(held), n_classes))
-            probabilities[:, classifier.classes_] = classifier.predict_proba(rows)
-            predictions.append(probabilities)
-    return predictions
+        return [sure] * len(JUDGES)
+    judges = train_judges(matrix, codes, features.is_level, encoder, seed, weighted)
+    return [judge.probabilities(held, n_classes) for judge in judges]
 
 
 def row_limit(n_columns: int) -> int:
@@ -383,58 +287,3 @@ def _codes(labels: pd.Series[Any], known: list[Any]) -> Ints:
     position = {label: i for i, label in enumerate(known)}
     found = np.array([position.get(label, -1) for label in uniques] + [-1], dtype=np.int64)
     return found[codes]
-
-
-def _kind(column: pd.Series[Any]) -> str:
-    """What a column without a schema is taken for: number, time or level."""
-    dtype = column.dtype
-    if pd.api.types.is_bool_dtype(dtype):
-        return "level"
-    if pd.api.types.is_numeric_dtype(dtype):
-        return "number"
-    if _dtype_kind(column) in "mM":
-        return "time"
-    if pd.api.types.is_object_dtype(dtype):
-        seen = pd.api.types.infer_dtype(column, skipna=True)
-        if seen in ("integer", "floating", "mixed-integer-float", "decimal"):
-            return "number"
-        if seen in ("datetime", "datetime64", "date"):
-            return "time"
-    return "level"
-
-
-def _numbers(column: pd.Series[Any]) -> Floats:
-    if _dtype_kind(column) == "m":
-        return _seconds(column, None)
-    if not pd.api.types.is_numeric_dtype(column.dtype):
-        column = pd.to_numeric(column, errors="coerce")
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-    values[~np.isfinite(values)] = np.nan
-    clipped: Floats = np.clip(values, -1e100, 1e100)  # the square of a greater number is not a number any more
-    return clipped
-
-
-def _seconds(column: pd.Series[Any], text_format: str | None) -> Floats:
-    """Lengths of time, or moments since the epoch. text_format: how moments that are text are written."""
-    if _dtype_kind(column) == "m":
-        return np.asarray(column.dt.total_seconds(), dtype=np.float64)
-    if text_format and _dtype_kind(column) != "M":
-        moments = parse(column, text_format)
-    else:
-        moments = pd.to_datetime(column, errors="coerce", utc=True).dt.tz_localize(None).to_numpy("datetime64[us]")
-    return np.where(np.isnat(moments), np.nan, moments.astype(np.int64) / 1e6)
-
-
-def _dtype_kind(column: pd.Series[Any]) -> str:
-    """ "M" for moments, "m" for lengths of time, whatever holds them."""
-    return str(getattr(column.dtype, "kind", "O"))
-
-
-def _texts(column: pd.Series[Any]) -> tuple[Ints, list[str]]:
-    """Codes of the cells and the text of each code; missing cells are a text of their own. 1 and 1.0 are one level."""
-    codes, uniques = pd.factorize(column)
-    texts = [str(int(u)) if isinstance(u, float) and u.is_integer() else str(u) for u in uniques]
-    if (codes < 0).any():
-        codes = np.where(codes < 0, len(texts), codes)
-        texts.append(_MISSING)
-    return codes.astype(np.int64), texts

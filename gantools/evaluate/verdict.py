@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -44,6 +44,7 @@ Balanced = TypeVar("Balanced")
 
 FIGURES = ("average_precision", "balanced_accuracy", "macro_f1")  # higher is better
 CALIBRATION = ("brier", "calibration_error", "brier_recalibrated", "calibration_error_recalibrated")  # 0 is best
+Judged = Mapping[str, Mapping[str, float]]  # by method or by classifier, the figures of it
 METHODS = {  # the built-in methods in words, the simplest first
     "none": "no balancing",
     "threshold": "a moved threshold",
@@ -73,6 +74,19 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOut:
+    """What the classifiers of each method predicted for the samples held back, of all repeats.
+
+    truth: [N], classes by their place in `labels`. probabilities: method -> classifier -> [N, classes], with the shares
+    of the classes that were trained on divided out.
+    """
+
+    labels: Sequence[Any]
+    truth: Ints
+    probabilities: Mapping[str, Mapping[str, Floats]]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Figures of every method on held-out real samples, and one sentence on what they mean.
 
@@ -84,7 +98,9 @@ class Verdict:
     judged: the method the sentence is about. best_alternative: the best built-in method.
     difference, interval: the mean of average precision and balanced accuracy of `judged` less that of
     `best_alternative`, and its 90 % interval. notes: what else a reader must know, one sentence each. recommended: the
-    simplest method that no other clearly beats. advice: what to do, how sure that is and what it costs.
+    simplest method that no other clearly beats. advice: what to do, how sure that is and what it costs. classifiers:
+    per method and classifier the same figures as in `scores`. classifier: the one that is best with the recommended
+    method, where thresholds may be moved. held_out: the predictions that all of this was found from.
     """
 
     scores: Mapping[str, Mapping[str, float] | None]
@@ -99,10 +115,14 @@ class Verdict:
     notes: tuple[str, ...] = ()
     recommended: str = ""
     advice: str = ""
+    classifiers: Mapping[str, Judged] = field(default_factory=dict)
+    classifier: str = ""
+    held_out: HeldOut | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The verdict as plain values for `json.dumps`."""
-        values = asdict(self)
+        values = asdict(replace(self, held_out=None))
+        del values["held_out"]
         values["interval"] = None if self.interval is None else list(self.interval)
         values["notes"] = list(self.notes)
         return values
@@ -112,9 +132,11 @@ class Bench(ABC, Generic[Balancer, Balanced]):
     """One split of the real samples: balances the training side, and tests classifiers on the side held back.
 
     Tables and images have a subclass each, whose `Balanced` are training samples together with synthetic ones.
-    problem: why classifiers cannot be trained, or nothing. notes: what a reader of the verdict must know.
+    classifiers: their names. problem: why they cannot be trained, or nothing. notes: what a reader of the verdict must
+    know.
     """
 
+    classifiers: tuple[str, ...]
     problem = ""
 
     def __init__(self, codes: Ints, n_classes: int, seed: int, stage: Stage | None = None) -> None:
@@ -137,7 +159,8 @@ class Bench(ABC, Generic[Balancer, Balanced]):
 
     @abstractmethod
     def predict(self, methods: Mapping[str, Balanced]) -> dict[str, list[Floats]]:
-        """Class probabilities [held-back samples, classes] of each classifier trained on each method's samples."""
+        """Class probabilities [held-back samples, classes] of each classifier, in the order of `classifiers`, trained
+        on each method's samples."""
 
     def draw_again(self, n_to_draw: Ints) -> Ints:
         """Places of training samples of each class, drawn at random with replacement."""
@@ -183,7 +206,8 @@ def reach_verdict(
         found = bench.predict({name: samples for name, samples in methods.items() if samples is not None})
         rounds.append(_predictions(codes[held], bench.counts, goal, seen, methods, found))
         notes += bench.notes
-    return _conclude(rounds, judged, balancers, len(train), len(held), tuple(dict.fromkeys(notes)), seed, words)
+    reached = _conclude(rounds, judged, balancers, len(train), len(held), tuple(dict.fromkeys(notes)), seed, words)
+    return _with_classifiers(reached, rounds, bench.classifiers, labels)
 
 
 def holdback(codes: Ints, *, holdout: float = 0.25, seed: int = 0, max_held: int = MAX_HELD) -> tuple[Ints, Ints]:
@@ -219,6 +243,8 @@ def _predictions(
     each: dict[str, Predictions | None] = {}
     for name in methods:
         counts = real if name == "none" else seen.get(name, goal)
+        if name == "weights":
+            counts = np.minimum(real, 1)
         each[name] = Predictions(truth, found[name], largest, counts, real) if name in found else None
         if name == "none":
             even: Ints = np.ones_like(real)
@@ -257,16 +283,31 @@ class Predictions:
         self.largest = largest
         self.trained_on, self.real = trained_on, real
 
+    @property
+    def recalibrated(self) -> list[Floats]:
+        """The probabilities with the shares that were trained on divided out, and the real ones in their place."""
+        if self.trained_on is None or self.real is None:
+            return list(self.predictions)
+        return [with_shares(p, self.trained_on, self.real) for p in self.predictions]
+
+    def of_classifier(self, k: int) -> Predictions:
+        """What one classifier alone predicts."""
+        return Predictions(self.truth, [self.predictions[k]], self.largest, self.trained_on, self.real)
+
+    def balanced(self) -> Predictions:
+        """The same predictions where every class counts alike."""
+        if self.real is None:
+            return self
+        moved = [with_shares(p, self.real, np.ones_like(self.real)) for p in self.recalibrated]
+        return Predictions(self.truth, moved, self.largest)
+
     def figures(self) -> dict[str, float]:
         """Those of `FIGURES` and of `CALIBRATION`, means over the classifiers."""
         once = np.ones((1, len(self.truth)))
         precision, accuracy = self._resampled(once)
         f1 = [f1_score(self.truth, p.argmax(axis=1), average="macro", zero_division=0) for p in self.predictions]
         found = [float(precision[0]), float(accuracy[0]), float(np.mean(f1))]
-        recalibrated = self.predictions
-        if self.trained_on is not None and self.real is not None:
-            recalibrated = [with_shares(p, self.trained_on, self.real) for p in self.predictions]
-        for predictions in (self.predictions, recalibrated):
+        for predictions in (self.predictions, self.recalibrated):
             found += [
                 float(np.mean([judged(self.truth, p) for p in predictions])) for judged in (brier, miscalibration)
             ]
@@ -345,6 +386,36 @@ def _conclude(
     sentence = _sentence(found[judged], built_in, best, helped, n_holdout, words)
     return Verdict(
         figures, n_train, n_holdout, sentence, helped, judged, best, difference, (low, high), notes, recommended, advice
+    )
+
+
+def _with_classifiers(
+    verdict: Verdict,
+    rounds: Sequence[Mapping[str, Predictions | None]],
+    classifiers: Sequence[str],
+    labels: Sequence[Any],
+) -> Verdict:
+    """The verdict with what each classifier did by itself."""
+    usable = [name for name in rounds[0] if all(methods[name] is not None for methods in rounds)]
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    ranks: dict[str, dict[str, float]] = {}
+    held: dict[str, dict[str, Floats]] = {}
+    for name in usable:
+        every = [predictions for methods in rounds if (predictions := methods[name]) is not None]
+        found[name], ranks[name], held[name] = {}, {}, {}
+        for k, classifier in enumerate(classifiers):
+            each = [predictions.of_classifier(k) for predictions in every]
+            figures = [one.figures() for one in each]
+            found[name][classifier] = {key: float(np.mean([one[key] for one in figures])) for key in figures[0]}
+            ranks[name][classifier] = float(np.mean([mean_figure(one.balanced().figures()) for one in each]))
+            held[name][classifier] = np.concatenate([one.recalibrated[0] for one in each])
+    truth = np.concatenate([next(one.truth for one in methods.values() if one is not None) for methods in rounds])
+    best = ranks.get(verdict.recommended or "none", {})
+    return replace(
+        verdict,
+        classifiers=found,
+        classifier=max(best, key=lambda name: best[name], default=""),
+        held_out=HeldOut(labels, truth, held),
     )
 
 

@@ -79,12 +79,13 @@ class Port:
         return cls(**values, levels=None if levels is None else tuple(levels))
 
 
-def input_ports(schema: Schema, values: Mapping[str, npt.NDArray[np.float64]]) -> list[Port]:
-    """The inputs of a scorer: numbers first, then categories, in the order of `Raw`.
+def input_ports(schema: Schema, values: Mapping[str, npt.NDArray[np.float64]] | None = None) -> list[Port]:
+    """The inputs of a scorer or classifier: numbers first, then categories, in the order of `Raw`.
 
-    values: per number column, values that the model tells apart, ascending.
+    values: per number column, values that the model tells apart, ascending; None where it tells apart what float64
+    does.
     """
-    numbers = [_number(schema[name], values[name]) for name in schema.numeric]
+    numbers = [_number(schema[name], None if values is None else values[name]) for name in schema.numeric]
     return numbers + [_category(schema[name]) for name in schema.categorical]
 
 

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from gantools.augment.rows import RowGenerator
+from gantools.classify.table_classifier import RowClassifier
 from gantools.data.tables.dtypes import zone_of
 from gantools.data.tables.raw import MISSING
 from gantools.data.tables.schema import Kind, Schema
 from gantools.encode.descriptions import Descriptions
 from gantools.encode.images import ImageEncoder
-from gantools.encode.table import TableEncoder, count
+from gantools.encode.table import count
 from gantools.export.columns import MISSING_INT, Port
 from gantools.export.compose import ROWS_TRACED
 from gantools.models.base import GAN
@@ -36,7 +37,8 @@ class RawRows(nn.Module):
     is the 0.1 that the model has learned.
     """
 
-    def __init__(self, ports: Sequence[Port], encoder: TableEncoder) -> None:
+    def __init__(self, ports: Sequence[Port], knots: Tensor) -> None:
+        """knots: [n_numeric, K] values that the model tells apart, of each column that comes as float32."""
         super().__init__()
         self.numbers = [port for port in ports if port.is_number]
         self.levels = [port for port in ports if not port.is_number]
@@ -44,7 +46,7 @@ class RawRows(nn.Module):
         self.by_type = {type_: [j for j, t in enumerate(types) if t == type_] for type_ in dict.fromkeys(types)}
         order = [j for group in self.by_type.values() for j in group]
         self.register_buffer("order", torch.tensor(order, dtype=torch.int64).argsort())
-        self.register_buffer("knots", encoder.knots[self.by_type.get("float32", [])].clone())
+        self.register_buffer("knots", knots[self.by_type.get("float32", [])].clone())
 
     def forward(self, *cells: Tensor) -> tuple[Tensor, Tensor]:
         n = len(self.numbers)
@@ -184,6 +186,18 @@ def _known_label(label: Tensor, port: Port, codes: Tensor) -> Tensor:
     """The code of each label; running the graph fails where one is unknown."""
     place = label if port.type == "string" else _places(label, port, len(codes))
     return codes[place]
+
+
+class RowsClassified(nn.Module):
+    """Cells, a tensor [N] per column, to the class's code, the probability of each class, and the flag."""
+
+    def __init__(self, reader: RawRows, classifier: RowClassifier) -> None:
+        super().__init__()
+        self.reader, self.classifier = reader, classifier
+
+    def forward(self, *cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        decided, probability, flagged = self.classifier(*self.reader(*cells))
+        return decided, probability, flagged
 
 
 class ImageScoring(nn.Module):

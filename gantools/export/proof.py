@@ -40,6 +40,8 @@ class Tolerance:
     step: of a number, relative to its column's range; of a byte, in units.
     heat: of a heat map, relative to its largest value.
     grey: of a byte of a translated picture.
+    probability: of a class, for a classifier.
+    decisions: share of rows that may be decided otherwise.
     greys: share of these bytes that may differ at all, where the library's value is not on the border between two.
     """
 
@@ -51,6 +53,8 @@ class Tolerance:
     step: float = 1e-4
     heat: float = 2e-3
     grey: int = 1
+    probability: float = 1e-5
+    decisions: float = 0.0
     greys: float = 1e-5
 
 

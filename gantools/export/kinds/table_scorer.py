@@ -72,7 +72,7 @@ class ExportedScorer(OfTable, ExportedCalibrated):
         ports = input_ports(schema, {name: encoder.values(j) for j, name in enumerate(schema.numeric)})
         names = compose.free_names(("threshold", "explain", *SCORES, *EXPLANATION), ports)
         cells = [example(port) for port in ports]
-        reader = RawRows(ports, encoder).eval()
+        reader = RawRows(ports, encoder.knots).eval()
         module = TableScoring(head, scorer.calibration_).eval()
         explainer = Explainer(head, scorer.remembered_).eval()
         with torch.no_grad():
