@@ -73,6 +73,19 @@ from .show import run_and_show
     help="Reach the verdict N times, each time with other data held back and another generator: surer where rare "
     "examples are few, and N times as long.",
 )
+@path_option(
+    "--classifier",
+    metavar="DIR",
+    help="Tables: save the classifier that the verdict recommends in DIR, trained on all rows and calibrated.",
+)
+@click.option(
+    "--goal",
+    default="balanced-accuracy",
+    show_default=True,
+    metavar="GOAL",
+    help="What its decisions are made for: balanced-accuracy, f1, recall=0.9 (of the rarer class) or cost=10:1 (of a "
+    "missed one against a false alarm).",
+)
 @seed_option
 @device_option
 @output_options

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .augment import augment
+from .classify import classify
 from .errors import CommandGroup
 from .evaluate import evaluate
 from .export import export
@@ -29,6 +30,7 @@ def main(context: click.Context) -> None:
       gantools info customers.csv                      what the columns are
       gantools augment customers.csv --target churned  the table back, balanced
       gantools augment photos --target folder          the folder back, its classes balanced
+      gantools classify new.csv --from classifier      the table back, with the class of each row
       gantools score customers.csv --explain           the table back, with scores and reasons
       gantools transform photos --from model           each picture as a trained translator makes it
       gantools evaluate real.csv synthetic.csv         whether synthetic data look real, help and leak
@@ -38,5 +40,5 @@ def main(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (augment, score, transform, evaluate, train, generate, export, info, models):
+for command in (augment, classify, score, transform, evaluate, train, generate, export, info, models):
     main.add_command(command)

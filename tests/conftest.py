@@ -78,3 +78,30 @@ def _make_digits(folder: Path, counts: dict[int, int]) -> Path:
             grey = np.minimum(16 * pixels, 255).astype(np.uint8).repeat(2, 0).repeat(2, 1)
             Image.fromarray(grey).save(folder / str(digit) / f"{place:03d}.png")
     return folder
+
+
+@pytest.fixture(scope="session")
+def make_mixed() -> Callable[..., pd.DataFrame]:
+    """A function (rows, classes, seed) -> a table whose `number` and `text` carry the class `label`."""
+
+    import pandas as pd
+
+    def made(n: int = 600, n_classes: int = 2, seed: int = 0) -> pd.DataFrame:
+        rng = np.random.default_rng(seed)
+        number, text = rng.normal(size=n), rng.choice(["early", "late", "never"], n)
+        signal = number + 1.5 * (text == "late") + rng.normal(size=n)
+        borders = np.quantile(signal, [0.85] if n_classes == 2 else [0.6, 0.9])
+        return pd.DataFrame(
+            {
+                "number": np.where(rng.random(n) < 0.1, np.nan, number),
+                "count": pd.array(np.where(rng.random(n) < 0.1, None, rng.integers(0, 9, n)), dtype="Int64"),
+                "text": pd.Series(text, dtype=object).where(rng.random(n) > 0.1, None),
+                "many": [f"city {i}" for i in rng.integers(0, 90, n)],
+                "flag": pd.array(np.where(rng.random(n) < 0.1, None, rng.random(n) < 0.5), dtype="boolean"),
+                "when": pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(rng.integers(0, 9000, n), unit="h"),
+                "lasts": pd.to_timedelta(rng.integers(0, 9000, n), unit="s"),
+                "label": np.array(["no", "yes", "most"])[np.digitize(signal, borders)],
+            }
+        )
+
+    return made

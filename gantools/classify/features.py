@@ -10,14 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from gantools.classify.figures import Floats, Ints
 from gantools.data.tables.dates import parse
 from gantools.data.tables.raw import UNSEEN, to_raw
 
 if TYPE_CHECKING:
     from gantools.data.tables.schema import Schema
-
-Floats = np.ndarray[Any, np.dtype[np.float64]]
-Ints = np.ndarray[Any, np.dtype[np.int64]]
 
 MAX_LEVELS = 50  # levels of a text column that the classifiers tell apart; the rarer ones are one level
 LARGEST = 1e100  # the square of a greater number is not a number any more

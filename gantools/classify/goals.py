@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score
+from sklearn.metrics import f1_score
 from torch import Tensor, nn
 
-from gantools.classify.features import Floats, Ints
+from gantools.classify.figures import Floats, Ints
 from gantools.errors import ConfigError
 
 LEAST = 1e-5  # probability of a class, as calibration takes it
@@ -153,26 +153,6 @@ def calibrated(truth: Ints, probabilities: Floats) -> tuple[float, Floats]:
     bounds = [(-3.0, 2.0), *[(-9.0, 9.0)] * n_classes]
     best: Any = minimize(loss, np.zeros(1 + n_classes), jac=True, method="L-BFGS-B", bounds=bounds)
     return math.exp(best.x[0]), best.x[1:]
-
-
-def held_out_figures(truth: Ints, probabilities: Floats, decided: Ints, counts: Ints) -> dict[str, float]:
-    """How good decisions are on rows that were held back, by name; precision and recall of the rarest class.
-
-    truth, decided: [N] classes. probabilities: [N, K], calibrated. counts: real rows of each class.
-    """
-    rare = int(np.where(counts > 0, counts, counts.max()).argmin())
-    is_rare = truth == rare
-    present = np.unique(truth)
-    found = {
-        "rows": float(len(truth)),
-        "balanced_accuracy": recall_score(truth, decided, labels=present, average="macro", zero_division=0),
-        "macro_f1": f1_score(truth, decided, labels=present, average="macro", zero_division=0),
-        "recall": recall_score(is_rare, decided == rare, zero_division=0),
-        "precision": precision_score(is_rare, decided == rare, zero_division=0),
-        "average_precision": average_precision_score(is_rare, probabilities[:, rare]) if is_rare.any() else 0.0,
-        "brier": 0.5 * ((probabilities - np.eye(len(counts))[truth]) ** 2).sum(1).mean(),
-    }
-    return {name: float(value) for name, value in found.items()}
 
 
 def _logs(probabilities: Floats) -> Floats:

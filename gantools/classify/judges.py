@@ -17,13 +17,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from gantools.classify.features import Floats, Ints
+from gantools.classify.figures import Floats, Ints
 
 LOGISTIC, FOREST, BOOSTING = "logistic regression", "random forest", "gradient boosting"
 JUDGES = (LOGISTIC, FOREST, BOOSTING)
 N_TREES = 50  # of the forest
 LEAST_IN_LEAF = 5  # rows in a leaf of the forest ...
 MOST_LEAVES = 4000  # ... and about so many leaves to a tree at the most
+FLOAT32_MAX = float(np.finfo(np.float32).max)
 ROUNDS, FEWEST_ROUNDS = 300, 10  # of boosting, over all classes and for one
 
 
@@ -37,8 +38,8 @@ class Judge:
 
     def probabilities(self, matrix: Floats, n_classes: int) -> Floats:
         """Class probabilities [N, n_classes] of rows [N, columns]."""
-        with threadpool_limits(1):
-            rows = self.encoder.transform(matrix) if self.name == LOGISTIC else matrix
+        with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):  # sums of very large numbers
+            rows = self.encoder.transform(matrix) if self.name == LOGISTIC else as_seen(self.name, matrix)
             found = np.zeros((len(matrix), n_classes))
             found[:, self.classifier.classes_] = self.classifier.predict_proba(rows)
         return found
@@ -74,16 +75,21 @@ def train_judges(
             random_state=seed,
         ),
     }  # fmt: skip
-    # Boosting cannot bin a column that is missing in every row it is given.
+    # A column that is missing in every row cannot be binned.
     seen = np.where(np.isnan(matrix).all(axis=0), 0.0, matrix)
     judges = []
     # One thread: at these sizes more gain little, and cost much where other work shares the cores.
-    with threadpool_limits(1), warnings.catch_warnings():
+    with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # nearly converged is the same for all methods
         for name in names:
-            rows = encoder.transform(matrix) if name == LOGISTIC else seen
+            rows = encoder.transform(matrix) if name == LOGISTIC else as_seen(name, seen)
             judges.append(Judge(name, classifiers[name].fit(rows, codes), encoder))
     return judges
+
+
+def as_seen(name: str, matrix: Floats) -> Floats:
+    """The matrix as trees take it: those of a forest hold numbers of 32 bits."""
+    return matrix.clip(-FLOAT32_MAX, FLOAT32_MAX) if name == FOREST else matrix
 
 
 def plain_encoder(real: Floats, is_level: np.ndarray[Any, np.dtype[np.bool_]]) -> ColumnTransformer:

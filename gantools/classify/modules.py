@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gantools.classify.features import Floats
-from gantools.classify.judges import BOOSTING, FOREST, LOGISTIC, Judge
+from gantools.classify.figures import Floats
+from gantools.classify.judges import BOOSTING, FLOAT32_MAX, FOREST, LOGISTIC, Judge
 from gantools.errors import TrainingError
 
 SAME = 1e-9  # difference of probabilities between scikit-learn and the module
@@ -264,7 +264,7 @@ class Trees(JudgeModule):
         return found
 
     def forward(self, matrix: Tensor) -> Tensor:
-        x = matrix if self.is_boosted else matrix.float().double()  # as scikit-learn's forest takes them
+        x = matrix if self.is_boosted else matrix.clamp(-FLOAT32_MAX, FLOAT32_MAX).float().double()
         node = self.roots.expand(x.shape[0], -1)
         for _ in range(self.depth):
             cell = x.gather(1, _at(self.column, node))
@@ -319,15 +319,9 @@ class _Nodes:
                 order += [int(self.below[node]), int(self.above[node])]
         place = np.argsort(order)
         below = np.where(self.is_leaf, np.arange(len(order)), self.below)[order]
-        return replace(
-            self,
-            **{
-                name: getattr(self, name)[order]
-                for name in ("column", "threshold", "missing_below", "value", "is_leaf")
-            },
-            below=place[below],
-            splits=place[self.splits],
-        )
+        moved = ("column", "threshold", "missing_below", "value", "is_leaf")
+        kept = {name: getattr(self, name)[order] for name in moved}
+        return replace(self, **kept, below=place[below], splits=place[self.splits])
 
 
 MODULES: Mapping[str, type[Linear | Trees]] = {LOGISTIC: Linear, FOREST: Trees, BOOSTING: Trees}

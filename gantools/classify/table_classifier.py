@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from gantools import registry
-from gantools.classify.features import Floats, Ints, RawFeatures, ReadFeatures
-from gantools.classify.goals import Decision, Goal, held_out_figures
+from gantools.classify.features import RawFeatures, ReadFeatures
+from gantools.classify.figures import Floats, Ints, decision_figures
+from gantools.classify.goals import Decision, Goal
 from gantools.classify.judges import plain_encoder, train_judges
 from gantools.classify.modules import MODULES, JudgeModule, module_of
 from gantools.data.tables.classified import classified
@@ -85,7 +86,7 @@ class TableClassifier(Saved):
         self.decision_ = Decision.fitted(self.goal, counts, trained_on, truth, probabilities)
         with torch.no_grad():
             probability, decided = self.decision_.settled(torch.from_numpy(probabilities))
-        self.held_out_ = held_out_figures(truth, probability.numpy(), decided.numpy(), counts)
+        self.held_out_ = decision_figures(truth, probability.numpy(), decided.numpy(), counts)
         self.report_, self.fingerprint_ = None, digest(matrix, codes)
         self._described = {
             "kind": self.kind,

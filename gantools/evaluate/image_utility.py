@@ -70,8 +70,6 @@ def image_verdict(
 class _Bench(Bench[Balancer, Labelled]):
     """One split of the images."""
 
-    classifiers = tuple(f"convolutional net {k + 1}" for k in range(N_CLASSIFIERS))
-
     def __init__(
         self,
         real: Labelled,
@@ -83,6 +81,7 @@ class _Bench(Bench[Balancer, Labelled]):
         stage: Stage | None,
     ) -> None:
         super().__init__(real[1].numpy(), n_classes, seed, stage)
+        self.classifiers = tuple(f"convolutional net {k + 1}" for k in range(N_CLASSIFIERS))
         self.real, self.held, self.vary, self.device = real, held, vary, device
 
     def balance(self, balancer: Balancer, name: str) -> tuple[Labelled, Ints]:

@@ -78,7 +78,7 @@ def recommend(
 
 
 def recommended_classifier(
-    frame: pd.DataFrame, schema: Schema, verdict: Verdict, goal: str, balanced: Balanced, *, seed: int = 0
+    frame: pd.DataFrame, schema: Schema, verdict: Verdict, goal: str | Goal, balanced: Balanced, *, seed: int = 0
 ) -> TableClassifier:
     """The classifier that a verdict recommends, trained on all rows by the method that it recommends.
 

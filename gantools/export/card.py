@@ -34,6 +34,9 @@ INPUTS = {
 OUTPUTS = {
     "anomaly_score": "how abnormal it is; higher is more abnormal",
     "p_value": "share of normal data that scores at least as high; small is abnormal",
+    "class": "the label that is decided on",
+    "probability": "of each class, in the order of the classes above; calibrated",
+    "is_flagged": "whether the class is another one than most rows have",
     "is_anomaly": "whether the score is above the threshold",
     "contribution": "what each column adds to the score, in the order of the inputs; NaN unless `explain` is true",
     "suspects": "indices of the columns that add most; empty unless `explain` is true",
@@ -56,6 +59,8 @@ MEASURES = {
     "score_relative_of_most": "the same, of 99 % of the scores",
     "p_value_ranks": "largest difference of a p-value, in ranks",
     "flags_differing": "flags that differ",
+    "decisions_differing": "rows that are decided otherwise",
+    "probability_difference": "largest difference of a probability",
     "blamed_differing": "share of rows with another column blamed most",
     "heat_relative": "largest difference in a heat map, relative to its maximum",
     "cells_differing": "share of cells that differ",

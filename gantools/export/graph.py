@@ -1,10 +1,11 @@
 """The graph of a trained model, and its description.
 
-    scorer of a table    one input per column and `threshold` -> anomaly_score, p_value, is_anomaly, contribution
-    scorer of images     image, threshold -> anomaly_score, p_value, is_anomaly, heatmap
-    generator of rows    noise, label -> one output per column
-    generator of images  noise, label and, of models that have it, truncation -> image
-    translator           image, and mask where it fills holes -> transformed
+    scorer of a table      one input per column and `threshold` -> anomaly_score, p_value, is_anomaly, contribution
+    classifier of a table  one input per column -> class, probability, is_flagged
+    scorer of images       image, threshold -> anomaly_score, p_value, is_anomaly, heatmap
+    generator of rows      noise, label -> one output per column
+    generator of images    noise, label and, of models that have it, truncation -> image
+    translator             image, and mask where it fills holes -> transformed
 
 `threshold`, `explain` and `truncation` are inputs with a default, or plain ones that must be given. Unless `explain` is
 true, `contribution` is NaN and costs nothing: it stands in a branch of its own. Where a column has the name of one of

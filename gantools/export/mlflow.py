@@ -30,7 +30,13 @@ CODE = "code/gantools_served.py"
 OWN = ("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "model.onnx", CODE)
 REQUIREMENTS = ("mlflow>=2.19", "numpy>=1.26", "onnx>=1.18", "onnxruntime>=1.20", "pandas>=2.2")
 TEXT = ("str", "object", "string")  # dtypes of text that MLflow takes
-COLUMNS = {"tensor(double)": "double", "tensor(float)": "float", "tensor(int64)": "long", "tensor(bool)": "boolean"}
+COLUMNS = {
+    "tensor(string)": "string",
+    "tensor(double)": "double",
+    "tensor(float)": "float",
+    "tensor(int64)": "long",
+    "tensor(bool)": "boolean",
+}
 TENSORS = {"tensor(double)": "float64", "tensor(float)": "float32"}  # others are called as numpy calls them
 
 
@@ -121,8 +127,12 @@ def _signature(model: Exported) -> tuple[list[dict[str, Any]], ...]:
     if not outputs:
         what = {name: what for what, name in model.names.items()}
         wanted = [value for value in model.gives if value.name in model.main_outputs()]
-        if all(len(value.shape) == 1 for value in wanted):
-            outputs = [_column(what[value.name], COLUMNS[value.type]) for value in wanted]
+        wide = {name: model.described.get(f"{name}_columns", ()) for name in served.WIDE}
+        if all(len(value.shape) == 1 or what[value.name] in wide for value in wanted):
+            for value in wanted:
+                name = what[value.name]
+                names = [f"{name}/{part}" for part in wide[name]] if name in wide else [name]
+                outputs += [_column(one, COLUMNS[value.type]) for one in names]
         else:
             outputs = [_tensor(what[value.name] if len(wanted) > 1 else None, value) for value in wanted]
     params = []

@@ -2,6 +2,7 @@
 
     rows are scored         data frame -> data frame with anomaly_score, p_value, is_anomaly; with explain=True also
                             `contribution/<column>`
+    rows are classified     data frame -> data frame with class, `probability/<label>` and is_flagged
     images are scored       array [N, H, W, C] of bytes -> anomaly_score, p_value, is_anomaly [N], heatmap [N, H, W]
     rows are generated      data frame with the column of the label -> data frame of rows
     images are generated    the same -> array [N, S, S, C] of bytes
@@ -36,6 +37,7 @@ EXPLAINED = 256
 PIXELS_AT_ONCE = 2**17  # of images that are run at a time, in the size that nets see
 QUIET = 3  # onnxruntime's severity of errors
 EXPLANATION = ("contribution", "suspects", "alike")  # outputs that are there only where `explain` is true
+WIDE = ("contribution", "probability")  # outputs of several numbers a row, which become a column each
 ARRAYS = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
 TENSORS: dict[str, Any] = {
     **ARRAYS, "tensor(double)": np.float64, "tensor(int64)": np.int64, "tensor(bool)": bool, "tensor(string)": object,
@@ -64,7 +66,7 @@ class Served:
         counts = json.loads(entries.get("gantools.class_counts", "[]"))
         self.classes = [level for level, n in zip(self.inputs[0]["levels"], counts, strict=True) if n] if counts else []
         self.noise_width = json.loads(entries.get("gantools.noise_width", "0"))
-        self.contributing: list[str] = json.loads(entries.get("gantools.contribution_columns", "[]"))
+        self.wide = {what: json.loads(entries.get(f"gantools.{what}_columns", "[]")) for what in WIDE}
         columns = json.loads(entries["gantools.schema"]).get("columns", [])
         self.columns: dict[str, dict[str, Any]] = {column["name"]: column for column in columns}
         self.size: int | None = json.loads(entries.get("gantools.encoder", "{}")).get("size")
@@ -91,13 +93,13 @@ class Served:
             spelt = {port["name"]: self._spelt(cells, port) for port, cells in zip(self.outputs, parts, strict=True)}
             return pd.DataFrame(spelt, index=index)
         found = {what[name]: array for name, array in zip(asked, parts, strict=True)}
-        contribution = found.pop("contribution", None)
-        if any(array.ndim > 1 for array in found.values()):
+        if any(array.ndim > 1 for name, array in found.items() if name not in WIDE):
             return found if len(found) > 1 else next(iter(found.values()))
-        frame = pd.DataFrame(found, index=index)
-        if contribution is not None:
-            frame[[f"contribution/{name}" for name in self.contributing]] = contribution
-        return frame
+        columns: dict[str, Array] = {}
+        for name, array in found.items():
+            spread = {f"{name}/{part}": array[:, k] for k, part in enumerate(self.wide.get(name, ()))}
+            columns |= spread if array.ndim > 1 else {name: array}
+        return pd.DataFrame(columns, index=index)
 
     # -- inputs ----------------------------------------------------------------------------------------------------
 

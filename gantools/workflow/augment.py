@@ -35,7 +35,8 @@ class Request(TrainingRequest):
     trained on them ("classifier"), of EfficientNet-Lite0 ("perceptual") or of Inception v3 ("inception"). vary: the
     changes that vary real images, which fill classes beside generated ones, see `nn.augment.parse_changes`. grids: a
     folder for pictures while the final generator trains. synthetic_only: write only what is synthetic. report: a file
-    for an HTML page.
+    for an HTML page. classifier: a folder for the classifier that the verdict recommends, trained on all rows. goal:
+    what its decisions are made for: "balanced-accuracy", "f1", "recall=0.9" or "cost=10:1".
     """
 
     data: Path
@@ -52,6 +53,8 @@ class Request(TrainingRequest):
     report: Path | None = None
     verdict: bool = True
     repeats: int = 1
+    classifier: Path | None = field(default=None, metadata=TABLES)
+    goal: str = field(default="balanced-accuracy", metadata=TABLES)
 
 
 def run(request: Request, watch: Watch | None = None) -> AugmentResult:
@@ -66,6 +69,7 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     check(1 <= request.repeats <= MOST_REPEATS, "repeats", f"must be from 1 to {MOST_REPEATS}")
     if request.repeats > 1 and not request.verdict:
         raise ConfigError("has no effect without a verdict", where="repeats", remedy="leave one of the two out")
+    _check_classifier(request)
     stages = Stages(watch or Watch(), request.budget_s)
     refuse_together(request, "save", "source")
     if request.source is not None:
@@ -75,17 +79,33 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     modality.check_target(request.data, request.target)
     output = request.output or modality.balanced(request.data)
     request = replace(request, output=output)
-    for name in ("report", "save", "grids"):
+    for name in ("report", "save", "grids", "classifier"):
         check_apart(getattr(request, name), name, output, request.data)
     modality.check_columns(request, request.data)
     _check_places(request, modality, output)
     job = modality.job("augment")
-    with claimed_save(request.save, force=request.force):
+    check_apart(request.classifier, "classifier", request.save)
+    with (
+        claimed_save(request.save, force=request.force),
+        claimed_save(request.classifier, force=request.force, where="classifier"),
+    ):
         trained = None
         if request.source is not None:
             trained = saved_model(request.source, "sample", request.device, modality)
         result: AugmentResult = job.run(request, trained, stages)
     return result
+
+
+def _check_classifier(request: Request) -> None:
+    """Refuse a classifier that nothing could recommend, and a goal for none. Raises ConfigError."""
+    if request.classifier is None:
+        if request.goal != Request.goal:
+            raise ConfigError("has no effect without a classifier", where="goal", remedy="give `classifier`, too")
+        return
+    if not request.verdict or request.source is not None:
+        problem = "needs the verdict, which says what to recommend"
+        other = "source" if request.verdict else "verdict"
+        raise ConfigError(problem, where="classifier", remedy=f"leave `{other}` out")
 
 
 def _check_places(request: Request, modality: Modality, output: Path) -> None:

@@ -10,10 +10,13 @@ import pandas as pd
 
 from gantools.augment.balance import FLAG, BalanceResult, Strategy, balance, rows_to_make
 from gantools.augment.synthesizer import Synthesizer
+from gantools.classify.goals import Goal
+from gantools.classify.table_classifier import TableClassifier
 from gantools.data.tables import read_table, write_table
 from gantools.data.tables.dialect import Dialect
 from gantools.data.tables.schema import Schema, infer_schema
 from gantools.errors import DataError
+from gantools.evaluate.recommendation import recommended_classifier
 from gantools.evaluate.table_fidelity import TableFidelity, table_fidelity
 from gantools.evaluate.table_utility import verdict
 from gantools.evaluate.verdict import Verdict
@@ -31,12 +34,13 @@ from gantools.workflow.augmenting import (
     scaled_strategy,
     strategy_of,
 )
+from gantools.workflow.classifying import classifier_shown
 from gantools.workflow.contract import Item
 from gantools.workflow.opening import about
 from gantools.workflow.stages import Stages
 from gantools.workflow.tables import check_target, given_back, kinds_of, without
 
-JUDGING, MEASURING = 0.07, 0.02  # of the time
+JUDGING, MEASURING = 0.12, 0.02  # of the time
 MAKING = (0.02, 0.15)  # the same: at least, and at most
 SECONDS_A_ROW = 5e-4  # that making synthetic rows takes, about
 
@@ -44,11 +48,12 @@ SECONDS_A_ROW = 5e-4  # that making synthetic rows takes, about
 @dataclass(frozen=True, kw_only=True)
 class TableResult(AugmentResult):
     """balance: the balanced frame, counts and copies. fidelity: how synthetic columns compare with real ones.
-    read_notes: what was noticed in reading the table."""
+    read_notes: what was noticed in reading the table. classifier: the recommended one, where it was asked for."""
 
     balance: BalanceResult
     fidelity: TableFidelity | None
     read_notes: tuple[str, ...]
+    classifier: TableClassifier | None = None
     samples = "rows"
     whole = "table"
 
@@ -64,6 +69,7 @@ class TableResult(AugmentResult):
             "n_copies_redrawn": self.balance.n_copies_redrawn,
             "n_copies_left": self.balance.n_copies_left,
             "fidelity": None if self.fidelity is None else self.fidelity.to_json(),
+            "classifier": self.classifier and {"folder": self.request.classifier, **self.classifier.facts()},
         }
 
     def _data_notes(self) -> list[str]:
@@ -73,31 +79,45 @@ class TableResult(AugmentResult):
         redrawn, left = self.balance.n_copies_redrawn, self.balance.n_copies_left
         yield f"Copies of real rows: {redrawn} drawn again, {left} left."
 
+    def _quality_shown(self) -> Iterator[Item]:
+        if self.classifier is not None:
+            yield from classifier_shown(self.classifier)
+
 
 def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableResult:
     """Balance a table. trained: a generator in place of training one."""
     kinds, strategy = kinds_of(request.kinds), strategy_of(request)
     config = request.train_config(Synthesizer.default_train())
-    target = str(request.target)
+    target, goal = str(request.target), Goal.read(request.goal)
     everything, dialect = read_table(request.data, kinds, None if trained is None else trained.schema_)
     with about(request.data):
         frame = without(everything, request.drop, target)
         schema = _schema(frame, target, kinds, trained, dialect)
         strategy = spelled_strategy(frame, schema, strategy)
+        if request.classifier is not None:
+            goal.check(len(schema[target].levels))
         n_wanted = sum(rows_to_make(frame[target], strategy).values())
         making = 0.0 if request.budget_s is None else n_wanted * SECONDS_A_ROW / request.budget_s
         stages.plan(plan(request, trained, min(max(making, MAKING[0]), MAKING[1]), JUDGING, MEASURING))
         trainings = Trainings(request, config, Synthesizer)
         judged, notes = reached(request, trained, lambda: _judged(frame, schema, strategy, kinds, trainings, stages))
+        if request.classifier is not None and (judged is None or judged.held_out is None):
+            problem = judged.sentence if judged is not None else " ".join(notes)
+            raise DataError(f"no classifier can be recommended: {problem.removeprefix('No verdict: ')}")
         generator = trained or trainings.fit(
             frame, target, stage=stages[Part.TRAIN], seed=request.seed, schema=schema, rules=request.rules
         )
         stages[Part.MAKE].begin()
         balanced = balance(frame, target, strategy=strategy, synthesizer=generator, seed=request.seed)
     stages[Part.MEASURE].begin()
+    classifier = None
+    if request.classifier is not None and judged is not None:
+        rows = balanced.frame.drop(columns=FLAG)
+        classifier = recommended_classifier(frame, schema, judged, goal, lambda: rows, seed=request.seed)
     result = TableResult(
         request=request, balance=balanced, schema=schema, generator=generator, verdict=judged, notes=tuple(notes),
         fidelity=table_fidelity(frame, _synthetic(balanced), schema), read_notes=dialect.notes, stages=stages,
+        classifier=classifier,
     )  # fmt: skip
 
     def page() -> str:
@@ -108,6 +128,8 @@ def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableR
 
     def write_data() -> None:
         assert request.output is not None
+        if classifier is not None and request.classifier is not None:
+            classifier.save(request.classifier)
         if request.synthetic_only:
             write_table(given_back(result.synthetic, everything.head(0), request.drop), request.output, dialect)
         else:

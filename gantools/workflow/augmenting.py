@@ -100,6 +100,8 @@ class AugmentResult:
             yield f"Report: {self.request.report}"
         if self.request.save is not None:
             yield f"Generator: {self.request.save}"
+        if self.request.classifier is not None:
+            yield f"Classifier: {self.request.classifier}"
 
     def write(self, page: Callable[[], str], write_data: Callable[[], None]) -> None:
         """Write all that was asked for. page: gives the report as HTML. write_data: writes the output."""

@@ -148,6 +148,7 @@ def check_meaning(request: Any, modality: Modality) -> None:
 NOUNS = {
     "sample": "generator",
     "assess": "scorer",
+    "classify": "classifier",
     "transform": "translator",
 }  # what a model that has this method is called
 
@@ -157,8 +158,8 @@ def saved_model(
 ) -> Any:
     """The saved model that the folder `place` holds, or the exported one in that file.
 
-    able: the method that it must have: "sample", "assess" or "transform". modality: of the data that it is for. Raises
-    CheckpointError or ExportError for a place that holds no such model.
+    able: the method that it must have: "sample", "assess", "classify" or "transform". modality: of the data that it is
+    for. Raises CheckpointError or ExportError for a place that holds no such model.
     """
     model = any_model(place, device, exported=exported)
     noun = NOUNS[able]

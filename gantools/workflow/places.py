@@ -99,15 +99,16 @@ def check_folder(
 
 
 @contextmanager
-def claimed_save(path: Path | None, *, force: bool, resume: bool = False) -> Iterator[None]:
+def claimed_save(path: Path | None, *, force: bool, resume: bool = False, where: str = "save") -> Iterator[None]:
     """Keep the folder for a trained model to this process until the block ends.
 
-    resume: it may hold one to go on with. Raises ConfigError where a model cannot or must not be saved there, or while
-    another process writes there. The check comes after the claim, since that process may have saved a model by then.
+    resume: it may hold one to go on with. where: the parameter that named it. Raises ConfigError where a model cannot
+    or must not be saved there, or while another process writes there. The check comes after the claim, since that
+    process may have saved a model by then.
     """
     is_ours = (lambda _: True) if resume else holds_checkpoint
-    with claim(path, "save"):
-        check_folder(path, "save", force=force or resume, what="a checkpoint", is_ours=is_ours)
+    with claim(path, where):
+        check_folder(path, where, force=force or resume, what="a checkpoint", is_ours=is_ours)
         yield
 
 

@@ -39,6 +39,7 @@ class ExportedClassifier(OfTable):
     def __init__(self, session: ort.InferenceSession, path: Path | None = None) -> None:
         super().__init__(session, path)
         self.classes_ = self.schema_[str(self.schema_.target)].levels
+        self.class_counts_ = tuple(self.described["made"]["class_counts"])
 
     @classmethod
     def build(cls, classifier: TableClassifier) -> Graph:
@@ -61,10 +62,12 @@ class ExportedClassifier(OfTable):
         compose.add_levels(proto, ports)
         compose.count_rows(proto, [port.name for port in ports])
         compose.spell_levels(proto, [label, *(Port(names[name], "float64") for name in GIVEN[1:])])
+        compose.name_sizes(proto, {names["probability"]: (compose.BATCH, len(classifier.classes_))})
         facts = {
             "schema": schema.to_json(),
-            "class_counts": list(classifier.class_counts_),
+            "probability_columns": [str(label) for label in classifier.classes_],
             "made": {
+                "class_counts": list(classifier.class_counts_),
                 "method": classifier.method,
                 "goal": str(classifier.goal),
                 "held_out": classifier.held_out_,
@@ -124,7 +127,7 @@ class ExportedClassifier(OfTable):
     # -- what it says of itself ------------------------------------------------------------------------------------
 
     def training_data(self) -> Iterable[str]:
-        counts = zip(self.classes_, self.described["class_counts"], strict=True)
+        counts = zip(self.classes_, self.class_counts_, strict=True)
         yield "classes: " + ", ".join(f"{code(level)} {count:,}" for level, count in counts)
         made = self.described["made"]
         yield f"balanced by: {made['method']}; decisions are made for {made['goal']}"

@@ -1,0 +1,29 @@
+"""`gantools classify`: the class of each row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .options import data_argument, device_option, output_options, path_option
+from .show import run_and_show
+
+
+@click.command()
+@data_argument
+@path_option("--from", "source", metavar="DIR", help="The classifier saved in DIR.")
+@path_option("--onnx", metavar="FILE", help="In place of --from: an exported classifier.")
+@path_option("--output", "-o", metavar="OUT", help="A file.  [default: DATA with '.classified' in its name]")
+@device_option
+@output_options
+def classify(*, as_json: bool, **given: Any) -> None:
+    """Predict the class of each row of DATA, a table, with a classifier that 'gantools augment --classifier' has saved.
+
+    The output holds the rows of DATA, unchanged, with these columns behind: 'predicted', 'probability_<label>' for each
+    class (calibrated), and 'is_flagged', whether the row is predicted to be of another class than most training rows.
+    Where DATA has the label's column, the command says how good the predictions are.
+    """
+    from gantools.workflow.classify import Request, run
+
+    run_and_show(run, Request(**given), as_json)
