@@ -86,6 +86,12 @@ from .show import run_and_show
     help="What its decisions are made for: balanced-accuracy, f1, recall=0.9 (of the rarer class) or cost=10:1 (of a "
     "missed one against a false alarm).",
 )
+@click.option(
+    "--holdout",
+    type=float,
+    metavar="SHARE",
+    help="Tables: first put this share of every class aside, to test on, in a file with '.holdout' in its name.",
+)
 @seed_option
 @device_option
 @output_options

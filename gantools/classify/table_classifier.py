@@ -17,7 +17,7 @@ from gantools.classify.goals import Decision, Goal
 from gantools.classify.judges import plain_encoder, train_judges
 from gantools.classify.modules import MODULES, JudgeModule, module_of
 from gantools.data.tables.classified import classified
-from gantools.data.tables.raw import Raw, codes_to_labels, to_raw
+from gantools.data.tables.raw import Raw, codes_to_labels, labels_to_codes, to_raw
 from gantools.data.tables.schema import Schema, as_frame, text_names
 from gantools.train.resume import digest, versions
 from gantools.train.saved import Saved
@@ -125,6 +125,12 @@ class TableClassifier(Saved):
         class than most rows are. Raises DataError where the frame lacks a column or holds what cannot be read."""
         decided, probability, flagged = self._assessed(frame)
         return classified(decided, probability, flagged, self.schema_, frame.index)
+
+    def figures(self, frame: pd.DataFrame) -> dict[str, float]:
+        """How good decisions are on rows with labels, by name, see `decision_figures`."""
+        decided, probability, _ = self._assessed(frame)
+        truth = labels_to_codes(text_names(as_frame(frame))[str(self.schema_.target)], self.schema_)
+        return decision_figures(truth, probability, decided, np.array(self.class_counts_))
 
     def classify_raw(self, raw: Raw) -> tuple[Ints, Floats, np.ndarray]:
         """Class [N], probabilities [N, classes] and flag [N] of raw rows."""

@@ -11,7 +11,7 @@ from gantools.config import check
 from gantools.errors import ConfigError
 from gantools.workflow.contract import IMAGES, TABLES, TRAINING, Watch, refuse_fields, refuse_together
 from gantools.workflow.opening import Modality, check_meaning, modality_of, saved_model
-from gantools.workflow.places import check_apart, check_file, check_grids, claimed_save
+from gantools.workflow.places import beside, check_apart, check_file, check_grids, claimed_save
 from gantools.workflow.stages import Stages
 from gantools.workflow.training import TrainingRequest
 
@@ -36,7 +36,8 @@ class Request(TrainingRequest):
     changes that vary real images, which fill classes beside generated ones, see `nn.augment.parse_changes`. grids: a
     folder for pictures while the final generator trains. synthetic_only: write only what is synthetic. report: a file
     for an HTML page. classifier: a folder for the classifier that the verdict recommends, trained on all rows. goal:
-    what its decisions are made for: "balanced-accuracy", "f1", "recall=0.9" or "cost=10:1".
+    what its decisions are made for: "balanced-accuracy", "f1", "recall=0.9" or "cost=10:1". holdout: a share of the
+    rows of each class that is put aside before anything else, to test on, and written to `holdout_file`.
     """
 
     data: Path
@@ -55,6 +56,15 @@ class Request(TrainingRequest):
     repeats: int = 1
     classifier: Path | None = field(default=None, metadata=TABLES)
     goal: str = field(default="balanced-accuracy", metadata=TABLES)
+    holdout: float | None = field(default=None, metadata=TABLES)
+
+    @property
+    def holdout_file(self) -> Path | None:
+        """Where the rows go that are put aside: beside the output, with ".holdout" in its name."""
+        if self.holdout is None or self.output is None:
+            return None
+        named = self.output.with_name(self.output.name.replace(".balanced", "", 1))
+        return beside(named, "holdout")
 
 
 def run(request: Request, watch: Watch | None = None) -> AugmentResult:
@@ -66,6 +76,7 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     Raises DataError for data that cannot be balanced, ConfigError for a bad option, TrainingError where no usable
     generator came out, KeyboardInterrupt where training was interrupted. Then nothing is written.
     """
+    check(request.holdout is None or 0 < request.holdout < 1, "holdout", "must be a share above 0 and below 1")
     check(1 <= request.repeats <= MOST_REPEATS, "repeats", f"must be from 1 to {MOST_REPEATS}")
     if request.repeats > 1 and not request.verdict:
         raise ConfigError("has no effect without a verdict", where="repeats", remedy="leave one of the two out")
@@ -112,4 +123,5 @@ def _check_places(request: Request, modality: Modality, output: Path) -> None:
     """Refuse places where something cannot or must not be written."""
     check_file(request.report, "report", force=request.force, inputs=(request.data,))
     check_grids(request.grids)
+    check_file(request.holdout_file, "holdout", force=request.force, inputs=(request.data, output))
     modality.check_output(output, force=request.force, apart=request.data)

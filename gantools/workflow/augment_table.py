@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from gantools.augment.balance import FLAG, BalanceResult, Strategy, balance, rows_to_make
@@ -19,9 +20,9 @@ from gantools.errors import DataError
 from gantools.evaluate.recommendation import recommended_classifier
 from gantools.evaluate.table_fidelity import TableFidelity, table_fidelity
 from gantools.evaluate.table_utility import verdict
-from gantools.evaluate.verdict import Verdict
+from gantools.evaluate.verdict import Verdict, holdback
 from gantools.report.balanced_table import balanced_table
-from gantools.words import listed
+from gantools.words import count, listed
 from gantools.workflow.augment import Request
 from gantools.workflow.augmenting import (
     AugmentResult,
@@ -34,7 +35,7 @@ from gantools.workflow.augmenting import (
     scaled_strategy,
     strategy_of,
 )
-from gantools.workflow.classifying import classifier_shown
+from gantools.workflow.classifying import classifier_shown, figures_table
 from gantools.workflow.contract import Item
 from gantools.workflow.opening import about
 from gantools.workflow.stages import Stages
@@ -48,12 +49,15 @@ SECONDS_A_ROW = 5e-4  # that making synthetic rows takes, about
 @dataclass(frozen=True, kw_only=True)
 class TableResult(AugmentResult):
     """balance: the balanced frame, counts and copies. fidelity: how synthetic columns compare with real ones.
-    read_notes: what was noticed in reading the table. classifier: the recommended one, where it was asked for."""
+    read_notes: what was noticed in reading the table. classifier: the recommended one, where it was asked for.
+    n_held_out: rows that were put aside. tested: how good that classifier is on them."""
 
     balance: BalanceResult
     fidelity: TableFidelity | None
     read_notes: tuple[str, ...]
     classifier: TableClassifier | None = None
+    n_held_out: int = 0
+    tested: dict[str, float] | None = None
     samples = "rows"
     whole = "table"
 
@@ -69,7 +73,9 @@ class TableResult(AugmentResult):
             "n_copies_redrawn": self.balance.n_copies_redrawn,
             "n_copies_left": self.balance.n_copies_left,
             "fidelity": None if self.fidelity is None else self.fidelity.to_json(),
-            "classifier": self.classifier and {"folder": self.request.classifier, **self.classifier.facts()},
+            "classifier": self.classifier
+            and {"folder": self.request.classifier, **self.classifier.facts(), "tested": self.tested},
+            "holdout": self.request.holdout and {"file": self.request.holdout_file, "rows": self.n_held_out},
         }
 
     def _data_notes(self) -> list[str]:
@@ -82,6 +88,10 @@ class TableResult(AugmentResult):
     def _quality_shown(self) -> Iterator[Item]:
         if self.classifier is not None:
             yield from classifier_shown(self.classifier)
+        if self.tested is not None:
+            yield figures_table(self.tested, "The same on the {} rows that were put aside and that nothing has seen")
+        if self.request.holdout is not None:
+            yield f"Put aside: {count(self.n_held_out, 'row')} in {self.request.holdout_file}"
 
 
 def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableResult:
@@ -91,6 +101,8 @@ def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableR
     target, goal = str(request.target), Goal.read(request.goal)
     everything, dialect = read_table(request.data, kinds, None if trained is None else trained.schema_)
     with about(request.data):
+        aside = _aside(everything, target, request)
+        held_out, everything = everything[aside], everything[~aside].reset_index(drop=True)
         frame = without(everything, request.drop, target)
         schema = _schema(frame, target, kinds, trained, dialect)
         strategy = spelled_strategy(frame, schema, strategy)
@@ -114,10 +126,13 @@ def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableR
     if request.classifier is not None and judged is not None:
         rows = balanced.frame.drop(columns=FLAG)
         classifier = recommended_classifier(frame, schema, judged, goal, lambda: rows, seed=request.seed)
+    tested = None
+    if classifier is not None and len(held_out):
+        tested = classifier.figures(without(held_out, request.drop, target))
     result = TableResult(
         request=request, balance=balanced, schema=schema, generator=generator, verdict=judged, notes=tuple(notes),
         fidelity=table_fidelity(frame, _synthetic(balanced), schema), read_notes=dialect.notes, stages=stages,
-        classifier=classifier,
+        classifier=classifier, n_held_out=len(held_out), tested=tested,
     )  # fmt: skip
 
     def page() -> str:
@@ -134,10 +149,23 @@ def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableR
             write_table(given_back(result.synthetic, everything.head(0), request.drop), request.output, dialect)
         else:
             complete = given_back(balanced.frame, everything, request.drop)
-            write_table(complete, request.output, dialect, n_copied=len(frame))
+            write_table(complete, request.output, dialect, n_copied=len(frame), among=~aside)
+        if request.holdout_file is not None:
+            write_table(held_out, request.holdout_file, dialect, n_copied=len(held_out), among=aside)
 
     result.write(page, write_data)
     return result
+
+
+def _aside(frame: pd.DataFrame, target: str, request: Request) -> np.ndarray:
+    """Of each row whether it is put aside: the same share of every class."""
+    aside = np.zeros(len(frame), dtype=bool)
+    if request.holdout is not None:
+        codes = pd.factorize(frame[target])[0].astype(np.int64)
+        labelled = np.flatnonzero(codes >= 0)
+        _, held = holdback(codes[labelled], holdout=request.holdout, seed=request.seed, max_held=len(frame))
+        aside[labelled[held]] = True
+    return aside
 
 
 def _synthetic(balanced: BalanceResult) -> pd.DataFrame:

@@ -78,3 +78,25 @@ def test_what_cannot_be_classified_is_one_line(kept: Path, customers: Path, invo
     error = the_error(invoke("classify", customers.parent / "again.csv", "--from", kept / "classifier"))
     assert "column 'predicted': the table has a column of that name already" in error
     assert not list(customers.parent.glob("*.classified.csv"))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_rows_are_put_aside_before_anything_else(customers: Path, invoke: Invoke, suffix: str) -> None:
+    given = pd.read_csv(customers)
+    data, folder = customers.with_suffix(f".{suffix}"), customers.parent
+    if suffix == "parquet":
+        given.to_parquet(data, index=False)
+    asked = ("augment", data, "--target", "churned", "--holdout", "0.25", "--classifier", folder / "kept", *QUICK)
+    told = the_json(invoke(*asked, "--json"))
+    read = pd.read_csv if suffix == "csv" else pd.read_parquet
+    aside, balanced = read(folder / f"customers.holdout.{suffix}"), read(folder / f"customers.balanced.{suffix}")
+    rest = balanced[~balanced["is_synthetic"]].drop(columns="is_synthetic")
+    assert told["holdout"] == {"file": str(folder / f"customers.holdout.{suffix}"), "rows": len(aside)}
+    assert aside["churned"].value_counts().to_dict() == {"no": 24, "yes": 6}
+    assert told["classifier"]["tested"]["rows"] == 30
+    if suffix == "csv":
+        lines = [path.read_text().splitlines() for path in (data, folder / "customers.holdout.csv")]
+        assert lines[0][0] == lines[1][0] and set(lines[1]) < set(lines[0])
+    together = pd.concat([aside, rest]).sort_values(list(given)).reset_index(drop=True)
+    pd.testing.assert_frame_equal(together, given.sort_values(list(given)).reset_index(drop=True))
+    assert "--holdout: must be a share" in the_error(invoke(*asked[:4], "--holdout", "1", "--force", *QUICK))

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import IO, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,32 +37,35 @@ from gantools.errors import DataError
 from gantools.files import unwritable, write_file
 
 Added = Literal["number", "truth", "text"]
+Mask = npt.NDArray[np.bool_]
 
 _SIGNIFICANT = 6  # digits of the numbers that are added to a CSV file
 _ARROW_TYPES = {"number": pa.float64(), "truth": pa.bool_(), "text": pa.string()}
 _PANDAS_TYPES = {"number": ("float64", "float64"), "truth": ("bool", "bool"), "text": ("unicode", "object")}
 
 
-def write_table(frame: pd.DataFrame, path: str | Path, dialect: Dialect | None = None, n_copied: int = 0) -> None:
+def write_table(
+    frame: pd.DataFrame, path: str | Path, dialect: Dialect | None = None, n_copied: int = 0, among: Mask | None = None
+) -> None:
     """Write `frame`, without its index, to the file at `path`, whole or not at all.
 
     The suffix of `path` says whether it is CSV or Parquet and compressed or not; `dialect` says the rest, and
     everything where the suffix is unknown. What is written like a Parquet file has that file's Arrow types. n_copied:
     so many rows at the start of `frame` are those of the file that `dialect` was read from, with at most columns of
-    booleans added behind; they are copied from it as they are there, unless the file has changed since. Raises
-    DataError when the file cannot be written: no such folder, no permission, no space left, a value that the file's
-    format or encoding does not have.
+    booleans added behind; they are copied from it as they are there, unless the file has changed since. among: of each
+    row of that file, whether it is one of those; None for all of them. Raises DataError when the file cannot be
+    written: no such folder, no permission, no space left, a value that the file's format or encoding does not have.
     """
     path, frame = Path(path), as_frame(frame)
     dialect = dialect_for(path, dialect)
     with _write_errors(path, dialect):
         if dialect.kind == "parquet":
-            table = _arrow_table(frame, dialect, n_copied)
+            table = _arrow_table(frame, dialect, n_copied, among)
             with _parquet_file(path, dialect, table.schema) as file:
                 file.write_table(table)
             return
         with _csv_file(path, dialect) as rows:
-            source = _source_of(frame, dialect, n_copied) if n_copied else None
+            source = _source_of(frame, dialect, n_copied, among) if n_copied else None
             if source is not None:
                 file, records = source
                 added = frame.iloc[:n_copied, len(file.names) :]
@@ -212,7 +216,7 @@ def _write_errors(path: Path, dialect: Dialect) -> Iterator[None]:
         raise DataError(problem, where=where, remedy="try another format") from error
 
 
-def _arrow_table(frame: pd.DataFrame, dialect: Dialect, n_copied: int) -> pa.Table:
+def _arrow_table(frame: pd.DataFrame, dialect: Dialect, n_copied: int, among: Mask | None) -> pa.Table:
     """`frame` in the Arrow types of the file that `dialect` was read from, its first rows copied from there."""
     if not dialect.arrow:
         return pa.Table.from_pandas(frame, preserve_index=False)
@@ -222,7 +226,7 @@ def _arrow_table(frame: pd.DataFrame, dialect: Dialect, n_copied: int) -> pa.Tab
     if not known or list(frame.columns) != [*known, *added]:
         return pa.Table.from_pandas(frame, preserve_index=False)
     whole = _with_added(with_columns(schema, known), {name: _added_kind(frame[name]) for name in added})
-    original = _parquet_source(dialect, n_copied) if n_copied and known == schema.names else None
+    original = _parquet_source(dialect, n_copied, among) if n_copied and known == schema.names else None
     made = frame if original is None else frame.iloc[n_copied:]
     made_columns = [_arrow_cells(made[field.name], field) for field in whole]
     if original is None:
@@ -238,11 +242,13 @@ def _added_kind(cells: pd.Series) -> Added:
     return "number" if pd.api.types.is_numeric_dtype(cells.dtype) else "text"
 
 
-def _parquet_source(dialect: Dialect, n_rows: int) -> pa.Table | None:
+def _parquet_source(dialect: Dialect, n_rows: int, among: Mask | None) -> pa.Table | None:
     """The rows of the file that was read, None where it has changed."""
     if dialect.source is None or file_state(dialect.source[0]) != dialect.source:
         return None
     table = ParquetTable(dialect.source[0]).table()
+    if among is not None:
+        table = table.filter(pa.array(among)) if len(among) == len(table) else table
     return table if len(table) == n_rows else None
 
 
@@ -266,7 +272,9 @@ def _arrow_cells(cells: pd.Series, field: pa.Field) -> pa.Array:
         raise DataError(problem, where=f"column '{field.name}'", remedy=remedy) from error
 
 
-def _source_of(frame: pd.DataFrame, dialect: Dialect, n_rows: int) -> tuple[CsvFile, list[str]] | None:
+def _source_of(
+    frame: pd.DataFrame, dialect: Dialect, n_rows: int, among: Mask | None
+) -> tuple[CsvFile, list[str]] | None:
     """The file that the first `n_rows` of `frame` were read from and its rows, None where they are not in it."""
     if dialect.source is None:
         return None
@@ -279,6 +287,8 @@ def _source_of(frame: pd.DataFrame, dialect: Dialect, n_rows: int) -> tuple[CsvF
             records = [record for block in file.records() for record in block]
     except (OSError, DataError):
         return None
+    if among is not None and len(among) == len(records):
+        records = [record for record, is_one in zip(records, among.tolist(), strict=True) if is_one]
     names = [str(name) for name in frame.columns]
     are_flags = all(pd.api.types.is_bool_dtype(dtype) for dtype in frame.dtypes.iloc[len(file.names) :])
     is_source = len(records) == n_rows and names[: len(file.names)] == file.names and are_flags
