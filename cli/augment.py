@@ -67,11 +67,10 @@ from .show import run_and_show
 @click.option(
     "--repeats",
     type=int,
-    default=1,
-    show_default=True,
     metavar="N",
     help="Reach the verdict N times, each time with other data held back and another generator: surer where rare "
-    "examples are few, and N times as long.",
+    "examples are few, and N times as long.  [default: 3 for tables with few rare rows, without --budget and --steps; "
+    "else 1]",
 )
 @path_option(
     "--classifier",

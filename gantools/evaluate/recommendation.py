@@ -19,7 +19,7 @@ from gantools.config import TrainConfig
 from gantools.data.tables.raw import labels_to_codes
 from gantools.data.tables.schema import Schema, as_pandas, infer_schema
 from gantools.errors import DataError
-from gantools.evaluate.table_utility import BUILT_IN, TableBench, verdict
+from gantools.evaluate.table_utility import BUILT_IN, TableBench, usual_repeats, verdict
 from gantools.evaluate.verdict import Verdict
 
 Balanced = Callable[[], pd.DataFrame]
@@ -48,14 +48,15 @@ class Recommendation:
 
 def recommend(
     X: Any, y: Any, goal: str = "balanced-accuracy", *, strategy: Strategy = "auto", model: str | None = None,
-    options: Mapping[str, Any] | None = None, repeats: int = 1, seed: int = 0, train: TrainConfig | None = None,
+    options: Mapping[str, Any] | None = None, repeats: int | None = None, seed: int = 0,
+    train: TrainConfig | None = None,
 ) -> Recommendation:  # fmt: skip
     """Find out what helps on a table whose classes are of unlike size, and train the classifier that follows from it.
 
     X: a frame, or an array or sparse matrix whose columns are then called x0, x1, ... y: labels. goal: what decisions
     are made for, "balanced-accuracy", "f1", "recall=0.9" or "cost=10:1". strategy: how many synthetic rows are tried,
     as in `balance`. model, options, train: of the generator, see `Synthesizer`. repeats: how often rows are held back
-    and methods compared, each time with another generator.
+    and methods compared, each time with another generator; None for three times where few rare rows are held back.
 
     Give it the training rows alone, and keep test rows for yourself: figures on held-back rows choose the method.
     Raises ConfigError for the goal, DataError where methods cannot be compared.
@@ -72,7 +73,14 @@ def recommend(
             raise KeyboardInterrupt
         return balance(rows, target, strategy=strategy, synthesizer=generator, seed=seed).frame.drop(columns=FLAG)
 
-    found = verdict(frame, target, {"gantools": balanced}, schema=schema, seed=seed, n_repeats=repeats)
+    found = verdict(
+        frame,
+        target,
+        {"gantools": balanced},
+        schema=schema,
+        seed=seed,
+        n_repeats=repeats or usual_repeats(frame[target]),
+    )
     classifier = recommended_classifier(frame, schema, found, goal, lambda: balanced(frame, seed), seed=seed)
     return Recommendation(found, classifier)
 

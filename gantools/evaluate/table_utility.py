@@ -21,7 +21,7 @@ from gantools.classify.features import Features
 from gantools.classify.judges import JUDGES, plain_encoder, train_judges
 from gantools.data.tables.formatting import format_cell
 from gantools.errors import DataError
-from gantools.evaluate.verdict import Bench, Floats, Ints, Predictions, Verdict, Words, reach_verdict
+from gantools.evaluate.verdict import FEW_RARE, Bench, Floats, Ints, Predictions, Verdict, Words, reach_verdict
 from gantools.stages import Stage
 from gantools.words import percent
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Balancer = Callable[[pd.DataFrame, int], pd.DataFrame]
 
+REPEATS = 3  # of the verdict where few rare rows are held back
+HOLDOUT = 0.25  # share of every class that is held back
 BUILT_IN = ("none", "weights", "repetition", "smote")  # methods that rows are made by here
 MAX_ROWS = 20_000  # real rows that classifiers are trained on, and held-back rows that they are tested on
 MAX_CELLS = 2_000_000  # the same for wide tables: rows times columns
@@ -44,7 +46,7 @@ def verdict(
     *,
     schema: Schema | None = None,
     seed: int = 0,
-    holdout: float = 0.25,
+    holdout: float = HOLDOUT,
     n_repeats: int = 1,
     stage: Stage | None = None,
 ) -> Verdict:
@@ -85,6 +87,12 @@ def verdict(
         max_held=row_limit(frame.shape[1]),
         n_repeats=n_repeats,
     )
+
+
+def usual_repeats(labels: pd.Series[Any]) -> int:
+    """How often a verdict is best reached, where time allows: `REPEATS` times where few rare rows are held back."""
+    counts = labels.value_counts()
+    return REPEATS if HOLDOUT * (counts.sum() - counts.max()) < FEW_RARE else 1
 
 
 def scores(

@@ -31,7 +31,8 @@ class Request(TrainingRequest):
     ".balanced" in its name. strategy: imbalanced-learn's `sampling_strategy`, or as text. save: a folder for the
     trained generator. source: a folder with a trained one, in place of training; no verdict is possible then, for it
     may have seen any row. verdict: measure whether the synthetic data help. repeats: how often, each time with other
-    data held back and another generator. features: what quality and copies of images are measured by: of a classifier
+    data held back and another generator; None for three times where few rare rows are held back and nothing limits the
+    time, else once. features: what quality and copies of images are measured by: of a classifier
     trained on them ("classifier"), of EfficientNet-Lite0 ("perceptual") or of Inception v3 ("inception"). vary: the
     changes that vary real images, which fill classes beside generated ones, see `nn.augment.parse_changes`. grids: a
     folder for pictures while the final generator trains. synthetic_only: write only what is synthetic. report: a file
@@ -53,7 +54,7 @@ class Request(TrainingRequest):
     synthetic_only: bool = False
     report: Path | None = None
     verdict: bool = True
-    repeats: int = 1
+    repeats: int | None = None
     classifier: Path | None = field(default=None, metadata=TABLES)
     goal: str = field(default="balanced-accuracy", metadata=TABLES)
     holdout: float | None = field(default=None, metadata=TABLES)
@@ -77,8 +78,9 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     generator came out, KeyboardInterrupt where training was interrupted. Then nothing is written.
     """
     check(request.holdout is None or 0 < request.holdout < 1, "holdout", "must be a share above 0 and below 1")
-    check(1 <= request.repeats <= MOST_REPEATS, "repeats", f"must be from 1 to {MOST_REPEATS}")
-    if request.repeats > 1 and not request.verdict:
+    repeats = 1 if request.repeats is None else request.repeats
+    check(1 <= repeats <= MOST_REPEATS, "repeats", f"must be from 1 to {MOST_REPEATS}")
+    if repeats > 1 and not request.verdict:
         raise ConfigError("has no effect without a verdict", where="repeats", remedy="leave one of the two out")
     _check_classifier(request)
     stages = Stages(watch or Watch(), request.budget_s)

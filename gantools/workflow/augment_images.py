@@ -201,7 +201,7 @@ def _judged(
 ) -> Verdict:  # fmt: skip
     """n_generated: is told how many generated images the verdict is about."""
 
-    repeats = trainings.request.repeats
+    repeats = trainings.request.repeats or 1
 
     def balancer(images: Tensor, label: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         kept = _part(real, images, label)

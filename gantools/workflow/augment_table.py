@@ -19,7 +19,7 @@ from gantools.data.tables.schema import Schema, infer_schema
 from gantools.errors import DataError
 from gantools.evaluate.recommendation import recommended_classifier
 from gantools.evaluate.table_fidelity import TableFidelity, table_fidelity
-from gantools.evaluate.table_utility import verdict
+from gantools.evaluate.table_utility import usual_repeats, verdict
 from gantools.evaluate.verdict import Verdict, holdback
 from gantools.report.balanced_table import balanced_table
 from gantools.words import count, listed
@@ -192,7 +192,8 @@ def _judged(
     frame: pd.DataFrame, schema: Schema, strategy: Strategy, kinds: Mapping[str, Any] | None, trainings: Trainings,
     stages: Stages,
 ) -> Verdict:  # fmt: skip
-    target, repeats = str(schema.target), trainings.request.repeats
+    target = str(schema.target)
+    repeats = repeats_of(trainings.request, frame[target])
 
     def balancer(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
         # The schema, too, must come from these rows alone: levels and bounds of the others are knowledge of them.
@@ -213,6 +214,15 @@ def _judged(
 
     seed, stage = trainings.request.seed, stages[Part.JUDGE]
     return verdict(frame, target, {"gantools": balancer}, schema=schema, seed=seed, n_repeats=repeats, stage=stage)
+
+
+def repeats_of(request: Request, labels: pd.Series) -> int:
+    """How often the verdict is reached: as asked for, else more than once where few rare rows are held back each time
+    and nothing limits the time."""
+    if request.repeats is not None:
+        return request.repeats
+    is_free = request.steps is None and request.budget_s is None
+    return usual_repeats(labels) if is_free else 1
 
 
 def spelled_strategy(frame: pd.DataFrame, schema: Schema, strategy: Strategy) -> Strategy:

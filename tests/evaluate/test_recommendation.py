@@ -93,7 +93,7 @@ def test_recommend_takes_features_and_labels() -> None:
     frame = rare(400)
     X, y = frame.drop(columns="label").to_numpy(), (frame["label"] == "yes").to_numpy().astype(int)
     train = TrainConfig(steps=20, device="cpu")
-    advised = gantools.recommend(X, y, "f1", train=train, seed=1)
+    advised = gantools.recommend(X, y, "f1", repeats=1, train=train, seed=1)
     assert advised.method in advised.verdict.scores and advised.advice.startswith(("Train", "Leave"))
     hat = advised.classifier.predict(pd.DataFrame(X, columns=[f"x{i}" for i in range(6)]))
     assert (hat == y).mean() > 0.8 and hat.dtype == y.dtype

@@ -16,7 +16,7 @@ from gantools.data.tables.schema import infer_schema
 from gantools.errors import ConfigError, DataError
 from gantools.train.monitor import Progress
 from gantools.workflow.augment import Request, run
-from gantools.workflow.augment_table import TableResult, check_fits, spelled_strategy
+from gantools.workflow.augment_table import TableResult, check_fits, repeats_of, spelled_strategy
 from gantools.workflow.augmenting import (
     Part,
     match_label,
@@ -235,3 +235,12 @@ def test_another_table_is_told_by_its_columns(make_table: Table) -> None:
         check_fits(frame.rename(columns={"city": "town"}), "churned", schema)
     with pytest.raises(DataError, match="'churned'"):
         check_fits(frame, "city", schema)
+
+
+@pytest.mark.parametrize(
+    ("asked", "n_rare", "times"),
+    [({}, 40, 3), ({}, 4000, 1), ({"steps": 20}, 40, 1), ({"budget_s": 60.0}, 40, 1), ({"repeats": 2}, 40, 2)],
+)
+def test_few_rare_rows_are_judged_more_than_once_where_time_allows(asked, n_rare, times) -> None:
+    request = Request(data=Path("table.csv"), target="y", **asked)
+    assert repeats_of(request, pd.Series(["usual"] * 5000 + ["rare"] * n_rare)) == times
