@@ -19,7 +19,7 @@ The interval covers the chance of which samples were held back, not that of trai
 Balancing ruins probabilities (van den Goorbergh et al. 2022, 'The harm of class imbalance corrections for risk
 prediction models'), so each method also has its Brier score and its calibration error, as they come and once the shares
 of the classes it was trained on are divided out and the real ones put in their place. The advice names the simplest
-method that no other clearly beats.
+method that no other clearly beats; its intervals are adjusted for the number of methods that are compared (Bonferroni).
 """
 
 from __future__ import annotations
@@ -383,7 +383,8 @@ def _conclude(
     elif n_rare < FEW_RARE:
         outside = f"With {n_rare} held-out {words.samples} outside the largest class only large differences show"
         notes = (*notes, f"{outside}; repeating the verdict shows smaller ones.")
-    sentence = _sentence(found[judged], built_in, best, helped, n_holdout, words)
+    tested = f"{n_holdout:,}" if len(rounds) == 1 else f"{len(rounds)} times {n_holdout:,}"
+    sentence = _sentence(found[judged], built_in, best, helped, tested, words)
     return Verdict(
         figures, n_train, n_holdout, sentence, helped, judged, best, difference, (low, high), notes, recommended, advice
     )
@@ -446,8 +447,10 @@ def _weights(truth: Ints, seed: int) -> Floats:
     return weights
 
 
-def _interval(draws: Floats) -> tuple[float, float]:
-    low, high = np.quantile(draws, [(1 - INTERVAL) / 2, (1 + INTERVAL) / 2])
+def _interval(draws: Floats, n_comparisons: int = 1) -> tuple[float, float]:
+    """Between which values a difference lies, so that as many comparisons hold together."""
+    outside = (1 - INTERVAL) / 2 / max(n_comparisons, 1)
+    low, high = np.quantile(draws, [outside, 1 - outside])
     return float(low), float(high)
 
 
@@ -459,15 +462,14 @@ def mean_figure(figures: Mapping[str, float]) -> float:
 def _recommended(figures: Mapping[str, Mapping[str, float]], draws: Mapping[str, Floats]) -> str:
     """The simplest method that the best one does not clearly beat. Methods without a rank are the least simple.
 
-    The best of several is ahead by chance more often than one would be, so what is clear is stricter the more there are
-    (Bonferroni).
+    The best of several is ahead by chance more often than one would be, so what is clear is stricter the more there
+    are (Bonferroni).
     """
     best = max(figures, key=lambda name: mean_figure(figures[name]))
-    chance = (1 - INTERVAL) / 2 / max(len(figures) - 1, 1)
     for name in (*METHODS, *figures):
         if name in figures:
             ahead = mean_figure(figures[best]) - mean_figure(figures[name])
-            if ahead < MIN_DIFFERENCE or np.quantile(draws[best] - draws[name], chance) <= 0:
+            if ahead < MIN_DIFFERENCE or _interval(draws[best] - draws[name], len(figures) - 1)[0] <= 0:
                 return name
     return best
 
@@ -490,11 +492,11 @@ def _advice(
 
     def gain(other: str, over: str) -> str:
         ahead = mean_figure(figures[other]) - mean_figure(figures[over])
-        low, high = _interval(draws[other] - draws[over])
-        return f"{ahead:+.3f} (90 % interval {low:+.3f} to {high:+.3f})"
+        low, high = _interval(draws[other] - draws[over], len(figures) - 1)
+        return f"{ahead:+.3f} (adjusted 90 % interval {low:+.3f} to {high:+.3f})"
 
+    best = max(figures, key=lambda other: mean_figure(figures[other]))
     if name == "none":
-        best = max(figures, key=lambda other: mean_figure(figures[other]))
         gained = "no other method was better"
         if best != name:
             gained = f"no other method was clearly better, {METHODS.get(best, best)} by {gain(best, name)}"
@@ -502,6 +504,8 @@ def _advice(
         of = "the mean of average precision and balanced accuracy"
         gained = f"over no balancing that changes {of} by {gain(name, 'none')}"
     said = f"{todo[0].upper()}{todo[1:]}: {gained}."
+    if name == "none" and best == judged:
+        return said
     if name in ("none", "threshold", "weights") and name != judged:
         return f"{said} Synthetic {words.samples} are not clearly better than that: {gain(judged, name)}."
     brier_scores = f"{_short(figures[name]['brier'])} against {_short(figures['none']['brier'])} without balancing"
@@ -517,7 +521,7 @@ def _sentence(
     built_in: Mapping[str, Mapping[str, float]],
     best: str,
     helped: Helped,
-    n_holdout: int,
+    tested: str,
     words: Words,
 ) -> str:
     """One sentence with the figures of the synthetic samples and, per figure, of the best alternative."""
@@ -529,7 +533,7 @@ def _sentence(
         behind |= ours < theirs
         phrase = "" if parts else " for the best alternative"
         parts.append(f"{called} {_short(ours)} against {_short(theirs)}{phrase} ({METHODS[rival]})")
-    on = f"on {n_holdout:,} held-out {words.samples}"
+    on = f"on {tested} held-out {words.samples}"
     if helped == "yes":
         opening = "helped on the whole" if behind else "helped"
         return f"The synthetic {words.samples} {opening}: {', '.join(parts)}, {on}."
