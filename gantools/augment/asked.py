@@ -70,9 +70,7 @@ class Asked:
         levels, lower, upper = (each.clone() for each in (self.allowed.levels, self.allowed.lower, self.allowed.upper))
 
         def block(name: str) -> slice:
-            place = schema.categorical.index(name)
-            start = int(encoder.starts[place]) - encoder.layout.n_numeric
-            return slice(start, start + encoder.layout.blocks[place])
+            return encoder.layout.parts[schema.categorical.index(name)]
 
         of = levels[:, block(name)]
         if other not in schema.numeric:
@@ -106,7 +104,6 @@ class Asked:
         return replace(self, allowed=allowed, bounds={**self.bounds, place: (low, high)})
 
     def _with_levels(self, place: int, column: Column, wanted: Any, encoder: TableEncoder) -> Asked:
-        start = int(encoder.starts[place]) - encoder.layout.n_numeric
         width, (has_pool, has_missing) = encoder.layout.blocks[place], encoder.extra[place]
         chosen = torch.zeros(width, dtype=torch.bool)
         known, pooled, wants_missing = _levels_and_more(column, wanted)
@@ -118,7 +115,7 @@ class Asked:
         if wants_missing:
             chosen[width - 1] = True
         levels = self.allowed.levels.clone()
-        levels[:, start : start + width] = chosen
+        levels[:, encoder.layout.parts[place]] = chosen
         pools = {**self.pools, place: np.array(pooled, dtype=np.int64)} if pooled else self.pools
         return replace(self, allowed=replace(self.allowed, levels=levels), pools=pools)
 
@@ -139,13 +136,11 @@ class Asked:
         holds = np.ones(len(raw), dtype=bool)
         for place, (low, high) in self.bounds.items():
             holds &= (raw.numbers[:, place] >= low) & (raw.numbers[:, place] <= high)
-        start = 0
-        for place, (width, (_, has_missing)) in enumerate(zip(encoder.layout.blocks, encoder.extra, strict=True)):
-            allowed = self.allowed.levels[0, start : start + width].cpu().numpy()
+        for place, (part, (_, has_missing)) in enumerate(zip(encoder.layout.parts, encoder.extra, strict=True)):
+            allowed = self.allowed.levels[0, part].cpu().numpy()
             code = raw.codes[:, place]
-            last = width - 1 - has_missing  # levels of the pool have codes beyond it
+            last = len(allowed) - 1 - has_missing  # levels of the pool have codes beyond it
             holds &= np.where(code < 0, has_missing and allowed[-1], allowed[code.clip(0, last)])
-            start += width
         return holds
 
 
@@ -164,16 +159,13 @@ def known_cells(raw: Raw, encoder: TableEncoder) -> Allowed:
         upper[:, place] = torch.where(known, borders[cell + 1], torch.ones_like(middle))
     levels = torch.ones(len(codes), layout.n_levels, dtype=torch.bool, device=device)
     position = encoder.positions(codes)
-    start = 0
-    for place, (width, (_, has_missing)) in enumerate(zip(layout.blocks, encoder.extra, strict=True)):
-        part = levels[:, start : start + width]
+    for place, (part, (_, has_missing)) in enumerate(zip(layout.parts, encoder.extra, strict=True)):
         if has_missing:
-            part[:, -1] = False
+            levels[:, part.stop - 1] = False
         known = (codes[:, place] >= 0) & (position[:, place] >= 0)
-        at = position[:, place] - layout.n_numeric - start
-        own = at.clamp(min=0).unsqueeze(1) == torch.arange(width, device=device)
-        levels[:, start : start + width] = torch.where(known.unsqueeze(1), own, part)
-        start += width
+        at = position[:, place] - layout.n_numeric - part.start
+        own = at.clamp(min=0).unsqueeze(1) == torch.arange(part.stop - part.start, device=device)
+        levels[:, part] = torch.where(known.unsqueeze(1), own, levels[:, part])
     return Allowed(lower, upper, levels)
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,12 @@ class Layout:
     @property
     def n_levels(self) -> int:
         return sum(self.blocks)
+
+    @property
+    def parts(self) -> tuple[slice, ...]:
+        """Where each block lies among the levels."""
+        ends = tuple(accumulate(self.blocks))
+        return tuple(slice(end - width, end) for end, width in zip(ends, self.blocks, strict=True))
 
 
 @dataclass(frozen=True)

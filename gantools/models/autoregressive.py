@@ -147,8 +147,8 @@ class Chain(nn.Module):
         column = torch.repeat_interleave(torch.arange(n_columns), torch.tensor(self.n_places))
         self.register_buffer("column", column, persistent=False)
         member = torch.zeros(layout.n_levels, len(layout.blocks))
-        for block, (start, size) in enumerate(zip(accumulate((0, *layout.blocks)), layout.blocks, strict=False)):
-            member[start : start + size, block] = torch.arange(size)
+        for block, (part, size) in enumerate(zip(layout.parts, layout.blocks, strict=True)):
+            member[part, block] = torch.arange(size)
         self.register_buffer("member", member, persistent=False)
         smooth = [_smooth_functions(torch.tensor(each)) for each in cells]
         self.register_buffer("smooth", torch.cat(smooth) if smooth else torch.zeros(0, 2 + N_WAVES), persistent=False)
@@ -290,8 +290,7 @@ class Drawer(nn.Module):
         """Of each place of a column the part that is allowed: [N or 1, n_places]."""
         n = self.layout.n_numeric
         if column >= n:
-            first = sum(self.n_places[n:column])
-            return allowed.levels[:, first : first + self.n_places[column]].float()
+            return allowed.levels[:, self.layout.parts[column - n]].float()
         borders = self.get_buffer(f"borders{column}")
         low = borders[:-1].maximum(allowed.lower[:, column : column + 1])
         high = borders[1:].minimum(allowed.upper[:, column : column + 1])
