@@ -37,6 +37,12 @@ from .show import run_and_show
     metavar="WHAT",
     help="auto, minority, not-majority, all, a ratio (0.5: half the majority's rows), or counts: '{\"yes\": 500}'.",
 )
+@click.option(
+    "--rare",
+    metavar="RANGE",
+    help="Tables whose target is a number: fill the range of it that few rows lie in: above=500000, below=10 or "
+    "10..20.",
+)
 @rules_option
 @training_options("autoregressive", "lean")
 @grids_option

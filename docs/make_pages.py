@@ -27,8 +27,9 @@ PURPOSES = {
 def pages() -> dict[str, str]:
     """The text of every page by its path below docs."""
     found = {"models.md": models()}
+    root = click.Context(main, info_name="gantools", **main.context_settings)
     for name, command in sorted(main.commands.items()):
-        context = click.Context(command, info_name=f"gantools {name}", terminal_width=WIDTH, max_content_width=WIDTH)
+        context = click.Context(command, root, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
         found[f"commands/{name}.md"] = f"# gantools {name}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
     return found
 

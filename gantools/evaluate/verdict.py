@@ -366,7 +366,7 @@ def _conclude(
     built_in = {name: one for name, one in found.items() if name not in balancers}
     best = max(built_in, key=lambda name: mean_figure(built_in[name]))
     draws = _bootstrapped(rounds, list(found), seed)
-    low, high = _interval(draws[judged] - draws[best])
+    low, high = interval(draws[judged] - draws[best])
     one = next(predictions for predictions in rounds[0].values() if predictions is not None)
     n_rare = int((one.truth != one.largest).sum()) * len(rounds)
     recommended = _recommended(found, draws) if n_rare >= MIN_RARE else ""
@@ -427,14 +427,14 @@ def _bootstrapped(
     each: dict[str, list[Floats]] = {name: [] for name in names}
     for k, methods in enumerate(rounds):
         usable = {name: one for name in names if (one := methods[name]) is not None}
-        weights = _weights(next(iter(usable.values())).truth, seed + k)
+        weights = resampled(next(iter(usable.values())).truth, seed + k)
         for name, predictions in usable.items():
             each[name].append(predictions.mean_figure(weights))
     shortest = min(len(draws) for several in each.values() for draws in several)
     return {name: np.mean([draws[:shortest] for draws in several], axis=0) for name, several in each.items()}
 
 
-def _weights(truth: Ints, seed: int) -> Floats:
+def resampled(truth: Ints, seed: int) -> Floats:
     """[B, N] how often each sample is in each of B stratified bootstrap samples."""
     rng = np.random.default_rng(seed)
     n_classes = len(np.unique(truth))
@@ -447,7 +447,7 @@ def _weights(truth: Ints, seed: int) -> Floats:
     return weights
 
 
-def _interval(draws: Floats, n_comparisons: int = 1) -> tuple[float, float]:
+def interval(draws: Floats, n_comparisons: int = 1) -> tuple[float, float]:
     """Between which values a difference lies, so that as many comparisons hold together."""
     outside = (1 - INTERVAL) / 2 / max(n_comparisons, 1)
     low, high = np.quantile(draws, [outside, 1 - outside])
@@ -469,7 +469,7 @@ def _recommended(figures: Mapping[str, Mapping[str, float]], draws: Mapping[str,
     for name in (*METHODS, *figures):
         if name in figures:
             ahead = mean_figure(figures[best]) - mean_figure(figures[name])
-            if ahead < MIN_DIFFERENCE or _interval(draws[best] - draws[name], len(figures) - 1)[0] <= 0:
+            if ahead < MIN_DIFFERENCE or interval(draws[best] - draws[name], len(figures) - 1)[0] <= 0:
                 return name
     return best
 
@@ -492,7 +492,7 @@ def _advice(
 
     def gain(other: str, over: str) -> str:
         ahead = mean_figure(figures[other]) - mean_figure(figures[over])
-        low, high = _interval(draws[other] - draws[over], len(figures) - 1)
+        low, high = interval(draws[other] - draws[over], len(figures) - 1)
         return f"{ahead:+.3f} (adjusted 90 % interval {low:+.3f} to {high:+.3f})"
 
     best = max(figures, key=lambda other: mean_figure(figures[other]))

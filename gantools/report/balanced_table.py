@@ -10,6 +10,7 @@ from gantools.report.page import render
 if TYPE_CHECKING:
     from gantools.augment.balance import BalanceResult
     from gantools.data.tables.schema import Schema
+    from gantools.evaluate.range_utility import RangeVerdict
     from gantools.evaluate.table_fidelity import TableFidelity
     from gantools.evaluate.verdict import Verdict
     from gantools.train.monitor import TrainingReport
@@ -21,6 +22,7 @@ def balanced_table(
     schema: Schema,
     *,
     verdict: Verdict | None = None,
+    range_verdict: RangeVerdict | None = None,
     fidelity: TableFidelity | None = None,
     training: TrainingReport | None = None,
 ) -> str:
@@ -31,6 +33,7 @@ def balanced_table(
         balance=balance,
         schema=schema,
         verdict=verdict,
+        range_verdict=range_verdict,
         fidelity=fidelity,
         noticeable=NOTICEABLE,
         training=training,

@@ -38,7 +38,8 @@ class Request(TrainingRequest):
     folder for pictures while the final generator trains. synthetic_only: write only what is synthetic. report: a file
     for an HTML page. classifier: a folder for the classifier that the verdict recommends, trained on all rows. goal:
     what its decisions are made for: "balanced-accuracy", "f1", "recall=0.9" or "cost=10:1". holdout: a share of the
-    rows of each class that is put aside before anything else, to test on, and written to `holdout_file`.
+    rows of each class that is put aside before anything else, to test on, and written to `holdout_file`. rare: where
+    the target is a number, the range of it that is filled, "above=500000", "below=10" or "10..20".
     """
 
     data: Path
@@ -58,6 +59,7 @@ class Request(TrainingRequest):
     classifier: Path | None = field(default=None, metadata=TABLES)
     goal: str = field(default="balanced-accuracy", metadata=TABLES)
     holdout: float | None = field(default=None, metadata=TABLES)
+    rare: str | None = field(default=None, metadata=TABLES)
 
     @property
     def holdout_file(self) -> Path | None:
@@ -83,6 +85,9 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     if repeats > 1 and not request.verdict:
         raise ConfigError("has no effect without a verdict", where="repeats", remedy="leave one of the two out")
     _check_classifier(request)
+    if request.rare is not None:
+        refuse_together(request, "rare", "classifier")
+        refuse_together(request, "rare", "source")
     stages = Stages(watch or Watch(), request.budget_s)
     refuse_together(request, "save", "source")
     if request.source is not None:
@@ -97,6 +102,8 @@ def run(request: Request, watch: Watch | None = None) -> AugmentResult:
     modality.check_columns(request, request.data)
     _check_places(request, modality, output)
     job = modality.job("augment")
+    if request.rare is not None:
+        from gantools.workflow import augment_range as job
     check_apart(request.classifier, "classifier", request.save)
     with (
         claimed_save(request.save, force=request.force),

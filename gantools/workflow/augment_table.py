@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,28 @@ class TableResult(AugmentResult):
     @property
     def synthetic(self) -> pd.DataFrame:
         """The synthetic rows alone."""
-        return _synthetic(self.balance)
+        return synthetic_rows(self.balance)
+
+    def write_table(
+        self, page: Callable[[], str], real: pd.DataFrame, held_out: pd.DataFrame, aside: np.ndarray, dialect: Dialect
+    ) -> None:
+        """Write all that was asked for. page: gives the report. real: the rows that were balanced, with all columns.
+        held_out: those that were put aside. aside: of each row of the file whether it is one of these."""
+        request = self.request
+
+        def write_data() -> None:
+            assert request.output is not None
+            if self.classifier is not None and request.classifier is not None:
+                self.classifier.save(request.classifier)
+            if request.synthetic_only:
+                write_table(given_back(self.synthetic, real.head(0), request.drop), request.output, dialect)
+            else:
+                complete = given_back(self.balance.frame, real, request.drop)
+                write_table(complete, request.output, dialect, n_copied=len(real), among=~aside)
+            if request.holdout_file is not None:
+                write_table(held_out, request.holdout_file, dialect, n_copied=len(held_out), among=aside)
+
+        self.write(page, write_data)
 
     def _more_json(self) -> dict[str, Any]:
         return {
@@ -101,7 +122,7 @@ def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableR
     target, goal = str(request.target), Goal.read(request.goal)
     everything, dialect = read_table(request.data, kinds, None if trained is None else trained.schema_)
     with about(request.data):
-        aside = _aside(everything, target, request)
+        aside = put_aside(everything[target], request)
         held_out, everything = everything[aside], everything[~aside].reset_index(drop=True)
         frame = without(everything, request.drop, target)
         schema = _schema(frame, target, kinds, trained, dialect)
@@ -131,7 +152,7 @@ def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableR
         tested = classifier.figures(without(held_out, request.drop, target))
     result = TableResult(
         request=request, balance=balanced, schema=schema, generator=generator, verdict=judged, notes=tuple(notes),
-        fidelity=table_fidelity(frame, _synthetic(balanced), schema), read_notes=dialect.notes, stages=stages,
+        fidelity=table_fidelity(frame, synthetic_rows(balanced), schema), read_notes=dialect.notes, stages=stages,
         classifier=classifier, n_held_out=len(held_out), tested=tested,
     )  # fmt: skip
 
@@ -141,34 +162,22 @@ def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableR
             training=generator.report_,
         )  # fmt: skip
 
-    def write_data() -> None:
-        assert request.output is not None
-        if classifier is not None and request.classifier is not None:
-            classifier.save(request.classifier)
-        if request.synthetic_only:
-            write_table(given_back(result.synthetic, everything.head(0), request.drop), request.output, dialect)
-        else:
-            complete = given_back(balanced.frame, everything, request.drop)
-            write_table(complete, request.output, dialect, n_copied=len(frame), among=~aside)
-        if request.holdout_file is not None:
-            write_table(held_out, request.holdout_file, dialect, n_copied=len(held_out), among=aside)
-
-    result.write(page, write_data)
+    result.write_table(page, everything, held_out, aside, dialect)
     return result
 
 
-def _aside(frame: pd.DataFrame, target: str, request: Request) -> np.ndarray:
+def put_aside(labels: pd.Series, request: Request) -> np.ndarray:
     """Of each row whether it is put aside: the same share of every class."""
-    aside = np.zeros(len(frame), dtype=bool)
+    aside = np.zeros(len(labels), dtype=bool)
     if request.holdout is not None:
-        codes = pd.factorize(frame[target])[0].astype(np.int64)
+        codes = pd.factorize(labels)[0].astype(np.int64)
         labelled = np.flatnonzero(codes >= 0)
-        _, held = holdback(codes[labelled], holdout=request.holdout, seed=request.seed, max_held=len(frame))
+        _, held = holdback(codes[labelled], holdout=request.holdout, seed=request.seed, max_held=len(labels))
         aside[labelled[held]] = True
     return aside
 
 
-def _synthetic(balanced: BalanceResult) -> pd.DataFrame:
+def synthetic_rows(balanced: BalanceResult) -> pd.DataFrame:
     frame = balanced.frame
     return frame[frame[FLAG].to_numpy(dtype=bool)].reset_index(drop=True)
 

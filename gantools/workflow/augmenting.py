@@ -88,8 +88,7 @@ class AugmentResult:
         yield from noted(self._data_notes())
         yield from self._made_shown()
         yield from training_shown(self.generator.report_)
-        if self.verdict is not None:
-            yield from _verdict_shown(self.verdict, self.samples)
+        yield from self._verdict_shown()
         yield from self._quality_shown()
         yield from self.notes
         yield ""
@@ -124,6 +123,10 @@ class AugmentResult:
 
     def _made_shown(self) -> Iterator[Item]:
         raise NotImplementedError
+
+    def _verdict_shown(self) -> Iterator[Item]:
+        if self.verdict is not None:
+            yield from _verdict_shown(self.verdict, self.samples)
 
     def _quality_shown(self) -> Iterator[Item]:
         return iter(())

@@ -101,4 +101,6 @@ def check_target(schema: Schema) -> None:
         raise DataError("all rows have one class", where=where, remedy="give rows of at least two classes")
     if 2 * n_labels > schema.n_rows:
         problem = f"has {n_labels} different labels in {schema.n_rows} rows, so it is no class"
-        raise DataError(problem, where=where, remedy="name the column of the classes, or put measurements into ranges")
+        raise DataError(
+            problem, where=where, remedy="name the column of the classes, or fill a range of numbers with `rare`"
+        )
