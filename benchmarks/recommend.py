@@ -35,7 +35,7 @@ def measure(name: str, X: pd.DataFrame, y: pd.Series, seed: int, test: tuple[Any
     from gantools import Synthesizer, balance, infer_schema, verdict
     from gantools.classify.features import Features
     from gantools.evaluate.recommendation import recommended_classifier
-    from gantools.evaluate.table_utility import TableBench
+    from gantools.evaluate.table_utility import TableBench, usual_repeats
     from gantools.evaluate.verdict import Predictions, average_precision, brier, with_shares
 
     warnings.filterwarnings("ignore")
@@ -53,7 +53,8 @@ def measure(name: str, X: pd.DataFrame, y: pd.Series, seed: int, test: tuple[Any
         return balance(rows, "label", synthesizer=maker, seed=seed).frame.drop(columns="is_synthetic")
 
     started = time.perf_counter()
-    found = verdict(train, "label", {"gantools": balancer}, schema=schema, seed=seed)
+    repeats = usual_repeats(train["label"])
+    found = verdict(train, "label", {"gantools": balancer}, schema=schema, seed=seed, n_repeats=repeats)
     seconds = time.perf_counter() - started
     codes, truth = (np.array([levels.index(one) for one in rows["label"]]) for rows in (train, held))
     balanced = balancer(train, seed)

@@ -193,14 +193,12 @@ def _figures(off: Floats, rare: np.ndarray) -> dict[str, float]:
 
 
 def _recommended(scores: Mapping[str, Mapping[str, float]], drawn: Mapping[str, Floats]) -> str:
-    """The simplest method that the best one does not clearly beat."""
+    """As in `verdict`: no balancing, or the simplest method within one standard error of the best."""
     best = min(scores, key=lambda name: scores[name]["rmse_rare"])
     for name in scores:  # the simplest first
-        behind = scores[name]["rmse_rare"] - scores[best]["rmse_rare"]
-        if (
-            behind < LEAST_SHARE * scores[best]["rmse_rare"]
-            or interval(drawn[name] - drawn[best], len(scores) - 1)[0] <= 0
-        ):
+        lead, behind = drawn[name] - drawn[best], scores[name]["rmse_rare"] - scores[best]["rmse_rare"]
+        close = interval(lead, len(scores) - 1)[0] <= 0 if name == "none" else behind <= lead.std()
+        if close or behind < LEAST_SHARE * scores[best]["rmse_rare"]:
             return name
     return best
 

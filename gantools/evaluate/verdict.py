@@ -18,8 +18,9 @@ The interval covers the chance of which samples were held back, not that of trai
 
 Balancing ruins probabilities (van den Goorbergh et al. 2022, 'The harm of class imbalance corrections for risk
 prediction models'), so each method also has its Brier score and its calibration error, as they come and once the shares
-of the classes it was trained on are divided out and the real ones put in their place. The advice names the simplest
-method that no other clearly beats; its intervals are adjusted for the number of methods that are compared (Bonferroni).
+of the classes it was trained on are divided out and the real ones put in their place. The advice is to leave the data
+as they are where no method is clearly better, else the simplest method within one standard error of the best; its
+intervals are adjusted for the number of methods that are compared (Bonferroni).
 """
 
 from __future__ import annotations
@@ -97,10 +98,11 @@ class Verdict:
     helped: whether the synthetic samples beat the best other method; "unclear" also when there is no verdict.
     judged: the method the sentence is about. best_alternative: the best built-in method.
     difference, interval: the mean of average precision and balanced accuracy of `judged` less that of
-    `best_alternative`, and its 90 % interval. notes: what else a reader must know, one sentence each. recommended: the
-    simplest method that no other clearly beats. advice: what to do, how sure that is and what it costs. classifiers:
-    per method and classifier the same figures as in `scores`. classifier: the one that is best with the recommended
-    method, where thresholds may be moved. held_out: the predictions that all of this was found from.
+    `best_alternative`, and its 90 % interval. notes: what else a reader must know, one sentence each. recommended: no
+    balancing, or the simplest method within one standard error of the best. advice: what to do, how sure that is and
+    what it costs. classifiers: per method and classifier the same figures as in `scores`. classifier: the one that is
+    best with the recommended method, where thresholds may be moved. held_out: the predictions that all of this was
+    found from.
     """
 
     scores: Mapping[str, Mapping[str, float] | None]
@@ -460,16 +462,18 @@ def mean_figure(figures: Mapping[str, float]) -> float:
 
 
 def _recommended(figures: Mapping[str, Mapping[str, float]], draws: Mapping[str, Floats]) -> str:
-    """The simplest method that the best one does not clearly beat. Methods without a rank are the least simple.
+    """No balancing where no method is clearly better; else the simplest within one standard error of the best.
 
     The best of several is ahead by chance more often than one would be, so what is clear is stricter the more there
-    are (Bonferroni).
+    are. One standard error is the rule of Breiman et al. 1984, 'Classification and Regression Trees'. Methods without a
+    rank are the least simple.
     """
     best = max(figures, key=lambda name: mean_figure(figures[name]))
     for name in (*METHODS, *figures):
         if name in figures:
-            ahead = mean_figure(figures[best]) - mean_figure(figures[name])
-            if ahead < MIN_DIFFERENCE or interval(draws[best] - draws[name], len(figures) - 1)[0] <= 0:
+            lead, ahead = draws[best] - draws[name], mean_figure(figures[best]) - mean_figure(figures[name])
+            close = interval(lead, len(figures) - 1)[0] <= 0 if name == "none" else ahead <= lead.std()
+            if close or ahead < MIN_DIFFERENCE:
                 return name
     return best
 
