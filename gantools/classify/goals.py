@@ -16,7 +16,7 @@ from gantools.classify.figures import Floats, Ints
 from gantools.errors import ConfigError
 
 LEAST = 1e-5  # probability of a class, as calibration takes it
-TRUST = 1.0  # how far calibration may move: the standard deviation of each of its numbers before any row is seen
+TRUST = 0.2  # how far calibration may move: the standard deviation of each of its numbers before any row is seen
 EXPONENTS = np.linspace(0.0, 1.5, 61)  # of the classes' shares, tried for F1
 GOALS = "balanced-accuracy, f1, recall=0.9 or cost=10:1"
 
