@@ -24,7 +24,7 @@ from gantools.augment.ranges import RangeTask
 from gantools.classify.features import Features
 from gantools.classify.figures import Floats
 from gantools.classify.judges import FOREST, LEAST_IN_LEAF, MOST_LEAVES, N_TREES, as_seen, plain_encoder
-from gantools.evaluate.verdict import METHODS, MIN_RARE, Helped, holdback, interval, resampled
+from gantools.evaluate.verdict import METHODS, MIN_RARE, Helped, holdback, interval, over_repeats, resampled
 from gantools.stages import Stage
 
 if TYPE_CHECKING:
@@ -149,7 +149,8 @@ def _concluded(
         for name, off in found.items():
             squares = (off[:, part] ** 2) @ weights.T / weights.sum(1)
             draws[name].append(np.sqrt(squares).mean(axis=0))
-    drawn = {name: np.mean(parts, axis=0) for name, parts in draws.items()}
+    share = n_holdout / (n_train + n_holdout)
+    drawn = {name: over_repeats(parts, share) for name, parts in draws.items()}
     ours = scores["gantools"]["rmse_rare"]
     best = min((name for name in scores if name != "gantools"), key=lambda name: scores[name]["rmse_rare"])
     difference = ours - scores[best]["rmse_rare"]

@@ -367,7 +367,7 @@ def _conclude(
         return Verdict(figures, n_train, n_holdout, nothing, "unclear", notes=notes)
     built_in = {name: one for name, one in found.items() if name not in balancers}
     best = max(built_in, key=lambda name: mean_figure(built_in[name]))
-    draws = _bootstrapped(rounds, list(found), seed)
+    draws = _bootstrapped(rounds, list(found), seed, n_holdout / (n_train + n_holdout))
     low, high = interval(draws[judged] - draws[best])
     one = next(predictions for predictions in rounds[0].values() if predictions is not None)
     n_rare = int((one.truth != one.largest).sum()) * len(rounds)
@@ -423,9 +423,12 @@ def _with_classifiers(
 
 
 def _bootstrapped(
-    rounds: Sequence[Mapping[str, Predictions | None]], names: Sequence[str], seed: int
+    rounds: Sequence[Mapping[str, Predictions | None]], names: Sequence[str], seed: int, share: float
 ) -> dict[str, Floats]:
-    """Method -> its mean figure for each of B draws of the held-back samples, which are the same for all methods."""
+    """Method -> its mean figure for each of B draws of the held-back samples, which are the same for all methods.
+
+    share: of the samples that is held back each time.
+    """
     each: dict[str, list[Floats]] = {name: [] for name in names}
     for k, methods in enumerate(rounds):
         usable = {name: one for name in names if (one := methods[name]) is not None}
@@ -433,7 +436,19 @@ def _bootstrapped(
         for name, predictions in usable.items():
             each[name].append(predictions.mean_figure(weights))
     shortest = min(len(draws) for several in each.values() for draws in several)
-    return {name: np.mean([draws[:shortest] for draws in several], axis=0) for name, several in each.items()}
+    return {name: over_repeats([draws[:shortest] for draws in several], share) for name, several in each.items()}
+
+
+def over_repeats(draws: Sequence[Floats], share: float) -> Floats:
+    """The mean over repeats of B draws each, spread as far as repeats that share samples leave it uncertain.
+
+    share: of the samples that each repeat holds back, about how far any two of them go together (Nadeau and Bengio
+    2003, 'Inference for the Generalization Error').
+    """
+    together: Floats = np.mean(draws, axis=0)
+    middle = together.mean(axis=0)
+    wider: Floats = middle + np.sqrt(1 + (len(draws) - 1) * share) * (together - middle)
+    return wider
 
 
 def resampled(truth: Ints, seed: int) -> Floats:

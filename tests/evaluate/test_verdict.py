@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss
 
-from gantools.evaluate.verdict import average_precision, brier, holdback, miscalibration, with_shares
+from gantools.evaluate.verdict import average_precision, brier, holdback, miscalibration, over_repeats, with_shares
 
 
 def test_holdback_keeps_every_class_on_both_sides() -> None:
@@ -55,3 +55,11 @@ def test_shares_are_exchanged_as_bayes_has_it() -> None:
 def test_classes_that_were_never_seen_have_no_probability() -> None:
     moved = with_shares(np.array([[0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]), np.array([9, 1, 0]), np.array([1, 1, 1]))
     assert moved == pytest.approx(np.array([[0.1, 0.9, 0.0], [1 / 3, 1 / 3, 1 / 3]]))
+
+
+def test_repeats_that_share_samples_are_less_sure_than_fresh_ones(rng: np.random.Generator) -> None:
+    draws = list(rng.normal(0.5, 0.1, (3, 4000)))
+    fresh, shared = over_repeats(draws, 0.0), over_repeats(draws, 0.25)
+    assert fresh.std() == pytest.approx(0.1 / 3**0.5, rel=0.05)
+    assert shared.std() == pytest.approx(1.5**0.5 * fresh.std()) and shared.mean() == pytest.approx(fresh.mean())
+    np.testing.assert_allclose(over_repeats(draws[:1], 0.25), draws[0])
