@@ -126,12 +126,13 @@ class Saved(ABC):
         config, weights = checkpoint.config, checkpoint.weights
         if config.get("kind") != cls.kind:
             raise wrong_kind(folder, str(config.get("kind", "")), cls.kind)
+        report = cls._report_of(checkpoint, str(folder))
         try:
             loaded = cls._built(config, checkpoint.schema)
             for prefix, module in loaded._modules().items():
                 load_weights(module.eval(), weights, f"{prefix}.", str(folder))
             loaded._restore(config, weights)
-            loaded._recall(checkpoint, str(folder))
+            loaded.report_ = report
             found_later = {*loaded._values()[0], "report", "format"}
             loaded._described = {name: value for name, value in config.items() if name not in found_later}
             loaded.fingerprint_ = str(config["data"])
@@ -141,9 +142,10 @@ class Saved(ABC):
         loaded._metrics = checkpoint.metrics
         return loaded.to(device)
 
-    def _recall(self, checkpoint: Checkpoint, where: str) -> None:
-        """Take back what the checkpoint says of the training. Raises CheckpointError where that was not finished."""
-        self.report_ = None
+    @classmethod
+    def _report_of(cls, checkpoint: Checkpoint, where: str) -> TrainingReport | None:  # noqa: ARG003
+        """What the checkpoint says of the training. Raises CheckpointError where that was not finished."""
+        return None
 
 
 def load(folder: Path | str, device: str = "auto") -> Saved:

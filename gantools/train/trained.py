@@ -125,11 +125,12 @@ class Trained(Saved):
 
     # -- keeping -----------------------------------------------------------------------------------------------------
 
-    def _recall(self, checkpoint: Checkpoint, where: str) -> None:
-        if "report" not in checkpoint.config and not self.loads_unfinished:
+    @classmethod
+    def _report_of(cls, checkpoint: Checkpoint, where: str) -> TrainingReport:
+        if "report" not in checkpoint.config and not cls.loads_unfinished:
             remedy = "go on with its training, or train again"
             raise CheckpointError("its training was interrupted", where=where, remedy=remedy)
-        self.report_ = TrainingReport.of(checkpoint.config.get("report"), checkpoint.counters)
+        return TrainingReport.of(checkpoint.config.get("report"), checkpoint.counters)
 
 
 def tensorboard_folder(config: TrainConfig, folder: Path | str | None) -> str | None:

@@ -12,7 +12,7 @@ from gantools.augment.balance import FLAG
 from gantools.augment.ranges import RARE, Range, RangeTask
 from gantools.augment.synthesizer import Synthesizer
 from gantools.data.tables import read_table
-from gantools.data.tables.schema import Schema, infer_schema
+from gantools.data.tables.schema import Schema, check_there, infer_schema
 from gantools.errors import DataError
 from gantools.evaluate.range_utility import RangeVerdict, error_text, range_verdict
 from gantools.evaluate.table_fidelity import table_fidelity
@@ -72,6 +72,7 @@ def run(request: Request, _: None, stages: Stages) -> RangeResult:
     target = str(request.target)
     everything, dialect = read_table(request.data, kinds)
     with about(request.data):
+        check_there([target], list(everything.columns))
         RangeTask.of(everything, target, rare)
         aside = put_aside(rare.labels(everything[target]), request)
         held_out, everything = everything[aside], everything[~aside].reset_index(drop=True)

@@ -15,7 +15,7 @@ from gantools.classify.goals import Goal
 from gantools.classify.table_classifier import TableClassifier
 from gantools.data.tables import read_table, write_table
 from gantools.data.tables.dialect import Dialect
-from gantools.data.tables.schema import Schema, infer_schema
+from gantools.data.tables.schema import Schema, check_there, infer_schema
 from gantools.errors import DataError
 from gantools.evaluate.recommendation import recommended_classifier
 from gantools.evaluate.table_fidelity import TableFidelity, table_fidelity
@@ -122,6 +122,7 @@ def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableR
     target, goal = str(request.target), Goal.read(request.goal)
     everything, dialect = read_table(request.data, kinds, None if trained is None else trained.schema_)
     with about(request.data):
+        check_there([target], list(everything.columns))
         aside = put_aside(everything[target], request)
         held_out, everything = everything[aside], everything[~aside].reset_index(drop=True)
         frame = without(everything, request.drop, target)

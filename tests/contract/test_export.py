@@ -44,7 +44,7 @@ def run(found: ExportedFile) -> Any:
 
 def test_every_kind_of_trained_model_can_be_exported() -> None:
     names = [module.name.replace("_", "-") for module in pkgutil.iter_modules(kinds.__path__)]
-    assert len(names) == 6
+    assert len(names) == 7
     for name in names:
         exported, estimator = runtime(name), registered_estimator(name)
         assert exported is not None and estimator is not None and exported.kind == estimator.kind == name
