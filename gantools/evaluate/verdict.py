@@ -526,7 +526,9 @@ def _advice(
     if name == "none" and best == judged:
         return said
     if name in ("none", "threshold", "weights") and name != judged:
-        return f"{said} Synthetic {words.samples} are not clearly better than that: {gain(judged, name)}."
+        is_worse = interval(draws[judged] - draws[name], len(figures) - 1)[1] < 0
+        stand = "worse" if is_worse else "not clearly better"
+        return f"{said} Synthetic {words.samples} are {stand} than that: {gain(judged, name)}."
     brier_scores = f"{_short(figures[name]['brier'])} against {_short(figures['none']['brier'])} without balancing"
     recalibrated = _short(figures[name]["brier_recalibrated"])
     return (

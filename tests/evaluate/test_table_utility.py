@@ -101,7 +101,7 @@ def test_bad_rows_do_not_help_and_the_best_alternative_is_named() -> None:
     assert instead in found.sentence
     assert found.recommended == "threshold"
     assert "divide each predicted probability by the share of its class" in found.advice
-    assert "Synthetic rows are not clearly better than that: -0." in found.advice
+    assert "Synthetic rows are worse than that: -0." in found.advice
 
 
 def test_repetition_against_itself_is_no_clear_difference() -> None:
