@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gantools.classify.figures import Floats, Ints
 from gantools.data.tables.dates import parse
-from gantools.data.tables.raw import UNSEEN, to_raw
+from gantools.data.tables.raw import UNSEEN, is_time, to_raw
 
 if TYPE_CHECKING:
     from gantools.data.tables.schema import Schema
@@ -139,7 +139,7 @@ class RawFeatures(nn.Module):
             codes += [rest, features.code_of(name, _MISSING), *known, rest]
         found = cls(len(numbers), len(levels), len(codes))
         names = [*numbers, *levels]
-        units = [MICROSECONDS if _is_time(schema[name].kind, schema[name].dtype) else 1.0 for name in numbers]
+        units = [MICROSECONDS if is_time(schema[name]) else 1.0 for name in numbers]
         for buffer, values in {
             "codes": codes,
             "units": units,
@@ -175,10 +175,6 @@ class ReadFeatures(Features):
         raw = to_raw(frame, self.schema)
         matrix: Floats = self.module(torch.from_numpy(raw.numbers), torch.from_numpy(raw.codes)).numpy()
         return matrix
-
-
-def _is_time(kind: str, dtype: str) -> bool:
-    return kind == "datetime" or "timedelta" in dtype or "duration" in dtype
 
 
 def _kind(column: pd.Series[Any]) -> str:

@@ -24,7 +24,17 @@ from gantools.augment.ranges import RangeTask
 from gantools.classify.features import Features
 from gantools.classify.figures import Floats
 from gantools.classify.judges import FOREST, LEAST_IN_LEAF, MOST_LEAVES, N_TREES, as_seen, plain_encoder
-from gantools.evaluate.verdict import METHODS, MIN_RARE, Helped, holdback, interval, over_repeats, resampled
+from gantools.evaluate.verdict import (
+    METHODS,
+    MIN_RARE,
+    Helped,
+    holdback,
+    interval,
+    near_best,
+    over_repeats,
+    resampled,
+    tested_on,
+)
 from gantools.stages import Stage
 
 if TYPE_CHECKING:
@@ -169,13 +179,13 @@ def _concluded(
         "no": "The synthetic rows did not help",
         "unclear": "No clear difference",
     }
-    tested = f"{n_holdout:,}" if len(errors) == 1 else f"{len(errors)} times {n_holdout:,}"
     rival, whole, rival_whole = (
         error_text(scores[name][figure]) for name, figure in ((best, "rmse_rare"), ("gantools", "rmse"), (best, "rmse"))
     )
     sentence = (
         f"{opening[helped]}: root mean squared error in the range {error_text(ours)} against {rival} for the best "
-        f"alternative ({METHODS[best]}), over all rows {whole} against {rival_whole}, on {tested} held-out rows."
+        f"alternative ({METHODS[best]}), over all rows {whole} against {rival_whole}, "
+        f"on {tested_on(n_holdout, len(errors))} held-out rows."
     )
     recommended = _recommended(scores, drawn) if n_rare >= MIN_RARE else ""
     return RangeVerdict(
@@ -196,12 +206,9 @@ def _figures(off: Floats, rare: np.ndarray) -> dict[str, float]:
 def _recommended(scores: Mapping[str, Mapping[str, float]], drawn: Mapping[str, Floats]) -> str:
     """As in `verdict`: no balancing, or the simplest method within one standard error of the best."""
     best = min(scores, key=lambda name: scores[name]["rmse_rare"])
-    for name in scores:  # the simplest first
-        lead, behind = drawn[name] - drawn[best], scores[name]["rmse_rare"] - scores[best]["rmse_rare"]
-        close = interval(lead, len(scores) - 1)[0] <= 0 if name == "none" else behind <= lead.std()
-        if close or behind < LEAST_SHARE * scores[best]["rmse_rare"]:
-            return name
-    return best
+    least = scores[best]["rmse_rare"]
+    behind = {name: scores[name]["rmse_rare"] - least for name in scores}  # the simplest first
+    return near_best(behind, {name: drawn[name] - drawn[best] for name in behind}, LEAST_SHARE * least)
 
 
 def _advice(name: str, scores: Mapping[str, Mapping[str, float]], drawn: Mapping[str, Floats]) -> str:

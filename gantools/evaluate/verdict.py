@@ -385,8 +385,7 @@ def _conclude(
     elif n_rare < FEW_RARE:
         outside = f"With {n_rare} held-out {words.samples} outside the largest class only large differences show"
         notes = (*notes, f"{outside}; repeating the verdict shows smaller ones.")
-    tested = f"{n_holdout:,}" if len(rounds) == 1 else f"{len(rounds)} times {n_holdout:,}"
-    sentence = _sentence(found[judged], built_in, best, helped, tested, words)
+    sentence = _sentence(found[judged], built_in, best, helped, tested_on(n_holdout, len(rounds)), words)
     return Verdict(
         figures, n_train, n_holdout, sentence, helped, judged, best, difference, (low, high), notes, recommended, advice
     )
@@ -401,23 +400,23 @@ def _with_classifiers(
     """The verdict with what each classifier did by itself."""
     usable = [name for name in rounds[0] if all(methods[name] is not None for methods in rounds)]
     found: dict[str, dict[str, dict[str, float]]] = {}
-    ranks: dict[str, dict[str, float]] = {}
+    ranks: dict[str, float] = {}  # of the classifiers with the recommended method
     held: dict[str, dict[str, Floats]] = {}
     for name in usable:
         every = [predictions for methods in rounds if (predictions := methods[name]) is not None]
-        found[name], ranks[name], held[name] = {}, {}, {}
+        found[name], held[name] = {}, {}
         for k, classifier in enumerate(classifiers):
             each = [predictions.of_classifier(k) for predictions in every]
             figures = [one.figures() for one in each]
             found[name][classifier] = {key: float(np.mean([one[key] for one in figures])) for key in figures[0]}
-            ranks[name][classifier] = float(np.mean([mean_figure(one.balanced().figures()) for one in each]))
+            if name == (verdict.recommended or "none"):
+                ranks[classifier] = float(np.mean([mean_figure(one.balanced().figures()) for one in each]))
             held[name][classifier] = np.concatenate([one.recalibrated[0] for one in each])
     truth = np.concatenate([next(one.truth for one in methods.values() if one is not None) for methods in rounds])
-    best = ranks.get(verdict.recommended or "none", {})
     return replace(
         verdict,
         classifiers=found,
-        classifier=max(best, key=lambda name: best[name], default=""),
+        classifier=max(ranks, key=lambda name: ranks[name], default=""),
         held_out=HeldOut(labels, truth, held),
     )
 
@@ -484,13 +483,28 @@ def _recommended(figures: Mapping[str, Mapping[str, float]], draws: Mapping[str,
     rank are the least simple.
     """
     best = max(figures, key=lambda name: mean_figure(figures[name]))
-    for name in (*METHODS, *figures):
-        if name in figures:
-            lead, ahead = draws[best] - draws[name], mean_figure(figures[best]) - mean_figure(figures[name])
-            close = interval(lead, len(figures) - 1)[0] <= 0 if name == "none" else ahead <= lead.std()
-            if close or ahead < MIN_DIFFERENCE:
-                return name
-    return best
+    simplest_first = [name for name in (*METHODS, *figures) if name in figures]
+    ahead = {name: mean_figure(figures[best]) - mean_figure(figures[name]) for name in simplest_first}
+    return near_best(ahead, {name: draws[best] - draws[name] for name in ahead}, MIN_DIFFERENCE)
+
+
+def near_best(ahead: Mapping[str, float], draws: Mapping[str, Floats], least: float) -> str:
+    """The first method that is near the best one.
+
+    ahead: by how much the best one is better than each, the simplest first; the best one itself is among them, with 0.
+    draws: the same of each bootstrap draw. least: a difference that counts. "none" is near unless the best one is
+    clearly better; others are within one standard error.
+    """
+    for name, difference in ahead.items():
+        close = interval(draws[name], len(ahead) - 1)[0] <= 0 if name == "none" else difference <= draws[name].std()
+        if close or difference < least:
+            return name
+    raise ValueError("the best method is not among them")
+
+
+def tested_on(n_holdout: int, n_repeats: int) -> str:
+    """How many samples were held back, in words."""
+    return f"{n_holdout:,}" if n_repeats == 1 else f"{n_repeats} times {n_holdout:,}"
 
 
 def _advice(

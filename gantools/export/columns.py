@@ -13,7 +13,7 @@ A generator's numbers are float64, for that is what their column holds; otherwis
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
@@ -156,6 +156,12 @@ def to_feed(raw: Raw, frame: pd.DataFrame, ports: Sequence[Port]) -> dict[str, n
     for index, port in enumerate(port for port in ports if not port.is_number):
         feed[port.name] = _level_cells(raw.codes[:, index], port, frame[port.name])
     return feed
+
+
+def in_chunks(feed: Mapping[str, npt.NDArray[Any]], n_rows: int, size: int) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    """The tensors of rows, so many rows at a time."""
+    for start in range(0, n_rows, size):
+        yield {name: cells[start : start + size] for name, cells in feed.items()}
 
 
 def _number_cells(values: npt.NDArray[np.float64], port: Port) -> npt.NDArray[Any]:

@@ -24,6 +24,7 @@ from gantools.workflow.augment_table import (
     MEASURING,
     TableResult,
     put_aside,
+    refuse_balanced,
     repeats_of,
     synthetic_rows,
 )
@@ -77,10 +78,7 @@ def run(request: Request, _: None, stages: Stages) -> RangeResult:
         aside = put_aside(rare.labels(everything[target]), request)
         held_out, everything = everything[aside], everything[~aside].reset_index(drop=True)
         frame = without(everything, request.drop, target)
-        if FLAG in frame.columns:
-            raise DataError(
-                "the table holds synthetic rows already", where=f"column '{FLAG}'", remedy="drop those rows"
-            )
+        refuse_balanced(frame)
         task = RangeTask.of(frame, target, rare)
         schema = infer_schema(frame, None, kinds, dialect=dialect)
         stages.plan(plan(request, None, MAKING[0], JUDGING, MEASURING))

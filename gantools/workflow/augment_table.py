@@ -187,9 +187,7 @@ def _schema(
     frame: pd.DataFrame, target: str, kinds: Mapping[str, Any] | None, trained: Synthesizer | None, dialect: Dialect
 ) -> Schema:
     """What the columns are. Raises DataError for a table that cannot be balanced."""
-    if FLAG in frame.columns:
-        remedy = f"keep the rows where it is false, drop it, and balance those; or rename the column '{FLAG}'"
-        raise DataError("the table holds synthetic rows already", where=f"column '{FLAG}'", remedy=remedy)
+    refuse_balanced(frame)
     if trained is not None:
         check_fits(frame, target, trained.schema_)
         return trained.schema_
@@ -245,6 +243,13 @@ def spelled_strategy(frame: pd.DataFrame, schema: Schema, strategy: Strategy) ->
         strategy = {match_label(levels, str(label), "strategy"): count for label, count in strategy.items()}
     check_strategy(frame[str(schema.target)], len(levels), strategy, "rows")
     return strategy
+
+
+def refuse_balanced(frame: pd.DataFrame) -> None:
+    """Refuse a table that was balanced before. Raises DataError."""
+    if FLAG in frame.columns:
+        remedy = f"keep the rows where it is false, drop it, and balance those; or rename the column '{FLAG}'"
+        raise DataError("the table holds synthetic rows already", where=f"column '{FLAG}'", remedy=remedy)
 
 
 def check_fits(frame: pd.DataFrame, target: str, schema: Schema) -> None:

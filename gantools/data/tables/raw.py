@@ -167,15 +167,15 @@ def _read_numbers(series: pd.Series, column: Column) -> Floats:
     is_text = held in (Family.TEXT, Family.MIXED, Family.CATEGORY)
     if column.kind is Kind.DATETIME and (is_text or (column.format == WHOLE_DAY and held in _WHOLE_FAMILIES)):
         return _read_dates(series, column)
-    if is_text and not _is_time(column):
+    if is_text and not is_time(column):
         values, held = _read_spelled(series, column), Family.FLOAT
     else:
         try:
             values = to_floats(series, held)
         except (ValueError, TypeError) as error:
             raise DataError(f"has a cell that cannot be read ({error})", where=where, remedy=_MEND) from error
-    is_time = held in (Family.DATETIME, Family.DATE, Family.TIMEDELTA)
-    if is_time != _is_time(column) and not np.isnan(values).all():
+    holds_time = held in (Family.DATETIME, Family.DATE, Family.TIMEDELTA)
+    if holds_time != is_time(column) and not np.isnan(values).all():
         remedy = "convert the column"
         raise DataError(f"holds {held} values where {column.dtype} was learned", where=where, remedy=remedy)
     if np.isinf(values).any():
@@ -208,7 +208,8 @@ def _read_spelled(series: pd.Series, column: Column) -> Floats:
 _NO_NUMBERS = frozenset(NUMBER_WORDS)
 
 
-def _is_time(column: Column) -> bool:
+def is_time(column: Column) -> bool:
+    """Whether the column's numbers are microseconds: moments or lengths of time."""
     is_length = "timedelta" in column.dtype or "duration" in column.dtype
     return column.kind is Kind.DATETIME or is_length or (column.kind is Kind.CONSTANT and column.low is not None)
 
@@ -363,7 +364,7 @@ def _write_numbers(values: Floats, column: Column) -> Any:
     """The array of the column's dtype with `values`, rounded to its grid; missing where NaN, if it may be."""
     values = _filled(values, column)
     missing = np.isnan(values)
-    if _is_time(column):
+    if is_time(column):
         return _write_times(values, missing, column)
     if column.kind is Kind.INTEGER:
         values = np.rint(values)

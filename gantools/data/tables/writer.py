@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import IO, Literal, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,6 +29,7 @@ from gantools.data.tables.dialect import (
 )
 from gantools.data.tables.dtypes import in_calendar
 from gantools.data.tables.parquet import ParquetTable, arrow_of, with_columns
+from gantools.data.tables.raw import Mask
 from gantools.data.tables.reader import Chunk, TableReader
 from gantools.data.tables.schema import as_frame
 from gantools.data.tables.spelling import TRUTHS
@@ -37,7 +37,6 @@ from gantools.errors import DataError
 from gantools.files import unwritable, write_file
 
 Added = Literal["number", "truth", "text"]
-Mask = npt.NDArray[np.bool_]
 
 _SIGNIFICANT = 6  # digits of the numbers that are added to a CSV file
 _ARROW_TYPES = {"number": pa.float64(), "truth": pa.bool_(), "text": pa.string()}

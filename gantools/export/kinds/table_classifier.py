@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from gantools import registry
 from gantools.data.tables.classified import classified
 from gantools.data.tables.raw import MISSING, Raw, to_raw
 from gantools.export.bases import OfTable, code
-from gantools.export.columns import Port, input_ports, label_port, to_feed
+from gantools.export.columns import Port, in_chunks, input_ports, label_port, to_feed
 from gantools.export.proof import BATCHES, SEED, Parity, Tolerance, batches, check
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class ExportedClassifier(OfTable):
     def _assessed(self, frame: pd.DataFrame) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         raw = to_raw(frame, self.schema_)
         feed = to_feed(raw, frame, self.inputs)
-        parts = [self._run(part) for part in _chunks(feed, len(raw))]
+        parts = [self._run(part) for part in in_chunks(feed, max(len(raw), 1), CHUNK_ROWS)]  # no rows in one run
         label, probability, flag = (np.concatenate(each) for each in zip(*parts, strict=True))
         return label, probability, flag
 
@@ -149,25 +149,20 @@ class ExportedClassifier(OfTable):
         return f"probabilities differ by {off:.1e} at most, {n_other} decisions differ"
 
 
-def _chunks(feed: Mapping[str, npt.NDArray[Any]], n_rows: int) -> Iterator[dict[str, npt.NDArray[Any]]]:
-    for start in range(0, max(n_rows, 1), CHUNK_ROWS):
-        yield {name: cells[start : start + CHUNK_ROWS] for name, cells in feed.items()}
-
-
 def _tried(file: ExportedClassifier, random: np.random.Generator) -> Raw:
     """Rows whose cells are drawn alone, over the range of their columns."""
     schema = file.schema_
     numbers = np.empty((TRIED, len(schema.numeric)))
+    ports = {port.name: port for port in file.inputs}
     for place, name in enumerate(schema.numeric):
         column = schema[name]
         low, high = column.low or 0.0, column.high or 0.0
         cells = random.uniform(low - 0.1 * (high - low), high + 0.1 * (high - low), TRIED)
-        port = next(port for port in file.inputs if port.name == name)
-        numbers[:, place] = np.rint(cells) if port.type == "int64" else cells
+        numbers[:, place] = np.rint(cells) if ports[name].type == "int64" else cells
     numbers[random.random(numbers.shape) < LACKING] = np.nan
     codes = np.empty((TRIED, len(schema.categorical)), dtype=np.int64)
     for place, name in enumerate(schema.categorical):
-        port = next(port for port in file.inputs if port.name == name)
+        port = ports[name]
         code = random.integers(0, max(len(port.levels or ()), 1), TRIED)
         code = np.where(random.random(TRIED) < LACKING, MISSING, code)
         codes[:, place] = np.where(random.random(TRIED) < LACKING, port.unseen, code)

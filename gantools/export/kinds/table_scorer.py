@@ -15,7 +15,7 @@ from gantools import registry
 from gantools.data.tables.raw import MISSING, Raw, to_raw
 from gantools.errors import ExportError
 from gantools.export.bases import SCORES, ExportedCalibrated, OfTable
-from gantools.export.columns import Port, input_ports, to_feed
+from gantools.export.columns import Port, in_chunks, input_ports, to_feed
 from gantools.export.proof import (
     BATCHES,
     SEED,
@@ -180,9 +180,7 @@ class ExportedScorer(OfTable, ExportedCalibrated):
             yield k * EXPLAINED_ROWS, Explanation(*self.run({**feed, **asked}, names))
 
     def _feeds(self, raw: Raw, frame: pd.DataFrame, size: int) -> Iterator[dict[str, npt.NDArray[Any]]]:
-        feed = to_feed(raw, frame, self.inputs)
-        for start in range(0, len(raw), size):
-            yield {name: cells[start : start + size] for name, cells in feed.items()}
+        return in_chunks(to_feed(raw, frame, self.inputs), len(raw), size)
 
     @property
     def remembered_(self) -> Raw:
