@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO := demo-output
 
-.PHONY: help install demo test check format bench clean
+.PHONY: help install browser demo test check format bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -51,7 +51,14 @@ demo: $(INSTALLED)
 	@echo "         $(DEMO)/digits.balanced (the balanced folder of images), $(DEMO)/digits.html"
 	@echo "         $(DEMO)/fours.scored.csv, $(DEMO)/fours.scored.maps (where images are odd), $(DEMO)/fours.html"
 
-test: $(INSTALLED)
+# Reports are also opened in Chromium. Where it is missing and may be installed it is; elsewhere those tests are skipped.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	    test "$$(id -u)" = 0 && command -v apt-get >/dev/null && echo "Installing Chromium to test reports in" && \
+	    apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends chromium >/dev/null 2>&1; } || \
+	    echo "There is no Chromium: tests of reports in a browser are skipped"
+
+test: $(INSTALLED) browser
 	$(BIN)/python -m pytest
 
 check: $(INSTALLED)

@@ -6,7 +6,7 @@ and its average precision; both come out as with scores rounded so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,11 +15,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from gantools.data.tables.dtypes import in_calendar
+from gantools.evaluate.course import Course
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
 _DROPPED_BITS = 11  # of a float32's 23 bits behind the point; what is left tells numbers apart that differ by 0.05 %
+N_P_VALUES = 20  # bins of p-values
+RATES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # of false alarms that people ask about
 _N_BINS = 2 ** (31 - _DROPPED_BITS)
 FOUND = ["anomaly_score", "p_value", "is_anomaly", "reason"]  # of a row, beside its cells
 _PLAIN = (bool, int, float, str, type(None))
@@ -40,6 +43,24 @@ class Detection:
     average_precision: float
     precision: float | None
     recall: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `json.dumps`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What a threshold does to the marked rows: everything that scores `threshold` or more is flagged.
+
+    false_alarms: share of the normal rows that are flagged. recall: share of the anomalies. precision: share of
+    anomalies among what is flagged.
+    """
+
+    threshold: float
+    false_alarms: float
+    recall: float
+    precision: float
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `json.dumps`."""
@@ -109,28 +130,41 @@ class ScoreTally:
     """Counts the rows of a table as they are scored.
 
     n_rows, n_anomalous, n_unscored: rows so far, those flagged as anomalies, those without a score. top: the most
-    abnormal rows so far, most abnormal first, with their cells; the index says which rows they are.
+    abnormal rows so far, most abnormal first, with their cells; the index says which rows they are. by_row, by_time:
+    where in the table, and when, rows were flagged.
     """
 
     def __init__(self, n_top: int = 20) -> None:
         """n_top: how many of the most abnormal rows to keep."""
         self.n_rows = self.n_anomalous = self.n_unscored = 0
         self.top = pd.DataFrame()
+        self.by_row, self.by_time = Course(), Course()
         self._n_top = n_top
         self._top_scores: Floats = np.empty(0)
         self._counts = np.zeros(_N_BINS, dtype=np.int64)
         self._marked = np.zeros((2, _N_BINS), dtype=np.int64)
         self._flagged = np.zeros(2, dtype=np.int64)
+        self._p_values = np.zeros(N_P_VALUES, dtype=np.int64)
 
-    def update(self, frame: pd.DataFrame, assessed: pd.DataFrame, marks: Floats | None = None) -> None:
+    def update(
+        self, frame: pd.DataFrame, assessed: pd.DataFrame, marks: Floats | None = None, times: Floats | None = None
+    ) -> None:
         """Count the rows of `frame`.
 
-        assessed: their `anomaly_score` (> 0, NaN where there is none) and `is_anomaly`. marks: [N], 1 for a known
-        anomaly, 0 for a known normal row, NaN where it is not known.
+        assessed: their `anomaly_score` (> 0, NaN where there is none), `p_value` and `is_anomaly`. marks: [N], 1 for a
+        known anomaly, 0 for a known normal row, NaN where it is not known. times: [N], when each row is from, in
+        microseconds, NaN where that is missing.
         """
         scores = assessed["anomaly_score"].to_numpy(dtype=np.float64)
         flags = assessed["is_anomaly"].to_numpy(dtype=bool)
         bins, scored = _bins(scores), ~np.isnan(scores)
+        self.by_row.update(np.arange(self.n_rows, self.n_rows + len(scores)), flags)
+        if times is not None:
+            known = ~np.isnan(times)
+            self.by_time.update(times[known].astype(np.int64), flags[known])
+        p_values = assessed["p_value"].to_numpy(dtype=np.float64)[scored]
+        twentieth = np.minimum(p_values * N_P_VALUES, N_P_VALUES - 1).astype(np.int64)
+        self._p_values += np.bincount(twentieth, minlength=N_P_VALUES)
         self.n_rows += len(scores)
         self.n_anomalous += int(flags.sum())
         self.n_unscored += int((~scored).sum())
@@ -165,6 +199,44 @@ class ScoreTally:
         shares = np.histogram(np.log(values), edges, weights=counts)[0] / counts.sum()
         return Histogram(tuple(np.exp(edges).tolist()), tuple(shares.tolist()))
 
+    def p_values(self) -> tuple[float, ...]:
+        """The share of the rows in each twentieth of p-values, from 0 to 1: all about alike if every row is normal."""
+        return tuple((self._p_values / max(1, self._p_values.sum())).tolist())
+
+    def operating_points(self, most: int = 100) -> tuple[OperatingPoint, ...]:
+        """What thresholds do to the marked rows, the highest first; about so many at most, spread over recall and
+        false alarms. Empty unless rows of both kinds are marked."""
+        points, even = self._points(), np.linspace(0, 1, most // 2)
+        if points is None:
+            return ()
+        chosen = np.concatenate([np.searchsorted(points[name], even) for name in ("recall", "false_alarms")])
+        return _as_points(points, np.unique(chosen[chosen < len(points)]))
+
+    def allowing(self, rates: Sequence[float] = RATES) -> tuple[tuple[float, OperatingPoint], ...]:
+        """Each rate of false alarms that the marked normal rows are enough for, and the lowest threshold that keeps it.
+        Empty unless rows of both kinds are marked."""
+        points = self._points()
+        if points is None:
+            return ()
+        enough = [rate for rate in rates if rate * self._marked[0].sum() >= 1]
+        last = np.searchsorted(points["false_alarms"], enough, side="right") - 1
+        kept = [(rate, place) for rate, place in zip(enough, last.tolist(), strict=True) if place >= 0]
+        return tuple((rate, *_as_points(points, np.array([place]))) for rate, place in kept)
+
+    def _points(self) -> pd.DataFrame | None:
+        """Every threshold that tells marked rows apart, the highest first, as `OperatingPoint` names what it does."""
+        normal, anomalous = self._marked
+        if not normal.any() or not anomalous.any():
+            return None
+        places = np.flatnonzero(normal + anomalous)[::-1]
+        alarms, found = normal[places].cumsum(), anomalous[places].cumsum()
+        rates = {
+            "false_alarms": alarms / alarms[-1],
+            "recall": found / found[-1],
+            "precision": found / (found + alarms),
+        }
+        return pd.DataFrame({"threshold": _middles(places), **rates})
+
     def detection(self) -> Detection | None:
         """How well the marked anomalies are found; None unless rows of both kinds are marked."""
         normal, anomalous = self._marked
@@ -191,12 +263,19 @@ class ScoreTally:
         """Counts and distribution of the scores so far, as plain values for `json.dumps`."""
         detection = self.detection()
         return {
-            "n_rows": self.n_rows,
             "n_anomalous": self.n_anomalous,
             "n_unscored": self.n_unscored,
             "histogram": self.histogram().to_json(),
+            "p_values": list(self.p_values()),
+            "operating_points": [point.to_json() for point in self.operating_points()],
+            "by_row": self.by_row.to_json(),
+            "by_time": self.by_time.to_json(),
             "detection": None if detection is None else detection.to_json(),
         }
+
+
+def _as_points(points: pd.DataFrame, places: Counts) -> tuple[OperatingPoint, ...]:
+    return tuple(OperatingPoint(*row) for row in points.iloc[places].to_numpy().tolist())
 
 
 def _bins(scores: Floats) -> Any:

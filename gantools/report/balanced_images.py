@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from gantools.report.page import render
+from gantools.report.page import Facts, render
 
 if TYPE_CHECKING:
     from gantools.augment.balance_images import ImageBalance
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gantools.evaluate.image_quality import ImageQuality
     from gantools.evaluate.privacy import NearCopies
     from gantools.evaluate.verdict import Verdict
-    from gantools.train.monitor import TrainingReport
+    from gantools.train.monitor import TrainingHistory
 
 GAP = 2  # pixels between pictures
 SMALLEST_SIDE = 64  # of a picture; smaller ones are shown enlarged
@@ -39,11 +39,12 @@ def balanced_images(
     schema: ImageSchema,
     *,
     verdict: Verdict | None = None,
-    training: TrainingReport | None = None,
+    training: TrainingHistory | None = None,
     quality: ImageQuality | None = None,
     copies: NearCopies | None = None,
     repeats: Sequence[tuple[str, str]] = (),
     examples: Sequence[Examples] = (),
+    facts: Facts = (),
 ) -> str:
     """The page as HTML text.
 
@@ -57,6 +58,7 @@ def balanced_images(
         schema=schema,
         verdict=verdict,
         training=training,
+        facts=facts,
         quality=quality,
         copies=copies,
         repeats=repeats,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gantools.evaluate.figures import QUESTIONS
 from gantools.report.balanced_images import Examples, grid
-from gantools.report.page import render
+from gantools.report.page import Facts, render
 
 if TYPE_CHECKING:
     from gantools.evaluate.image_evaluation import ImageEvaluation
@@ -26,7 +26,7 @@ def evaluated_images(
     synthetic: Tensor,
     *,
     notes: Sequence[str] = (),
-    facts: Sequence[tuple[str, str]] = (),
+    facts: Facts = (),
 ) -> str:
     """The page as HTML text.
 

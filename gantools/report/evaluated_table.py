@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gantools.evaluate.figures import QUESTIONS
 from gantools.evaluate.table_fidelity import NOTICEABLE
-from gantools.report.page import render
+from gantools.report.page import Facts, render
 
 if TYPE_CHECKING:
     from gantools.data.tables.schema import Schema
@@ -26,7 +26,7 @@ def evaluated_table(
     schema: Schema,
     *,
     notes: Sequence[str] = (),
-    facts: Sequence[tuple[str, str]] = (),
+    facts: Facts = (),
 ) -> str:
     """The page as HTML text.
 

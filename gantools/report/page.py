@@ -17,9 +17,12 @@ from gantools.data.tables.formatting import format_number, format_value
 from gantools.data.tables.schema import Column, Kind
 from gantools.evaluate.verdict import METHODS
 from gantools.files import write_file
+from gantools.report.curves import CRITERIA, curves
 from gantools.words import duration, legible, percent
 
 DAY_US = 86_400_000_000
+
+Facts = tuple[tuple[str, str], ...]  # names and values: of the run that a page is about
 
 
 def render(template: str, **values: Any) -> str:
@@ -78,7 +81,7 @@ def _environment_of_reports() -> Environment:
         "thousands": lambda number: f"{number:,}",
         "value": _value,
     }
-    environment.globals |= {"METHODS": METHODS, "infinity": math.inf}
+    environment.globals |= {"METHODS": METHODS, "curves": curves, "CRITERIA": CRITERIA, "infinity": math.inf}
     return environment
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gantools.evaluate.scores import ScoreTally, top_rows
-from gantools.report.page import render
+from gantools.report.page import Facts, render
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
 
-    from gantools.train.monitor import TrainingReport
+    from gantools.train.monitor import TrainingHistory
 
 
 def scored_images(
@@ -24,7 +24,8 @@ def scored_images(
     pictures: Sequence[npt.NDArray[np.uint8]],
     *,
     threshold: float,
-    training: TrainingReport | None = None,
+    training: TrainingHistory | None = None,
+    facts: Facts = (),
 ) -> str:
     """The page as HTML text.
 
@@ -42,5 +43,8 @@ def scored_images(
         threshold=threshold,
         place=histogram.place(threshold),
         top=list(zip(top_rows(top), pictures, strict=True)),
+        operating_points=tally.operating_points(),
+        allowed=tally.allowing(),
         training=training,
+        facts=facts,
     )

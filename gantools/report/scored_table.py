@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gantools.evaluate.scores import ScoreTally, top_rows
-from gantools.report.page import render
+from gantools.report.page import Facts, render
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from gantools.data.tables.schema import Schema
     from gantools.score.drift import Drift
-    from gantools.train.monitor import TrainingReport
+    from gantools.train.monitor import TrainingHistory
 
 MAX_DRIFTS = 30  # columns whose drift is shown
+MAX_BLAMED = 15  # columns whose blame is shown
 
 
 def scored_table(
@@ -27,13 +28,17 @@ def scored_table(
     *,
     threshold: float,
     drift: Drift | None = None,
-    training: TrainingReport | None = None,
+    blamed: Mapping[str, int] | None = None,
+    moment: str | None = None,
+    training: TrainingHistory | None = None,
+    facts: Facts = (),
 ) -> str:
     """The page as HTML text.
 
     words: what was found, in sentences, the most important first. top: the most abnormal rows, as `top_rows` takes
-    them. schema: of the columns that were learned. threshold: rows that score above it are flagged. Sections on what is
-    None are left out.
+    them. schema: of the columns that were learned. threshold: rows that score above it are flagged. blamed: column ->
+    how many flagged rows it is the first reason for. moment: the column by whose time the tally counts. Sections on
+    what is None are left out.
     """
     histogram = tally.histogram()
     columns = () if drift is None else sorted(drift.columns, key=lambda column: (-column.drifted, -column.index))
@@ -49,5 +54,12 @@ def scored_table(
         drift=drift,
         columns=columns[:MAX_DRIFTS],
         training=training,
+        blamed=dict(list((blamed or {}).items())[:MAX_BLAMED]),
+        moment=moment,
+        by_row=tally.by_row.stretches(),
+        by_time=tally.by_time.stretches(),
+        operating_points=tally.operating_points(),
+        allowed=tally.allowing(),
+        facts=facts,
         schema=schema,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +41,15 @@ def words(explanation: Explanation, raw: Raw, cells: pd.DataFrame, schema: Schem
     raw, cells: the rows explained, as numbers and as they were given (for levels never seen).
     """
     return _Phrases(raw, cells, schema, remembered).of(explanation)
+
+
+def named_first(reasons: Iterable[str], columns: Sequence[str]) -> dict[str, int]:
+    """How many reasons blame each column first, the column blamed most often first; those never blamed are left out."""
+    longest_first = sorted(columns, key=len, reverse=True)  # "age" and "age at entry" may both be columns
+    found = Counter(
+        next((name for name in longest_first if reason.startswith(f"{name} ")), None) for reason in reasons if reason
+    )
+    return {name: n for name, n in found.most_common() if name is not None}
 
 
 class _Phrases:

@@ -80,6 +80,18 @@ class TrainingReport:
         return cls.from_json(document)
 
 
+@dataclass(frozen=True)
+class TrainingHistory:
+    """How a training ended, and the figures that were logged on the way.
+
+    lines: one for each entry of the log: `step`, `seconds`, the mean loss of each phase since the line before and, of a
+    look at the run, the criterion under its name; None where a figure was not finite.
+    """
+
+    report: TrainingReport
+    lines: tuple[Mapping[str, float | None], ...]
+
+
 def energy_distance(generated: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
     """How far two samples are from being of one distribution, and how spread the first is against the second.
 

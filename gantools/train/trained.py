@@ -20,7 +20,7 @@ from gantools.errors import CheckpointError, ConfigError
 from gantools.models.base import DataSpec, Model, ModelOptions
 from gantools.train.checkpoint import Checkpoint, save_checkpoint
 from gantools.train.loop import OnLook, OnProgress, train
-from gantools.train.monitor import TrainingReport
+from gantools.train.monitor import MetricsLog, TrainingHistory, TrainingReport
 from gantools.train.resume import resumable, versions
 from gantools.train.run import Snapshot
 from gantools.train.samplers import Examples
@@ -62,6 +62,11 @@ class Trained(Saved):
     loads_unfinished: ClassVar[bool] = False
 
     report_: TrainingReport
+
+    @property
+    def history_(self) -> TrainingHistory:
+        """How the training went."""
+        return TrainingHistory(self.report_, tuple(MetricsLog(self._metrics).lines))
 
     @abstractmethod
     def _shape(self) -> dict[str, Any]:

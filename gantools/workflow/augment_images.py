@@ -46,6 +46,7 @@ from gantools.workflow.augmenting import (
 )
 from gantools.workflow.contract import Item, Table, noted
 from gantools.workflow.images import check_model, check_strategy, class_names, load_set, open_labelled
+from gantools.workflow.reporting import run_facts
 from gantools.workflow.stages import Stages
 
 MAKING, JUDGING, MEASURING = 0.06, 0.2, 0.06  # of the time: each trains classifiers
@@ -170,8 +171,8 @@ def run(request: Request, trained: ImageSynthesizer | None, stages: Stages) -> I
 
     def page() -> str:
         return balanced_images(
-            f"{request.data.name}, balanced", balance, source.schema, verdict=judged, training=generator.report_,
-            quality=quality, copies=copies, repeats=repeats, examples=examples,
+            f"{request.data.name}, balanced", balance, source.schema, verdict=judged, training=generator.history_,
+            quality=quality, copies=copies, repeats=repeats, examples=examples, facts=run_facts(request),
         )  # fmt: skip
 
     result.write(page, lambda: None)

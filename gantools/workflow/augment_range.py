@@ -31,6 +31,7 @@ from gantools.workflow.augment_table import (
 from gantools.workflow.augmenting import Part, Trainings, plan, strategy_of
 from gantools.workflow.contract import Item, Table, noted
 from gantools.workflow.opening import about
+from gantools.workflow.reporting import run_facts
 from gantools.workflow.stages import Stages
 from gantools.workflow.tables import kinds_of, without
 
@@ -119,8 +120,9 @@ def run(request: Request, _: None, stages: Stages) -> RangeResult:
 
     def page() -> str:
         return balanced_table(
-            f"{request.data.name}, balanced", balanced, schema, range_verdict=judged, fidelity=fidelity,
-            training=generator.report_,
+            f"{request.data.name}, balanced", balanced, schema, labels=task.range.labels(balanced.frame[target]),
+            range_verdict=judged, fidelity=fidelity,
+            training=generator.history_, facts=run_facts(request),
         )  # fmt: skip
 
     result.write_table(page, everything, held_out, aside, dialect)

@@ -38,6 +38,7 @@ from gantools.workflow.augmenting import (
 from gantools.workflow.classifying import classifier_shown, figures_table
 from gantools.workflow.contract import Item
 from gantools.workflow.opening import about
+from gantools.workflow.reporting import run_facts
 from gantools.workflow.stages import Stages
 from gantools.workflow.tables import check_target, given_back, kinds_of, without
 
@@ -160,7 +161,7 @@ def run(request: Request, trained: Synthesizer | None, stages: Stages) -> TableR
     def page() -> str:
         return balanced_table(
             f"{request.data.name}, balanced", balanced, schema, verdict=judged, fidelity=result.fidelity,
-            training=generator.report_,
+            training=generator.history_, facts=run_facts(request),
         )  # fmt: skip
 
     result.write_table(page, everything, held_out, aside, dialect)

@@ -23,6 +23,7 @@ from gantools.words import listed
 from gantools.workflow.evaluate import Request
 from gantools.workflow.evaluating import EvaluateResult
 from gantools.workflow.images import LARGEST_UNASKED, STAGE_CHECK, STAGE_READ
+from gantools.workflow.reporting import run_facts
 from gantools.workflow.stages import Stages
 
 STAGE = "Comparing"
@@ -71,7 +72,7 @@ def run(request: Request, stages: Stages) -> ImageResult:
     result.write(
         lambda: evaluated_images(
             f"{request.synthetic.name}, judged", result.sizes, evaluation, real.images, synthetic.images,
-            notes=result.notes, facts=result.facts,
+            notes=result.notes, facts=run_facts(request),
         )
     )  # fmt: skip
     return result

@@ -16,6 +16,7 @@ from gantools.words import count, listed
 from gantools.workflow.evaluate import Request
 from gantools.workflow.evaluating import EvaluateResult
 from gantools.workflow.opening import about
+from gantools.workflow.reporting import run_facts
 from gantools.workflow.stages import Stages
 from gantools.workflow.tables import check_target, kinds_of, without
 
@@ -63,7 +64,7 @@ def run(request: Request, stages: Stages) -> TableResult:
     )  # fmt: skip
     result.write(
         lambda: evaluated_table(
-            request.synthetic.name + ", judged", result.sizes, evaluation, schema, notes=notes, facts=result.facts
+            request.synthetic.name + ", judged", result.sizes, evaluation, schema, notes=notes, facts=run_facts(request)
         )
     )
     return result

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
-from importlib.metadata import version
 from typing import Any, ClassVar, Protocol
 
 from gantools.evaluate.figures import QUESTIONS, Conclusion, Figure
@@ -49,18 +47,6 @@ class EvaluateResult:
         if self.n_holdout:
             parts.append(f"{self.n_holdout:,} real ones held out")
         return f"Compared: {', '.join(parts)}."
-
-    @property
-    def facts(self) -> tuple[tuple[str, str], ...]:
-        """Of the run, for the report."""
-        files = {"real": self.request.real, "synthetic": self.request.synthetic, "holdout": self.request.holdout}
-        return (
-            ("gantools", version("gantools")),
-            ("of", datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")),
-            *((name, path.name) for name, path in files.items() if path is not None),
-            *((("target", self.request.target),) if self.request.target else ()),
-            ("seed", str(self.request.seed)),
-        )
 
     def to_json(self) -> dict[str, Any]:
         """All that `--json` prints."""

@@ -36,6 +36,7 @@ from gantools.words import count, legible, listed
 from gantools.workflow.contract import Item, Watch
 from gantools.workflow.opening import about
 from gantools.workflow.places import named
+from gantools.workflow.reporting import run_facts
 from gantools.workflow.score import Request
 from gantools.workflow.scoring import (
     LEARN,
@@ -168,9 +169,10 @@ def run(request: Request, saved: Any, stages: Stages) -> ImageResult:
     )  # fmt: skip
 
     def page() -> str:
-        training = None if saved is not None else scorer.report_
-        title = f"{named(request.data).name}, scored"
-        return scored_images(title, result.words(), tally, top, pictures, threshold=threshold.value, training=training)
+        return scored_images(
+            f"{named(request.data).name}, scored", result.words(), tally, top, pictures, threshold=threshold.value,
+            training=result.trained, facts=run_facts(request),
+        )  # fmt: skip
 
     result.write(page)
     return result

@@ -6,6 +6,7 @@ random are learned from, and rows are read, scored and written some thousands at
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +25,13 @@ from gantools.errors import ConfigError, DataError
 from gantools.evaluate.scores import ScoreTally
 from gantools.report.scored_table import scored_table
 from gantools.score.drift import Drift, DriftMonitor
+from gantools.score.reasons import named_first
 from gantools.score.table_scorer import AnomalyScorer
 from gantools.stages import Stage
 from gantools.words import listed
 from gantools.workflow.contract import Alert, Item, Watch
 from gantools.workflow.opening import about
+from gantools.workflow.reporting import run_facts
 from gantools.workflow.score import Request
 from gantools.workflow.scoring import (
     LEARN,
@@ -101,7 +104,7 @@ def run(request: Request, saved: Any, stages: Stages) -> TableResult:
     is_itself = saved is None and request.normal is None
     scoring = _Scoring(scorer, request, is_itself)
     scoring.write(reader, stages[SCORE])
-    tally = scoring.tally
+    tally, columns = scoring.tally, scorer.schema_
     notes = list(fitted.notes)
     if tally.n_unscored:
         notes.append(f"{tally.n_unscored} rows could not be scored; they have no score and are not flagged.")
@@ -115,8 +118,9 @@ def run(request: Request, saved: Any, stages: Stages) -> TableResult:
 
     def page() -> str:
         return scored_table(
-            f"{request.data.name}, scored", result.words(), tally, result.top, scorer.schema_,
-            threshold=threshold.value, drift=drift, training=None if saved is not None else scorer.report_,
+            f"{request.data.name}, scored", result.words(), tally, result.top, columns, threshold=threshold.value,
+            drift=drift, blamed=scoring.blamed, moment=moment_column(columns), training=result.trained,
+            facts=run_facts(request),
         )  # fmt: skip
 
     result.write(page)
@@ -138,6 +142,11 @@ def column_notes(schema: Schema) -> list[str]:
     notes = [f"Not scored: {listed(names, 10, quote='')}."] if names else []
     kept = [column for column in schema.columns if column.rule in _TOLD]
     return notes + [f"{column.note.replace(' and drawn at random', '')}." for column in kept]
+
+
+def moment_column(schema: Schema) -> str | None:
+    """The first column of moments, by which it is told when rows were flagged; None where there is none."""
+    return next((name for name in schema.numeric if schema[name].kind is Kind.DATETIME), None)
 
 
 def _added(request: Request) -> dict[str, Added]:
@@ -246,13 +255,18 @@ def _check_saved(scorer: Any, request: Request, head: pd.DataFrame) -> None:
 
 @dataclass
 class _Scoring:
-    """Scores a table as it passes. is_itself: the scorer has learned from its rows. monitor: of drift from others."""
+    """Scores a table as it passes.
+
+    is_itself: the scorer has learned from its rows. monitor: of drift from others. blamed: how many flagged rows each
+    column is blamed for first, where reasons are given.
+    """
 
     scorer: Any
     request: Request
     is_itself: bool
     tally: ScoreTally = field(default_factory=lambda: ScoreTally(N_TOP))
     monitor: DriftMonitor | None = None
+    blamed: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         if not self.is_itself:
@@ -278,9 +292,14 @@ class _Scoring:
         assessed: pd.DataFrame = self.scorer.assess(frame, explain=explain, exclude_self=self.is_itself)
         if self.request.explain:
             assessed["reason"] = assessed["reason"].where(assessed["is_anomaly"])
-        self.tally.update(frame, assessed, marks)
+            flagged = assessed["reason"][assessed["is_anomaly"]]
+            self.blamed.update(named_first(flagged, self.scorer.schema_.names))
+        raw = to_raw(frame, self.scorer.schema_)
+        moment = moment_column(self.scorer.schema_)
+        times = None if moment is None else raw.numbers[:, self.scorer.schema_.numeric.index(moment)]
+        self.tally.update(frame, assessed, marks, times)
         if self.monitor is not None:
-            self.monitor.update(to_raw(frame, self.scorer.schema_), assessed["p_value"])
+            self.monitor.update(raw, assessed["p_value"])
         return assessed
 
     def explained_top(self) -> pd.DataFrame:

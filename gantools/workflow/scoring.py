@@ -17,6 +17,7 @@ from gantools.evaluate.scores import Detection, ScoreTally, TopRow, top_rows
 from gantools.report.page import write_html
 from gantools.score.threshold import Calibration
 from gantools.stages import Stage
+from gantools.train.monitor import TrainingHistory
 from gantools.words import duration, percent
 from gantools.workflow.contract import Item, Table, given, noted, plain
 from gantools.workflow.score import Request
@@ -265,6 +266,11 @@ class ScoreResult:
     named: ClassVar[str]  # what each is called by
 
     @property
+    def trained(self) -> TrainingHistory | None:
+        """How the scorer was trained; None for a saved one."""
+        return None if self.learned.n_learned is None else self.scorer.history_
+
+    @property
     def n_scored(self) -> int:
         """Rows or images that were looked at."""
         return self.tally.n_rows
@@ -296,8 +302,7 @@ class ScoreResult:
         del learned["is_drawn"]
         shared = {
             "output": self.request.output,
-            "n_anomalous": self.tally.n_anomalous,
-            "n_unscored": self.tally.n_unscored,
+            **self.tally.to_json(),
             "threshold": self.threshold.value,
             "false_alarms": self.threshold.asked,
             "finest_false_alarms": self.threshold.finest,
@@ -305,11 +310,9 @@ class ScoreResult:
             "best_f1": self.threshold.f1,
             **learned,
             "n_held_out": len(self.scorer.calibration_.scores),
-            "detection": None if self.detection is None else self.detection.to_json(),
             "training": None if self.learned.n_learned is None else self.scorer.report_.to_json(),
             "saved": self.request.save,
             "report": self.request.report,
-            "histogram": self.tally.histogram().to_json(),
             "most_abnormal": [self._row_json(row) for row in top_rows(self.top)],
             "notes": [*self.data_notes, *self.notes],
             "seconds": round(self.stages.now, 1),

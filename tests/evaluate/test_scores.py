@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import average_precision_score, precision_score, recall_score, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_score, recall_score, roc_auc_score, roc_curve
 
 from gantools.evaluate.scores import ScoreTally, top_rows
 
@@ -17,7 +17,8 @@ def tallied(scores: np.ndarray, threshold: float, marks: np.ndarray | None = Non
     for start in range(0, len(scores), chunk):
         part = scores[start : start + chunk]
         index = pd.RangeIndex(start, start + len(part))
-        assessed = pd.DataFrame({"anomaly_score": part, "is_anomaly": part > threshold}, index=index)
+        found = {"anomaly_score": part, "p_value": 1 / (1 + part), "is_anomaly": part > threshold}
+        assessed = pd.DataFrame(found, index=index)
         frame = pd.DataFrame({"cell": part * 2}, index=index)
         tally.update(frame, assessed, None if marks is None else marks[start : start + chunk])
     return tally
@@ -101,7 +102,7 @@ def test_the_tally_as_json(scores: np.ndarray) -> None:
     """Counts, distribution and detection, as any JSON writer takes them."""
     tally = tallied(scores, 2.0, np.where(scores > 3, 1.0, 0.0))
     found = json.loads(json.dumps(tally.to_json()))
-    assert (found["n_rows"], found["n_anomalous"], found["n_unscored"]) == (3000, (scores > 2).sum(), 0)
+    assert (found["n_anomalous"], found["n_unscored"]) == ((scores > 2).sum(), 0)
     assert sum(found["histogram"]["shares"]) == pytest.approx(1)
     assert len(found["histogram"]["edges"]) == len(found["histogram"]["shares"]) + 1
     assert found["detection"]["roc_auc"] == 1
@@ -142,3 +143,31 @@ def test_a_moment_that_its_zone_has_no_clock_for_is_shown_in_utc() -> None:
     assert [row.to_json()["cells"]["x"] for row in top_rows(top)] == [
         "29349-01-01 00:00:00+00:00", "2020-01-01 00:00:00+00:00",
     ]  # fmt: skip
+
+
+def test_operating_points_agree_with_sklearn(scores: np.ndarray, rng: np.random.Generator) -> None:
+    """Every point is one of scikit-learn's ROC curve, from nothing flagged to everything."""
+    marks = np.where(rng.random(3000) < 0.1, 1.0, 0.0)
+    scores = np.where(marks == 1, scores * 2, scores)
+    points = tallied(scores, 3.0, marks).operating_points()
+    false_alarms, recall, _ = roc_curve(marks, scores, drop_intermediate=False)
+    curve = np.stack([false_alarms, recall], 1)
+    for point in points:
+        near = np.abs(curve - [point.false_alarms, point.recall]).sum(1).min()
+        assert near < 0.01
+        flagged = scores >= point.threshold * (1 - 5e-4)
+        assert point.precision == pytest.approx(marks[flagged].mean(), abs=0.02)
+    assert len(points) <= 100
+    assert (points[-1].false_alarms, points[-1].recall) == (1, 1)
+    for rate, point in tallied(scores, 3.0, marks).allowing():
+        within = recall[false_alarms <= rate].max()
+        assert point.false_alarms <= rate and point.recall == pytest.approx(within, abs=0.01)
+
+
+def test_p_values_of_normal_rows_are_even(rng: np.random.Generator) -> None:
+    p_values = np.append(rng.random(20_000), [0.0, 1.0])
+    found = pd.DataFrame({"anomaly_score": 1.0, "p_value": p_values, "is_anomaly": False})
+    tally = ScoreTally()
+    tally.update(found, found)
+    assert len(tally.p_values()) == 20
+    np.testing.assert_allclose(tally.p_values(), 0.05, atol=0.005)

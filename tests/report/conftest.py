@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from gantools.evaluate.verdict import Verdict
-from gantools.train.monitor import TrainingReport
+from gantools.train.monitor import TrainingHistory, TrainingReport
 
 FIGURES = {
     "average_precision": 0.412,
@@ -64,6 +64,14 @@ def nasty() -> str:
 @pytest.fixture
 def training() -> TrainingReport:
     return TrainingReport(2_000, 38.4, "early", ("mode collapse, <b>look</b>",), 1_750, 0.0123)
+
+
+@pytest.fixture
+def history(training: TrainingReport) -> TrainingHistory:
+    """A training whose losses fell, looked at every 50 steps."""
+    looks = ({"generator": 1 / k, "energy_distance": 1 / k**2, "critic": None if k == 3 else k} for k in range(1, 41))
+    lines = ({"step": 50 * k, "seconds": 0.5 * k, **look} for k, look in enumerate(looks, 1))
+    return TrainingHistory(training, tuple(lines))
 
 
 @pytest.fixture

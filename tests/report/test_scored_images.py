@@ -11,11 +11,11 @@ import pytest
 
 from gantools.evaluate.scores import ScoreTally, top_rows
 from gantools.report.scored_images import scored_images
-from gantools.train.monitor import TrainingReport
+from gantools.train.monitor import TrainingHistory
 
 
 def test_the_page_says_what_the_results_say(
-    nasty: str, training: TrainingReport, words_of: Callable[[str], str]
+    nasty: str, history: TrainingHistory, words_of: Callable[[str], str]
 ) -> None:
     frame = pd.DataFrame(
         {
@@ -29,7 +29,7 @@ def test_the_page_says_what_the_results_say(
     tally.update(frame[["file"]], frame)
     top = frame.loc[tally.top.index].assign(reason=f"at 3,4 {nasty}")
     pictures = [np.full((5, 8, 3), 90, np.uint8)] * 2
-    page = scored_images(nasty, ["2 images scored.", nasty], tally, top, pictures, threshold=1.0, training=training)
+    page = scored_images(nasty, ["2 images scored.", nasty], tally, top, pictures, threshold=1.0, training=history)
     said = words_of(page)
     assert said.count(nasty) >= 5 and "rows" not in said
     assert page.count("data:image/png;base64,") == 2
