@@ -210,7 +210,7 @@ class ScoreTally:
         if points is None:
             return ()
         chosen = np.concatenate([np.searchsorted(points[name], even) for name in ("recall", "false_alarms")])
-        return _as_points(points, np.unique(chosen[chosen < len(points)]))
+        return tuple(_point(points, place) for place in np.unique(chosen[chosen < len(points)]).tolist())
 
     def allowing(self, rates: Sequence[float] = RATES) -> tuple[tuple[float, OperatingPoint], ...]:
         """Each rate of false alarms that the marked normal rows are enough for, and the lowest threshold that keeps it.
@@ -220,8 +220,8 @@ class ScoreTally:
             return ()
         enough = [rate for rate in rates if rate * self._marked[0].sum() >= 1]
         last = np.searchsorted(points["false_alarms"], enough, side="right") - 1
-        kept = [(rate, place) for rate, place in zip(enough, last.tolist(), strict=True) if place >= 0]
-        return tuple((rate, *_as_points(points, np.array([place]))) for rate, place in kept)
+        kept = zip(enough, last.tolist(), strict=True)
+        return tuple((rate, _point(points, place)) for rate, place in kept if place >= 0)
 
     def _points(self) -> pd.DataFrame | None:
         """Every threshold that tells marked rows apart, the highest first, as `OperatingPoint` names what it does."""
@@ -274,8 +274,8 @@ class ScoreTally:
         }
 
 
-def _as_points(points: pd.DataFrame, places: Counts) -> tuple[OperatingPoint, ...]:
-    return tuple(OperatingPoint(*row) for row in points.iloc[places].to_numpy().tolist())
+def _point(points: pd.DataFrame, place: int) -> OperatingPoint:
+    return OperatingPoint(*points.iloc[place].tolist())
 
 
 def _bins(scores: Floats) -> Any:
