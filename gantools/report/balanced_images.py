@@ -33,6 +33,14 @@ class Examples:
     nearest: Tensor
 
 
+@dataclass(frozen=True)
+class Strip:
+    """Images of one class on the way from one to another: [n, C, size, size] uint8."""
+
+    label: str
+    images: Tensor
+
+
 def balanced_images(
     title: str,
     balance: ImageBalance,
@@ -44,6 +52,7 @@ def balanced_images(
     copies: NearCopies | None = None,
     repeats: Sequence[tuple[str, str]] = (),
     examples: Sequence[Examples] = (),
+    strips: Sequence[Strip] = (),
     facts: Facts = (),
 ) -> str:
     """The page as HTML text.
@@ -62,19 +71,20 @@ def balanced_images(
         quality=quality,
         copies=copies,
         repeats=repeats,
-        examples=[(one.label, grid(one)) for one in examples],
+        examples=[(one.label, grid(one.synthetic, one.nearest)) for one in examples],
+        strips=[(one.label, grid(one.images)) for one in strips],
     )
 
 
-def grid(examples: Examples) -> Bytes:
-    """Two rows of pictures, [h, w, C]."""
-    rows = [images.movedim(1, 3).numpy() for images in (examples.synthetic, examples.nearest)]
+def grid(*images: Tensor) -> Bytes:
+    """Rows of as many pictures each, [n, C, size, size] uint8, as one: [h, w, C]."""
+    rows = [row.movedim(1, 3).numpy() for row in images]
     n, size, _, channels = rows[0].shape
     times = max(1, SMALLEST_SIDE // size)
     side = size * times
-    picture = np.full((2 * side + GAP, n * (side + GAP) - GAP, channels), 255, np.uint8)
-    for row, images in enumerate(rows):
-        for column, image in enumerate(images):
+    picture = np.full((len(rows) * (side + GAP) - GAP, n * (side + GAP) - GAP, channels), 255, np.uint8)
+    for row, pictures in enumerate(rows):
+        for column, image in enumerate(pictures):
             top, left = row * (side + GAP), column * (side + GAP)
             picture[top : top + side, left : left + side] = image.repeat(times, 0).repeat(times, 1)
     return picture

@@ -19,7 +19,7 @@ from torch import Tensor
 from gantools.augment.balance import Strategy
 from gantools.augment.balance_images import ImageBalance, balance_images
 from gantools.augment.image_synthesizer import ImageSynthesizer
-from gantools.augment.latent import from_seeds
+from gantools.augment.latent import between, from_seeds, noise_of, seeds_of_run
 from gantools.config import check
 from gantools.data.images.folder import ImageFolderWriter, new_image_folder
 from gantools.data.images.source import ImageSource
@@ -29,8 +29,8 @@ from gantools.evaluate.image_utility import image_verdict
 from gantools.evaluate.privacy import NearCopies, near_copies
 from gantools.evaluate.verdict import Verdict, mean_figure
 from gantools.nn.augment import CHANGES, Change, parse_changes
-from gantools.nn.features import Features, NetFeatures, features_of, inception_features, perceptual_features
-from gantools.report.balanced_images import Examples, balanced_images
+from gantools.nn.features import Features, NetFeatures, inception_features, perceptual_features
+from gantools.report.balanced_images import Examples, Strip, balanced_images
 from gantools.train.devices import resolve_device
 from gantools.train.image_classifier import classifier_features
 from gantools.words import count
@@ -45,6 +45,7 @@ from gantools.workflow.augmenting import (
     strategy_of,
 )
 from gantools.workflow.contract import Item, Table, noted
+from gantools.workflow.examples import MAX_CLASSES, examples_of
 from gantools.workflow.images import check_model, check_strategy, class_names, load_set, open_labelled
 from gantools.workflow.reporting import run_facts
 from gantools.workflow.stages import Stages
@@ -53,8 +54,7 @@ MAKING, JUDGING, MEASURING = 0.06, 0.2, 0.06  # of the time: each trains classif
 
 MAX_COMPARED = 2_000  # real and fresh synthetic images each that quality is measured on
 MAX_REAL, MAX_SYNTHETIC = 20_000, 5_000  # that are searched for copies
-N_EXAMPLES = 8  # of each class, for the report
-MAX_CLASSES = 12  # that have examples
+N_STRIP = 9  # images of a strip
 
 VARIED_IS_BETTER = (
     "On the held-out images varied real images alone did better than together with generated ones: they fill the "
@@ -159,7 +159,12 @@ def run(request: Request, trained: ImageSynthesizer | None, stages: Stages) -> I
     )
     quality = _quality(real, balance, generator, measure, seed)
     copies, remark = _copies(real, balance, generator, measure, seed)
-    examples = _examples(real, balance, measure) if request.report is not None else ()
+    examples: tuple[Examples, ...] = ()
+    strips: tuple[Strip, ...] = ()
+    if request.report is not None:
+        real_images = real.images, real.label
+        examples = examples_of((balance.images, balance.label), real_images, source.schema.classes, measure)
+        strips = _strips(generator, balance, seed)
     files = _write(request, source, balance, generator.encoder_)
     pairs = () if copies is None else (*copies.exact, *copies.near)
     repeats = tuple((files[made], source.names[place]) for made, place in pairs)
@@ -172,7 +177,8 @@ def run(request: Request, trained: ImageSynthesizer | None, stages: Stages) -> I
     def page() -> str:
         return balanced_images(
             f"{request.data.name}, balanced", balance, source.schema, verdict=judged, training=generator.history_,
-            quality=quality, copies=copies, repeats=repeats, examples=examples, facts=run_facts(request),
+            quality=quality, copies=copies, repeats=repeats, examples=examples, strips=strips,
+            facts=run_facts(request),
         )  # fmt: skip
 
     result.write(page, lambda: None)
@@ -300,14 +306,14 @@ def _copies(
     return replace(copies, exact=exact, near=near), notes
 
 
-def _examples(real: ImageSet, balance: ImageBalance, measure: Features) -> tuple[Examples, ...]:
-    examples = []
-    for code in _filled(balance)[:MAX_CLASSES]:
-        made = balance.images[balance.label == code][:N_EXAMPLES]
-        own = real.images[real.label == code]
-        nearest = torch.cdist(features_of(measure, made), features_of(measure, own)).argmin(1)
-        examples.append(Examples(real.schema.classes[code], made, own[nearest]))
-    return tuple(examples)
+def _strips(generator: ImageSynthesizer, balance: ImageBalance, seed: int) -> tuple[Strip, ...]:
+    """Of each class that the generator drew images of, the way from one to another; none where it drew none."""
+    drawn = torch.unique(balance.label[balance.is_generated])[:MAX_CLASSES]
+    one, other = noise_of(seeds_of_run(seed, 2), generator.noise_width)
+    noise = between(one, other, N_STRIP)
+    return tuple(
+        Strip(generator.schema_.classes[code], generator.from_noise(noise, code.expand(N_STRIP))) for code in drawn
+    )
 
 
 def _filled(balance: ImageBalance) -> list[int]:

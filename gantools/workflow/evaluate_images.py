@@ -22,6 +22,7 @@ from gantools.train.image_classifier import classifier_features
 from gantools.words import listed
 from gantools.workflow.evaluate import Request
 from gantools.workflow.evaluating import EvaluateResult
+from gantools.workflow.examples import examples_of
 from gantools.workflow.images import LARGEST_UNASKED, STAGE_CHECK, STAGE_READ
 from gantools.workflow.reporting import run_facts
 from gantools.workflow.stages import Stages
@@ -59,8 +60,9 @@ def run(request: Request, stages: Stages) -> ImageResult:
         features = classifier_features(real.images, real.label, len(classes), seed=request.seed, device=device)
     else:
         features = (perceptual_features if chosen == "perceptual" else inception_features)(device)
+    made_label = _labels(synthetic, classes)
     evaluation = evaluate_images(
-        real.images, real.label, synthetic.images, _labels(synthetic, classes), classes, features,
+        real.images, real.label, synthetic.images, made_label, classes, features,
         None if holdout is None else (holdout.images, _labels(holdout, classes)),
         seed=request.seed, device=device, stage=stages[STAGE],
     )  # fmt: skip
@@ -69,12 +71,15 @@ def run(request: Request, stages: Stages) -> ImageResult:
         n_holdout=0 if holdout is None else len(holdout), stages=stages,
         notes=(*source.schema.notes(), *evaluation.quality.notes),
     )  # fmt: skip
-    result.write(
-        lambda: evaluated_images(
-            f"{request.synthetic.name}, judged", result.sizes, evaluation, real.images, synthetic.images,
+
+    def page() -> str:
+        both = (synthetic.images, made_label), (real.images, real.label)
+        return evaluated_images(
+            f"{request.synthetic.name}, judged", result.sizes, evaluation, examples_of(*both, classes, features),
             notes=result.notes, facts=run_facts(request),
-        )
-    )  # fmt: skip
+        )  # fmt: skip
+
+    result.write(page)
     return result
 
 

@@ -29,7 +29,7 @@ from gantools.evaluate.table_fidelity import table_fidelity
 from gantools.evaluate.verdict import Verdict
 from gantools.nn.augment import Changes
 from gantools.nn.features import NetFeatures
-from gantools.report.balanced_images import Examples, balanced_images
+from gantools.report.balanced_images import Examples, Strip, balanced_images
 from gantools.report.balanced_table import balanced_table
 from gantools.report.evaluated_images import evaluated_images
 from gantools.report.evaluated_table import evaluated_table
@@ -122,7 +122,7 @@ def balanced_images_page(nasty: str, verdict: Verdict, history: TrainingHistory)
     quality = ImageQuality("a net", Quality(4, 4, fid=1.25), {nasty: Quality(4, 4)}, ())
     return balanced_images(
         nasty, balance, schema, verdict=verdict, training=history, quality=quality,
-        examples=[Examples(nasty, made, made)], facts=FACTS,
+        examples=[Examples(nasty, made, made)], strips=[Strip(nasty, made)], facts=FACTS,
     )  # fmt: skip
 
 
@@ -132,7 +132,9 @@ def evaluated_images_page(nasty: str) -> str:
     label = torch.arange(24) % 2
     features = NetFeatures("pixels", nn.Identity(), lambda x: x.flatten(1))
     evaluation = evaluate_images(real, label, made, label, (nasty, "dog"), features)
-    return evaluated_images(nasty, "Compared: so many.", evaluation, real, made, notes=(nasty,), facts=FACTS)
+    return evaluated_images(
+        nasty, "Compared: so many.", evaluation, [Examples(nasty, made[:8], real[:8])], notes=(nasty,), facts=FACTS
+    )
 
 
 PAGES = {
