@@ -1,4 +1,4 @@
-"""Make the demo's tables: orders of a web shop that does not exist.
+"""Make the tables of the examples from scikit-learn's built-in breast cancer data.
 
     python examples/make_demo_data.py OUT.csv
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -43,6 +44,20 @@ def test_the_readme_s_pictures_are_made(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("2 steps") == done.stdout.count(" dB, made ") == 3
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["noise", "outlines", "size"]
+
+
+def test_the_demo_s_orders_are_what_they_are_said_to_be(tmp_path: Path) -> None:
+    for name, more in (("orders", ()), ("checked", ("--mistakes",))):
+        script = [sys.executable, EXAMPLES / "make_orders.py", tmp_path / f"{name}.csv", *more]
+        subprocess.run(script, capture_output=True, check=True)
+    orders, checked = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("orders", "checked"))
+    fraud = orders[orders["is_fraud"] == "yes"]
+    assert (len(orders), len(fraud), len(checked), checked["spoiled"].sum()) == (3_000, 75, 1_500, 20)
+    assert orders.groupby("country")["currency"].nunique().eq(1).all()
+    assert (fraud["amount"] / fraud["credit_left"]).between(0.84, 1.01).all()
+    assert len(fraud[["category", "country"]].drop_duplicates()) == 3
+    spoiled = checked[checked["spoiled"] == 1]
+    assert (spoiled["items"] == 100).sum() == (spoiled["account_days"] < 0).sum() == 5
 
 
 @pytest.mark.slow
