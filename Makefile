@@ -78,6 +78,7 @@ bench: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet 'xgboost>=2'
 	$(BIN)/python benchmarks/fidelity.py
 	$(BIN)/python benchmarks/fidelity.py --fill --tables adult
+	$(BIN)/python benchmarks/agreement.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/oneclass.py
 	$(BIN)/python benchmarks/anomaly.py

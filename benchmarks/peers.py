@@ -22,6 +22,7 @@ import pandas as pd
 
 HERE = Path(__file__).resolve().parent
 CTGAN_HOME = HERE / ".ctgan"
+SDMETRICS_HOME = HERE / ".sdmetrics"
 CTGAN_EPOCHS = 300  # its default
 
 
@@ -94,19 +95,31 @@ def usable(methods: list[str], install: bool) -> list[str]:
 @cache
 def ctgan_python(install: bool = False) -> Path | None:
     """The interpreter that can import ctgan, installing it first where asked; None where there is none."""
-    own = CTGAN_HOME / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    return _python_with("ctgan", CTGAN_HOME, install)
+
+
+@cache
+def sdmetrics_python() -> Path:
+    """The interpreter that can import sdmetrics, which is installed first where it is lacking."""
+    python = _python_with("sdmetrics", SDMETRICS_HOME, install=True)
+    assert python is not None
+    return python
+
+
+def _python_with(package: str, home: Path, install: bool) -> Path | None:
+    own = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     for python in (own, Path(sys.executable)):
-        if python.exists() and not subprocess.run([python, "-c", "import ctgan"], capture_output=True).returncode:
+        if python.exists() and not subprocess.run([python, "-c", f"import {package}"], capture_output=True).returncode:
             return python
     if not install:
         return None
-    print("installing ctgan into benchmarks/.ctgan", file=sys.stderr)
-    subprocess.run([sys.executable, "-m", "venv", "--clear", CTGAN_HOME], check=True)
+    print(f"installing {package} into benchmarks/{home.name}", file=sys.stderr)
+    subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
     ask = [own, "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]
     packages = Path(subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip())
     # Its own packages first, then those of the running environment, which pip sees but never changes.
     (packages / "parent.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    subprocess.run([own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "ctgan"], check=True)
+    subprocess.run([own, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package], check=True)
     return own
 
 

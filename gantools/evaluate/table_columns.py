@@ -35,9 +35,10 @@ class ColumnLikeness:
     likeness: 1 alike, 0 nothing in common: one less the Kolmogorov-Smirnov distance of numbers, or less half the sum of
     the gaps between the shares of levels, both of the cells that are not missing. None where a side has no such cell.
     chance: what it would be less than 1 for as many fresh real rows, on average. missing_real, missing_synthetic:
-    shares of cells. kept: share of the synthetic values within the real bounds, or of levels that the real column has.
-    reached: share of the real range, or of the real levels, that is there. outside_by_chance:
-    what `kept` would be less than 1 for fresh real rows, at most about.
+    shares of cells. kept: share of the synthetic values within the real bounds, or of levels that the real column has;
+    a missing cell is one of them where the real column has missing cells, too. reached: share of the real range, or of
+    the real levels, that is there. outside_by_chance: what `kept` would be less than 1 for fresh real rows, at most
+    about.
     """
 
     name: str
@@ -141,13 +142,14 @@ def column_values(real: Rows, synthetic: Rows) -> TableFidelity:
 
 def _numbers(column: Column, real: Floats, synthetic: Floats) -> ColumnLikeness:
     missing = float(np.isnan(real).mean()), float(np.isnan(synthetic).mean())
+    is_known = 1.0 if missing[0] else 1 - missing[1]  # a missing cell is not kept where the real column has none
     real, synthetic = real[~np.isnan(real)], synthetic[~np.isnan(synthetic)]
     if not len(real) or not len(synthetic):
         return ColumnLikeness(column.name, True, None, 0.0, *missing)
     n, m = len(real), len(synthetic)
     gap = cumulative_gap(real, np.full(n, 1 / n), synthetic, np.full(m, 1 / m))
     low, high = real.min(), real.max()
-    kept = float(((synthetic >= low) & (synthetic <= high)).mean())
+    kept = is_known * float(((synthetic >= low) & (synthetic <= high)).mean())
     reached = 1.0
     if high > low:
         short = max((synthetic.min() - low) / (high - low), 0) + max((high - synthetic.max()) / (high - low), 0)
@@ -168,7 +170,7 @@ def _levels(column: Column, real: Ints, synthetic: Ints) -> ColumnLikeness:
     variance = one * (1 - one) * (1 / len(real) + 1 / len(synthetic))
     chance = float(np.sqrt(2 / np.pi * variance).sum() / 2)
     reached = float((other[:n_levels] > 0).mean())
-    kept = float(1 - other[n_levels])
+    kept = (1 - missing[1]) * float(1 - other[n_levels]) + (missing[1] if missing[0] else 0.0)
     once = int((np.bincount(real) == 1).sum())  # Good 1953: as likely, together, as all levels that were never seen
     unseen = float((once + 2 * np.sqrt(once + 1)) / len(real))
     return ColumnLikeness(column.name, False, 1 - gap, chance, *missing, kept, reached, unseen)
