@@ -1,4 +1,4 @@
-"""Figures of single columns are SDMetrics' (benchmarks/agreement.py compares all of them): the rules for missing cells."""
+"""Figures of single columns are those of SDMetrics (benchmarks/agreement.py): what becomes of missing cells."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import copy
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ from gantools.data.tables.dialect import (
     named,
     too_large,
 )
-from gantools.data.tables.spelling import Known, Survey
+from gantools.data.tables.spelling import Known, Survey, Types
 from gantools.errors import DataError
 
 _READ_CHARS = 2**22
@@ -182,21 +183,23 @@ class CsvFile:
 
 
 class CsvTable:
-    """The table in a CSV file.
+    """The table in a CSV file, or one part of a table that is in several.
 
-    n_rows: rows below the header. row_bytes: mean length of a row in characters. header: the names as the file spells
-    them.
+    path: of the file. n_rows: rows below the header. row_bytes: mean length of a row in characters. header: the names
+    as the file spells them. dialect: known once `decide` was called.
     """
 
+    dialect: Dialect
+
     def __init__(
-        self, file: CsvFile, known: Mapping[str, Known], keep: bool, progress: Callable[[int], None] | None
+        self, file: CsvFile, survey: Survey, keep: bool, progress: Callable[[int], None] | None, n_before: int = 0
     ) -> None:
-        """known: what is known of columns before. keep: hold the cells of the first pass for `whole`, and find how many
-        digits numbers have. progress: called with the number of rows seen. Raises as `CsvFile.records` does."""
-        self._file = file
+        """survey: of the table, which looks at all cells. keep: hold them for `cells`, and find how many digits numbers
+        have. progress: called with the number of rows seen. n_before: of them, in parts before this one. Raises as
+        `CsvFile.records` does."""
+        self._file, self.path = file, file.path
         self.names = file.names
-        self.n_rows, n_chars = 0, 0
-        survey, kept = Survey(file.names, file.delimiter, known), []
+        self.n_rows, n_chars, kept = 0, 0, []
         for records in file.records():
             cells = file.cells(records)
             survey.look(cells)
@@ -205,14 +208,15 @@ class CsvTable:
             self.n_rows += len(records)
             n_chars += sum(map(len, records))
             if progress is not None:
-                progress(self.n_rows)
-        if not self.n_rows:
-            problem, remedy = "has a header and no rows", "give a table with rows"
-            raise DataError(problem, where=str(file.path), remedy=remedy)
+                progress(n_before + self.n_rows)
         self.header = file.header
-        self.row_bytes = max(1.0, n_chars / self.n_rows)
-        self._types = survey.types()
-        self._kept = pa.concat_tables(kept) if keep else None
+        self.row_bytes = max(1.0, n_chars / max(1, self.n_rows))
+        empty = pa.table({name: pa.array([], pa.string()) for name in self.names})
+        self._kept = pa.concat_tables([empty, *kept]) if keep else None
+
+    def decide(self, types: Types, kept: pa.Table | None) -> None:
+        """Take what the columns are. kept: all cells of the table, to find how many digits numbers have."""
+        file, self._types = self._file, types
         self.dialect = Dialect(
             kind="csv",
             delimiter=file.delimiter,
@@ -221,17 +225,34 @@ class CsvTable:
             compression=file.compression,
             truths=self._types.truths,
             newline=file.layout.newline,
-            columns=self._types.columns if self._kept is None else self._types.with_places(self._kept),
+            columns=types.columns if kept is None else types.with_places(kept),
             preamble=file.layout.preamble,
             notes=file.layout.notes,
         )
 
-    def whole(self) -> pd.DataFrame:
-        """All rows."""
-        cells = self._kept
-        if cells is None:
-            cells = pa.concat_tables(map(self._file.cells, self._file.records()))
+    def cells(self) -> pa.Table:
+        """All rows as text."""
+        if self._kept is not None:
+            return self._kept
+        return pa.concat_tables(map(self._file.cells, self._file.records()))
+
+    def typed(self, cells: pa.Table) -> pd.DataFrame:
+        """Rows, as `cells` gives them, in their dtypes."""
         return self._types.convert(cells)
+
+    def check_alike(self, theirs: CsvFile) -> None:
+        """Refuse another part of the table that has other columns or another delimiter. Raises DataError naming it."""
+        mine = self._file
+        where, remedy = str(theirs.path), "give parts of one table"
+        if mine.names != theirs.names:
+            lacking = [name for name in mine.names if name not in theirs.names]
+            further = [name for name in theirs.names if name not in mine.names]
+            said = f"lacks the column {lacking[0]!r}" if lacking else "has its columns in another order"
+            said = f"has a column {further[0]!r}" if further and not lacking else said
+            raise DataError(f"{said}, unlike {self.path.name}", where=where, remedy=remedy)
+        if mine.layout.delimiter != theirs.layout.delimiter or mine.layout.n_behind != theirs.layout.n_behind:
+            problem = f"is delimited otherwise than {self.path.name}"
+            raise DataError(problem, where=where, remedy="write all parts alike")
 
     def parts(self, rows: int) -> Iterator[list[str]]:
         """At most so many rows at a time, as the file spells them."""
@@ -257,14 +278,44 @@ class CsvTable:
 
 
 def open_csv(
-    path: Path, compression: str, known: Mapping[str, Known], keep: bool, progress: Callable[[int], None] | None
-) -> CsvTable:
-    """The table in a CSV file, in the first encoding that holds to its end. Arguments as for `CsvTable`."""
-    *likely, last = csv_encodings(csv_head(path, compression), str(path))
-    for encoding in likely:
-        with contextlib.suppress(UnicodeDecodeError):
-            return CsvTable(CsvFile(path, compression, encoding), known, keep, progress)
-    return CsvTable(CsvFile(path, compression, last), known, keep, progress)
+    paths: Sequence[tuple[Path, str]],
+    known: Mapping[str, Known],
+    keep: bool,
+    progress: Callable[[int], None] | None,
+) -> list[CsvTable]:
+    """The parts of the table in some CSV files, each in the first encoding that holds to its end.
+
+    paths: of the files, and their compression. known: what is known of columns before. keep, progress: as for
+    `CsvTable`. Raises DataError for parts that do not belong together, and where none has rows.
+    """
+    tables: list[CsvTable] = []
+    survey: Survey | None = None
+    for path, compression in paths:
+        for encoding in csv_encodings(csv_head(path, compression), str(path)):
+            try:
+                file = CsvFile(path, compression, encoding)
+                if survey is None or not tables:
+                    survey = Survey(file.names, file.delimiter, known)
+                else:
+                    tables[0].check_alike(file)
+                looked = copy.deepcopy(survey) if len(paths) > 1 else survey
+                table = CsvTable(file, looked, keep, progress, sum(one.n_rows for one in tables))
+            except UnicodeDecodeError:
+                continue
+            survey = looked
+            break
+        else:
+            raise AssertionError("the last encoding holds every byte")
+        tables.append(table)
+    if not any(one.n_rows for one in tables):
+        problem, remedy = "has a header and no rows", "give a table with rows"
+        raise DataError(problem, where=str(paths[0][0]), remedy=remedy)
+    assert survey is not None
+    kept = pa.concat_tables([one.cells() for one in tables]) if keep else None
+    types = survey.types()
+    for table in tables:
+        table.decide(types, kept)
+    return tables
 
 
 def csv_names(path: Path, compression: str) -> list[str]:

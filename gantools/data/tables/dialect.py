@@ -30,10 +30,10 @@ MAX_CELL_BYTES = 16 * 2**20
 
 _HEAD_BYTES = 2**18
 _DELIMITERS = (",", ";", "\t", "|")
-_CSV_SUFFIXES = (".csv", ".tsv", ".txt")
-_PARQUET_SUFFIXES = (".parquet", ".pq")
+CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+PARQUET_SUFFIXES = (".parquet", ".pq")
 _NUMBER_NAME = r"-?[0-9]+([.,][0-9]+)?"
-_SUFFIX_COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
+SUFFIX_COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def read_errors(path: Path) -> Iterator[bytes]:
     """The first bytes of the file at `path`; what goes wrong in reading it within the block is a DataError."""
     where = str(path)
     if path.is_dir():
-        raise DataError("is a folder", where=where, remedy="give the file of a table")
+        raise DataError("is a folder, and not of tables alone", where=where, remedy="give the file of a table")
     if path.exists() and not path.is_file():
         raise DataError("is not a regular file", where=where, remedy="save the table to a file first")
     try:
@@ -95,7 +95,7 @@ def read_errors(path: Path) -> Iterator[bytes]:
 
 def is_parquet(path: Path, start: bytes) -> bool:
     """Whether a file that begins with `start` is Parquet, or says so by its name."""
-    return start[:4] == b"PAR1" or path.suffix.lower() in _PARQUET_SUFFIXES
+    return start[:4] == b"PAR1" or path.suffix.lower() in PARQUET_SUFFIXES
 
 
 def file_state(path: Path) -> tuple[Path, int, int]:
@@ -107,12 +107,12 @@ def file_state(path: Path) -> tuple[Path, int, int]:
 def dialect_for(path: Path, dialect: Dialect | None) -> Dialect:
     """How to write the file at `path`: as its suffix says, then as `dialect` does."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
-    compression = _SUFFIX_COMPRESSION.get(suffixes[-1], "") if suffixes else ""
+    compression = SUFFIX_COMPRESSION.get(suffixes[-1], "") if suffixes else ""
     suffix = suffixes[-2] if compression and len(suffixes) > 1 else suffixes[-1] if suffixes else ""
     given = dialect or Dialect()
-    if suffix in _PARQUET_SUFFIXES:
+    if suffix in PARQUET_SUFFIXES:
         return given if given.kind == "parquet" else Dialect(kind="parquet", compression="snappy")
-    if suffix in _CSV_SUFFIXES or compression or given.kind == "csv":
+    if suffix in CSV_SUFFIXES or compression or given.kind == "csv":
         base = given if given.kind == "csv" else Dialect()
         delimiter = "\t" if suffix == ".tsv" and dialect is None else base.delimiter
         return replace(base, delimiter=delimiter, compression=compression)

@@ -32,14 +32,16 @@ _BATCH_ROWS = 2**16
 class ParquetTable:
     """The table in a Parquet file.
 
-    names: of the columns; an index that has a name is one. row_bytes: mean size of a row, uncompressed.
+    path: of the file. names: of the columns; an index that has a name is one. row_bytes: mean size of a row,
+    uncompressed. with_missing: columns of whole numbers or truths, which pandas has other dtypes for where a cell is
+    missing.
     """
 
     header = ""  # only a CSV file has one
 
-    def __init__(self, path: Path) -> None:
-        """Raises DataError when the file is no table, or not a whole one."""
-        self._path = path
+    def __init__(self, path: Path, *, may_be_empty: bool = False) -> None:
+        """may_be_empty: take a file without rows. Raises DataError when the file is no table, or not a whole one."""
+        self.path = path
         with self._opened() as file:
             metadata = file.metadata
             _refuse_large_cells(metadata, str(path))
@@ -47,18 +49,33 @@ class ParquetTable:
             self.names = [name for name in self._schema.names if not re.fullmatch(r"__index_level_\d+__", name)]
             check_names(self.names, str(path))
             self.n_rows: int = metadata.num_rows
-            if not self.n_rows:
+            if not self.n_rows and not may_be_empty:
                 raise DataError("has no rows", where=str(path), remedy="give a table with rows")
             self.dialect = Dialect(kind="parquet", compression=_codec(metadata))
             self.dialect = replace(self.dialect, arrow=arrow_text(self.arrow_schema()))
-            self._with_missing = [name for name in self.names if self._has_missing(file, name)]
+            self.with_missing = [name for name in self.names if self._has_missing(file, name)]
         groups = range(metadata.num_row_groups)
-        self.row_bytes = max(1.0, sum(metadata.row_group(group).total_byte_size for group in groups) / self.n_rows)
+        n_bytes = sum(metadata.row_group(group).total_byte_size for group in groups)
+        self.row_bytes = max(1.0, n_bytes / max(1, self.n_rows))
 
-    def whole(self) -> pd.DataFrame:
-        """All rows."""
+    def cells(self) -> pa.Table:
+        """All rows as Arrow has them, an index of pandas included."""
         with self._opened() as file:
-            return self._frame(file.read())
+            return file.read()
+
+    def typed(self, cells: pa.Table) -> pd.DataFrame:
+        """Rows, as `cells` gives them, in their dtypes."""
+        return self._frame(cells)
+
+    def check_alike(self, other: ParquetTable) -> None:
+        """Refuse another part of the table that has other columns or types. Raises DataError naming it."""
+        mine, theirs = ({field.name: field.type for field in one.arrow_schema()} for one in (self, other))
+        if mine == theirs:
+            return
+        different = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
+        name = different[0]
+        problem = f"has column '{name}' as {theirs.get(name, 'none')}, and {self.path.name} as {mine.get(name, 'none')}"
+        raise DataError(problem, where=str(other.path), remedy="give parts of one table")
 
     def table(self) -> pa.Table:
         """All rows, as the file has them."""
@@ -87,7 +104,7 @@ class ParquetTable:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[pq.ParquetFile]:
         """The file, read through small buffers: a column of a row group may be larger than memory."""
-        with self._errors(), pq.ParquetFile(self._path, buffer_size=2**20, pre_buffer=False) as file:
+        with self._errors(), pq.ParquetFile(self.path, buffer_size=2**20, pre_buffer=False) as file:
             yield file
 
     @contextlib.contextmanager
@@ -99,10 +116,10 @@ class ParquetTable:
             raise
         except pa.ArrowException as error:
             problem = f"is not a whole Parquet file ({error})"
-            raise DataError(problem, where=str(self._path), remedy="write it again") from error
+            raise DataError(problem, where=str(self.path), remedy="write it again") from error
         except Exception as error:  # damaged metadata of pandas, zones and dates that it does not know
             problem = f"has metadata or values that cannot be used ({type(error).__name__}: {error})"
-            raise DataError(problem, where=str(self._path), remedy="write it again, with plain values") from error
+            raise DataError(problem, where=str(self.path), remedy="write it again, with plain values") from error
 
     def _has_missing(self, file: pq.ParquetFile, name: str) -> bool:
         """Whether a column of whole numbers or truths, which pandas has other dtypes for then, lacks a cell."""
@@ -125,7 +142,7 @@ class ParquetTable:
             is_named = any(name in self.names for name in frame.index.names)
             frame = frame.reset_index(drop=not is_named)
         frame = frame[self.names]
-        for name in self._with_missing:
+        for name in self.with_missing:
             dtype = frame[name].dtype
             kind = self._schema.field(name).type
             if pa.types.is_boolean(kind) and isinstance(dtype, np.dtype):

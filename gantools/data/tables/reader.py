@@ -10,7 +10,7 @@ header is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -21,9 +21,10 @@ import pandas as pd
 import pyarrow as pa
 
 from gantools.data.tables.column import NUMERIC_KINDS, Column, Kind
-from gantools.data.tables.csv import CsvTable, csv_names, open_csv
+from gantools.data.tables.csv import csv_names, open_csv
 from gantools.data.tables.dialect import Dialect, file_state, found_compression, is_parquet, read_errors
 from gantools.data.tables.parquet import ParquetTable
+from gantools.data.tables.parts import part_files
 from gantools.data.tables.schema import Schema
 from gantools.data.tables.spelling import Known
 from gantools.errors import DataError
@@ -58,27 +59,29 @@ def column_names(path: str | Path) -> tuple[str, ...]:
 
     Raises DataError, with the file's name, for a file that is not there or whose beginning is that of no table.
     """
-    path = Path(path)
+    path = next(iter(part_files(Path(path))), Path(path))
     with read_errors(path) as start:
         if is_parquet(path, start):
-            return tuple(ParquetTable(path).names)
+            return tuple(ParquetTable(path, may_be_empty=True).names)
         return tuple(csv_names(path, found_compression(path, start)))
 
 
 @dataclass(frozen=True, eq=False)
 class Chunk:
-    """Some rows of a table. original: the same rows as the file has them, Arrow columns or lines of CSV."""
+    """Some rows of a table. original: the same rows as their file has them, Arrow columns or lines of CSV."""
 
     frame: pd.DataFrame
     original: pa.Table | list[str]
+    file: Path
 
 
 class TableReader:
-    """The table in a CSV or Parquet file, in chunks.
+    """The table in a CSV or Parquet file, or in a folder of such parts, in chunks, none of which has rows of two files.
 
     A context manager; iterating gives frames, `chunks` frames and their originals, each time from the first row on.
-    columns: names, in order. n_rows: of the whole file. dialect: how it is spelled. header: the names as a CSV file
-    spells them.
+    columns: names, in order. n_rows: of the whole table. dialect: how it is spelled. header: the names as a CSV file
+    spells them. is_in_parts: whether it is a folder. Whole numbers in one part and fractions in another are fractions
+    in all: what columns are is decided once.
 
     Raises DataError, with the file's name, for whatever `read_table` refuses: when it is opened, or in reading a
     damaged Parquet file or one that was changed meanwhile.
@@ -100,19 +103,17 @@ class TableReader:
         written, and numbers as numbers. like: columns that were learned before; they are read as they were then.
         """
         self.path = Path(path)
-        self._table: CsvTable | ParquetTable
-        with read_errors(self.path) as start:
-            self._state = file_state(self.path)
-            if is_parquet(self.path, start):
-                self._table = ParquetTable(self.path)
-            else:
-                compression = found_compression(self.path, start)
-                self._table = open_csv(self.path, compression, _known(kinds or {}, like), keep, progress)
-        self.columns: tuple[str, ...] = tuple(self._table.names)
-        self.n_rows = self._table.n_rows
-        self.header = self._table.header
-        self.dialect = replace(self._table.dialect, source=self._state)
-        widest = max(1, min(CHUNK_CELLS // len(self.columns), int(CHUNK_BYTES / self._table.row_bytes)))
+        files = part_files(self.path) or [self.path]
+        self.is_in_parts = self.path.is_dir()
+        self._tables = _opened(files, _known(kinds or {}, like), keep, progress)
+        self._states = [file_state(one.path) for one in self._tables]
+        first = self._tables[0]
+        self.columns: tuple[str, ...] = tuple(first.names)
+        self.n_rows = sum(one.n_rows for one in self._tables)
+        self.header = first.header
+        self.dialect = replace(first.dialect, source=None if self.is_in_parts else self._states[0])
+        row_bytes = max(one.row_bytes for one in self._tables)
+        widest = max(1, min(CHUNK_CELLS // len(self.columns), int(CHUNK_BYTES / row_bytes)))
         self._rows = rows or min(max(widest, MIN_CHUNK_ROWS), MAX_CHUNK_ROWS)
 
     def __enter__(self) -> Self:
@@ -128,25 +129,33 @@ class TableReader:
 
     def whole(self) -> pd.DataFrame:
         """All rows in one piece."""
-        with read_errors(self.path):
-            frame = self._table.whole()
-            self._check_unchanged()
+        cells = []
+        for table, state in zip(self._tables, self._states, strict=True):
+            with read_errors(table.path):
+                cells.append(table.cells())
+                _check_unchanged(state)
+        first = self._tables[0]
+        with read_errors(first.path):
+            frame: pd.DataFrame = first.typed(
+                cells[0] if len(cells) == 1 else pa.concat_tables(cells).unify_dictionaries()
+            )
         return frame
 
     def chunks(self) -> Iterator[Chunk]:
         """The rows in order, so many at a time; the frames' index goes on from chunk to chunk."""
         first = 0
-        parts: Iterator[Any] = self._table.parts(self._rows)
-        while True:
-            with read_errors(self.path):
-                part = next(parts, None)
-                self._check_unchanged()
-                if part is None:
-                    return
-                frame = self._table.frame([part])
-            frame.index = pd.RangeIndex(first, first + len(part))
-            first += len(part)
-            yield Chunk(frame, part)
+        for table, state in zip(self._tables, self._states, strict=True):
+            parts: Iterator[Any] = table.parts(self._rows)
+            while True:
+                with read_errors(table.path):
+                    part = next(parts, None)
+                    _check_unchanged(state)
+                    if part is None:
+                        break
+                    frame = table.frame([part])
+                frame.index = pd.RangeIndex(first, first + len(part))
+                first += len(part)
+                yield Chunk(frame, part, table.path)
 
     def sample(self, n: int, seed: int = 0) -> pd.DataFrame:
         """`n` rows drawn at random without replacement, in the file's order; all rows when there are no more.
@@ -159,25 +168,58 @@ class TableReader:
             rows = np.sort(np.random.default_rng(seed).choice(self.n_rows, n, replace=False, shuffle=False))
         picked: list[Any] = []
         first = 0
-        with read_errors(self.path):
-            for part in self._table.parts(self._rows):
-                low, high = np.searchsorted(rows, (first, first + len(part)))
-                if high > low:
-                    picked.append(self._table.pick(part, rows[low:high] - first))
-                first += len(part)
-            self._check_unchanged()
-            frame = self._table.frame(picked)
+        for table, state in zip(self._tables, self._states, strict=True):
+            with read_errors(table.path):
+                for part in table.parts(self._rows):
+                    low, high = np.searchsorted(rows, (first, first + len(part)))
+                    if high > low:
+                        picked.append(table.pick(part, rows[low:high] - first))
+                    first += len(part)
+                _check_unchanged(state)
+        with read_errors(self._tables[0].path):
+            frame: pd.DataFrame = self._tables[0].frame(picked)
         frame.index = pd.Index(rows)
         return frame
 
     def arrow_schema(self) -> pa.Schema:
         """The columns as Arrow types, with what pandas needs to give back its own."""
-        return self._table.arrow_schema()
+        schema: pa.Schema = self._tables[0].arrow_schema()
+        return schema
 
-    def _check_unchanged(self) -> None:
-        if file_state(self.path) != self._state:
-            remedy = "start again when nothing writes to it any more"
-            raise DataError("was changed while it was being read", where=str(self.path), remedy=remedy)
+
+def _opened(
+    files: Sequence[Path], known: Mapping[str, Known], keep: bool, progress: Callable[[int], None] | None
+) -> Sequence[Any]:
+    """The table of each file, `CsvTable` or `ParquetTable`, all of one table. Raises DataError where they are not."""
+    compressions: list[str] = []
+    for file in files:
+        with read_errors(file) as start:
+            if not is_parquet(file, start):
+                compressions.append(found_compression(file, start))
+    if compressions and len(compressions) < len(files):
+        problem = "holds CSV and Parquet files"
+        raise DataError(problem, where=str(files[0].parent), remedy="give parts of one kind")
+    if compressions:
+        with read_errors(files[0]):
+            return open_csv(list(zip(files, compressions, strict=True)), known, keep, progress)
+    tables = []
+    for file in files:
+        with read_errors(file):
+            tables.append(ParquetTable(file, may_be_empty=len(files) > 1))
+        tables[0].check_alike(tables[-1])
+    if not any(table.n_rows for table in tables):
+        raise DataError("has no rows", where=str(files[0].parent), remedy="give a table with rows")
+    with_missing = [name for name in tables[0].names if any(name in table.with_missing for table in tables)]
+    for table in tables:
+        table.with_missing = with_missing
+    return tables
+
+
+def _check_unchanged(state: tuple[Path, int, int]) -> None:
+    path = state[0]
+    if file_state(path) != state:
+        remedy = "start again when nothing writes to it any more"
+        raise DataError("was changed while it was being read", where=str(path), remedy=remedy)
 
 
 def _known(kinds: Mapping[str, Kind | str], like: Schema | None) -> dict[str, Known]:

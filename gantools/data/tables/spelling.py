@@ -40,6 +40,7 @@ NUMBER_WORDS = (
 _MISSING_TRUTH = pa.array(MISSING_WORDS)
 _MISSING_NUMBER = pa.array(["", *MISSING_WORDS, *NUMBER_WORDS])
 _SMALL = r"^-?(0|[1-9][0-9]{0,2})$"
+_LONG = "[0-9]([^0-9]?[0-9]){18}"  # so many digits that 64 bits may not hold them
 _WHOLE = r"^-?(0|[1-9][0-9]*)$"
 _NUMBER = r"^[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$|^[+-]?(?i:inf|infinity)$"
 _SPACES = " \u00a0\u202f\u2009"  # the last three do not break a line, or are narrow
@@ -313,6 +314,9 @@ class _Column:
             return
         self.has_plus = self.has_plus or _any_match(cells, r"^\+")
         self.has_unmarked = self.has_unmarked or _any_match(cells, r"^[+-]?[0-9]+$")
+        if _any_match(cells, _LONG):
+            digits = pc.replace_substring_regex(cells, "[^0-9-]", "")
+            self.fits_64_bits = self.fits_64_bits and _fits(digits.filter(pc.greater(pc.utf8_length(digits), 0)))
         if any(self.threes.values()):
             self.has_long = self.has_long or _any_match(cells, r"^[+-]?[0-9]{4,}$")
         self._note_spellings(cells)
@@ -357,6 +361,12 @@ class _Column:
 
     def number(self, delimiter: str, sure: set[str]) -> Spelling | None:
         """The spelling of the column as numbers, None where they are not. sure: decimal signs of other columns."""
+        found = self._number(delimiter, sure)
+        if found is None or self.fits_64_bits or found.dtype == "float64":
+            return found
+        return replace(found, dtype="float64") if self.known.reading == "number" else None  # too long: an identifier
+
+    def _number(self, delimiter: str, sure: set[str]) -> Spelling | None:
         missing = _most_common(self.missing)
         if self.is_empty and not self.is_text:
             return Spelling("float64", missing=missing)
@@ -366,14 +376,8 @@ class _Column:
             sure = {self.known.learned.decimal}
         whole = "Int64" if self.missing else "int64"
         is_forced = self.known.reading == "number"
-        if self.is_whole:  # too long for 64 bits: an identifier
-            return (
-                Spelling(whole, missing=missing)
-                if self.fits_64_bits
-                else Spelling("float64", missing=missing)
-                if is_forced
-                else None
-            )
+        if self.is_whole:
+            return Spelling(whole, missing=missing)
         dressed = Spelling(
             prefix=next(iter(self.prefixes), ""),
             suffix=next(iter(self.suffixes), ""),

@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
@@ -29,12 +29,13 @@ from gantools.data.tables.dialect import (
 )
 from gantools.data.tables.dtypes import in_calendar
 from gantools.data.tables.parquet import ParquetTable, arrow_of, with_columns
+from gantools.data.tables.parts import is_called_table
 from gantools.data.tables.raw import Mask
 from gantools.data.tables.reader import Chunk, TableReader
 from gantools.data.tables.schema import as_frame
 from gantools.data.tables.spelling import TRUTHS
 from gantools.errors import DataError
-from gantools.files import unwritable, write_file
+from gantools.files import unwritable, write_file, write_folder
 
 Added = Literal["number", "truth", "text"]
 
@@ -126,6 +127,48 @@ class TableWriter:
         names, original = self._reader.columns, chunk.original
         kept = converted(chunk.frame, names) if isinstance(original, list) else original.select(names).columns
         return pa.table([*kept, *converted(added, self._added)], schema=self._schema)
+
+
+class PartsWriter:
+    """As `TableWriter`, of a table in parts: a folder with a file for each part that has rows, called as that is.
+
+    A context manager: the folder takes its place when the block ends, and there is none when it fails.
+    """
+
+    def __init__(self, path: str | Path, reader: TableReader, added: Mapping[str, Added]) -> None:
+        """added: what each new column holds. Raises DataError when the table has a column of that name."""
+        self.path = Path(path)
+        self._reader, self._added = reader, added
+        check_names([*reader.columns, *added], str(reader.path))
+        self._opened = write_folder(self.path)
+        self._stack, self._part = ExitStack(), Path()
+
+    def __enter__(self) -> Self:
+        self._folder = self._opened.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._stack.__exit__(kind, error, trace)
+        finally:
+            self._opened.__exit__(kind, error, trace)
+
+    def write(self, chunk: Chunk, added: pd.DataFrame) -> None:
+        """As `TableWriter.write`; the chunks come part by part."""
+        if chunk.file != self._part:
+            self._stack.close()
+            self._part = chunk.file
+            place = self._folder / chunk.file.name
+            self._writer = self._stack.enter_context(TableWriter(place, self._reader, self._added))
+        self._writer.write(chunk, added)
+
+
+def table_writer(path: Path, reader: TableReader, added: Mapping[str, Added]) -> TableWriter | PartsWriter:
+    """What writes the table that is being read: into a folder of parts where it is one, unless `path` is called as a
+    file is."""
+    return (PartsWriter if reader.is_in_parts and not is_called_table(path) else TableWriter)(path, reader, added)
 
 
 class _CsvRows:

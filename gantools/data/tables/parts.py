@@ -1,0 +1,48 @@
+"""A table in parts: a folder of CSV or Parquet files with the same columns, as Spark, Dask and exports of databases
+write it.
+
+Files whose names begin with a dot or an underline say something about the parts and are none; parts come in the order
+of their names, numbers in them by value. A folder that holds anything else as well is no table.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gantools.data.tables.dialect import CSV_SUFFIXES, PARQUET_SUFFIXES, SUFFIX_COMPRESSION
+
+
+def is_parts(path: Path) -> bool:
+    """Whether `path` is a folder of files that are all called like tables."""
+    return bool(part_files(path))
+
+
+def part_files(path: Path) -> list[Path]:
+    """The parts in a folder, in order; empty for anything but a folder of tables alone."""
+    if not path.is_dir():
+        return []
+    files = [one for one in path.iterdir() if not one.name.startswith((".", "_"))]
+    if not all(is_called_table(one) and one.is_file() for one in files):
+        return []
+    return sorted(files, key=lambda one: _by_number(one.name))
+
+
+def table_suffix(path: Path) -> str:
+    """The suffix of a table's file, that of its compression included: "customers.csv.gz" has ".csv.gz"."""
+    is_compressed = path.suffix.lower() in SUFFIX_COMPRESSION and len(path.suffixes) > 1
+    return "".join(path.suffixes[-2:]) if is_compressed else path.suffix
+
+
+def is_called_table(path: Path) -> bool:
+    """Whether a file is a table by its suffix."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in SUFFIX_COMPRESSION:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in (*CSV_SUFFIXES, *PARQUET_SUFFIXES)
+
+
+def _by_number(name: str) -> list[tuple[int, int, str]]:
+    """Sorts part-2 before part-10."""
+    pieces = re.split(r"(\d+)", name)
+    return [(1, int(piece), "") if piece.isdecimal() else (0, 0, piece) for piece in pieces]
