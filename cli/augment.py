@@ -103,8 +103,8 @@ from .show import run_and_show
 def augment(*, as_json: bool, **given: Any) -> None:
     """Balance DATA with synthetic rows or images, and say on real ones held back whether they help.
 
-    Of a table (CSV or Parquet) the output holds the rows of DATA first, unchanged, then the synthetic ones, with the
-    same columns and types and a last column 'is_synthetic'.
+    Of a table (CSV, Parquet, or a folder of such parts) the output holds the rows of DATA first, unchanged, then the
+    synthetic ones, with the same columns and types and a last column 'is_synthetic'.
 
     Of images (a folder with a sub-folder for each class, or an .npz file) the output is a folder with a sub-folder for
     each class: the images of DATA, untouched (hard links where there can be, and PNG files of an .npz), the synthetic

@@ -14,7 +14,12 @@ from .show import run_and_show
 @data_argument
 @path_option("--from", "source", metavar="DIR", help="The classifier saved in DIR.")
 @path_option("--onnx", metavar="FILE", help="In place of --from: an exported classifier.")
-@path_option("--output", "-o", metavar="OUT", help="A file.  [default: DATA with '.classified' in its name]")
+@path_option(
+    "--output",
+    "-o",
+    metavar="OUT",
+    help="A file, or a folder of parts.  [default: DATA with '.classified' in its name]",
+)
 @device_option
 @output_options
 def classify(*, as_json: bool, **given: Any) -> None:
@@ -22,7 +27,8 @@ def classify(*, as_json: bool, **given: Any) -> None:
 
     The output holds the rows of DATA, unchanged, with these columns behind: 'predicted', 'probability_<label>' for each
     class (calibrated), and 'is_flagged', whether the row is predicted to be of another class than most training rows.
-    Where DATA has the label's column, the command says how good the predictions are.
+    Where DATA has the label's column, the command says how good the predictions are. A folder of CSV or Parquet files
+    is one table in parts, and so is the output, unless OUT is named as a file is.
     """
     from gantools.workflow.classify import Request, run
 

@@ -51,8 +51,8 @@ def evaluate(*, as_json: bool, **given: Any) -> None:
     learns from them, tested on real data)? Do they leak (copies, attacks on membership and attributes)? What is wrong
     is said first and in words, such as 'leaks', 'collapsed' or 'independent columns'.
 
-    Both are tables (CSV or Parquet) with the same columns, or folders of images. Of a table with a column
-    'is_synthetic', as augment writes it, the rows where that is true are judged.
+    Both are tables (CSV, Parquet, or folders of such parts) with the same columns, or folders of images. Of a table
+    with a column 'is_synthetic', as augment writes it, the rows where that is true are judged.
     """
     from gantools.workflow.evaluate import Request, run
 

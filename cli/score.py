@@ -26,7 +26,12 @@ from .show import run_and_show
 )
 @path_option("--from", "source", metavar="DIR", help="Use the scorer saved in DIR.")
 @path_option("--onnx", metavar="FILE", help="Use the scorer exported to FILE.")
-@path_option("--output", "-o", metavar="OUT", help="A table.  [default: DATA with '.scored' in its name]")
+@path_option(
+    "--output",
+    "-o",
+    metavar="OUT",
+    help="A table, or a folder of its parts.  [default: DATA with '.scored' in its name]",
+)
 @click.option(
     "--false-alarms",
     type=Share(),
@@ -75,7 +80,8 @@ def score(*, as_json: bool, **given: Any) -> None:
 
     Of a table (CSV or Parquet) the output holds the rows, unchanged, and behind them 'anomaly_score' (about 0.7 for a
     usual row, far out the number of standard deviations), 'p_value' (share of normal rows at least as far from normal)
-    and 'is_anomaly'. Without --train and --from what is normal is learned from DATA itself.
+    and 'is_anomaly'. Without --train and --from what is normal is learned from DATA itself. A folder of CSV or Parquet
+    files is one table in parts; the output is then a folder with the same parts, unless OUT is named as a file is.
 
     Of images (a folder, with sub-folders or without, or an .npz file) the output is a table with a line for each:
     'file' and the same three. Maps are two PNG files for an image, in its size: NAME.overlay.png shows where it is

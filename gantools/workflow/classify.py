@@ -15,7 +15,7 @@ from gantools.classify.figures import decision_figures
 from gantools.data.tables.classified import FLAG, PREDICTED, added_columns
 from gantools.data.tables.raw import labels_to_codes
 from gantools.data.tables.reader import TableReader
-from gantools.data.tables.writer import Added, TableWriter
+from gantools.data.tables.writer import Added, table_writer
 from gantools.errors import ConfigError, DataError
 from gantools.words import percent
 from gantools.workflow.classifying import figures_table
@@ -107,7 +107,7 @@ def run(request: Request, watch: Watch | None = None) -> ClassifyResult:
     job = _Classifying(model)
     added: dict[str, Added] = dict.fromkeys(names, "number")
     added |= {PREDICTED: "text", FLAG: "truth"}
-    with TableWriter(output, reader, added) as writer:
+    with table_writer(output, reader, added) as writer:
         for chunk in reader.chunks():
             with about(request.data):
                 found = job.classified(chunk.frame)

@@ -14,9 +14,18 @@ from typing import Any
 
 from gantools.data.images.folder import has_manifest
 from gantools.data.images.source import is_images
+from gantools.data.parts import is_parts
 from gantools.errors import CheckpointError, ConfigError, DataError
 from gantools.workflow.contract import refuse_fields
-from gantools.workflow.places import beside, check_apart, check_folder, check_table, folder_beside, named
+from gantools.workflow.places import (
+    beside,
+    check_apart,
+    check_folder,
+    check_table,
+    folder_beside,
+    named,
+    one_beside,
+)
 
 
 class Modality:
@@ -76,7 +85,7 @@ class _Tables(Modality):
     name, plural, module, has_pictures, suffix = "table", "tables", "table", False, ".csv"
 
     def balanced(self, data: Path) -> Path:
-        return beside(data, "balanced")
+        return one_beside(data, "balanced")
 
     def scored(self, data: Path) -> Path:
         return beside(data, "scored")
@@ -130,6 +139,8 @@ MODALITIES: dict[str, Modality] = {one.name: one for one in (_Tables(), _Images(
 
 def modality_of(data: Path) -> Modality:
     """What `data` holds, as far as its path tells. Raises ConfigError for a saved model."""
+    if is_parts(data):
+        return MODALITIES["table"]
     of_images = is_images(data)
     if data.is_dir() and not of_images:
         raise ConfigError("is a saved model", where=str(data), remedy="give a table or images")

@@ -8,11 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gantools.data.parts import SUFFIX_COMPRESSION, is_called_table, is_parts, part_files, table_suffix
 from gantools.errors import ConfigError
 from gantools.files import claim
-
-TABLE_SUFFIXES = {".csv", ".tsv", ".txt", ".parquet", ".pq"}
-COMPRESSED_SUFFIXES = {".gz", ".zip", ".bz2", ".xz"}
 
 
 def named(path: Path) -> Path:
@@ -21,11 +19,23 @@ def named(path: Path) -> Path:
 
 
 def beside(data: Path, word: str) -> Path:
-    """`customers.csv.gz` -> `customers.<word>.csv.gz`, in the same folder. Raises ConfigError for a folder."""
-    if data.is_dir():
+    """`customers.csv.gz` -> `customers.<word>.csv.gz`, in the same folder; a folder of parts -> `customers.<word>`."""
+    return folder_beside(data, word) if data.is_dir() else _beside(data, word, table_suffix(data))
+
+
+def one_beside(data: Path, word: str) -> Path:
+    """As `beside`, but one file for a folder of parts, too, called as these are: `customers.<word>.parquet`."""
+    if not data.is_dir():
+        return beside(data, word)
+    parts = part_files(data)
+    if not parts:
         raise ConfigError("is a folder", where=str(data), remedy="give the file of a table")
-    compressed = data.suffix.lower() in COMPRESSED_SUFFIXES
-    suffix = "".join(data.suffixes[-2:]) if compressed and len(data.suffixes) > 1 else data.suffix
+    data = named(data)
+    suffix = table_suffix(parts[0])
+    return data.with_name(f"{data.name.removesuffix(suffix)}.{word}{suffix}")
+
+
+def _beside(data: Path, word: str, suffix: str) -> Path:
     stem = data.name[: len(data.name) - len(suffix)] if suffix else data.name
     return data.with_name(f"{stem}.{word}{suffix}")
 
@@ -66,13 +76,21 @@ def check_png(path: Path, where: str, *, force: bool, apart: Path) -> None:
 def check_table(path: Path, where: str, *, force: bool, inputs: tuple[Path | None, ...] = ()) -> None:
     """Refuse a file for a table that cannot or must not be written, or whose name promises another format.
 
-    The first input's own suffix is fine. Raises ConfigError.
+    The first input's own suffix is fine. Where that is a folder of parts, a name without suffix is that of a folder.
+    Raises ConfigError.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] in COMPRESSED_SUFFIXES:
-        suffixes.pop()
-    of_input = bool(inputs and inputs[0] is not None and path.suffix.lower() == inputs[0].suffix.lower())
-    if suffixes and suffixes[-1] not in TABLE_SUFFIXES and not of_input:
+    first = inputs[0] if inputs else None
+    of_input = first is not None and path.suffix.lower() == first.suffix.lower()
+    if first is not None and is_parts(first):
+        check_apart(path, where, first)
+        if not is_called_table(path):
+            names = {part.name for part in part_files(first)}
+            check_folder(
+                path, where, force=force, what="parts of this table",
+                is_ours=lambda folder: names.issuperset(one.name for one in folder.iterdir()),
+            )  # fmt: skip
+            return
+    if path.suffix and not is_called_table(path) and path.suffix.lower() not in SUFFIX_COMPRESSION and not of_input:
         raise ConfigError(f"{path} is neither CSV nor Parquet", where=where, remedy="end it in .csv or .parquet")
     check_file(path, where, force=force, inputs=inputs)
 

@@ -19,7 +19,7 @@ from gantools.data.tables.formatting import format_value
 from gantools.data.tables.raw import to_raw
 from gantools.data.tables.reader import TableReader
 from gantools.data.tables.schema import Kind, Schema, infer_schema
-from gantools.data.tables.writer import Added, TableWriter
+from gantools.data.tables.writer import Added, table_writer
 from gantools.encode.views import wild_cells
 from gantools.errors import ConfigError, DataError
 from gantools.evaluate.scores import ScoreTally
@@ -276,7 +276,7 @@ class _Scoring:
         """Score all rows and write them with their scores behind."""
         assert self.request.output is not None
         stage.begin()
-        with TableWriter(self.request.output, reader, _added(self.request)) as writer:
+        with table_writer(self.request.output, reader, _added(self.request)) as writer:
             for chunk in reader.chunks():
                 with about(reader.path):
                     assessed = self._assessed(chunk.frame)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -191,3 +192,45 @@ def test_progress_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
         show.done("Scoring", 100, 900, "rows")
         states = {task.description: (task.completed, task.total) for task in show._bars.tasks}
     assert states == {"Reading": (900, 900), "Scoring": (100, 900)}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_folder_of_parts_is_one_table(invoke: Invoke, odd_customers: Path, tmp_path: Path, suffix: str) -> None:
+    """A saved scorer says the same of it as of the file, and its parts come out as parts."""
+    saved, parts, whole = tmp_path / "scorer", tmp_path / "parts", pd.read_csv(odd_customers)
+    assert invoke("score", odd_customers, *QUICK, "--labels", "fraud", "--save", saved).exit_code == 0
+    alone = invoke("score", odd_customers, "--from", saved, "--labels", "fraud", "--force", "--json")
+    parts.mkdir()
+    for k, rows in enumerate((slice(0, 50), slice(50, 60), slice(60, None))):
+        part, path = whole.iloc[rows], parts / f"{k}{suffix}"
+        part.to_csv(path, index=False) if suffix == ".csv" else part.to_parquet(path, index=False)
+    result = invoke("score", parts, "--from", saved, "--labels", "fraud", "--json", "--report", tmp_path / "r.html")
+    assert result.exit_code == 0, result.output
+    told, expected = the_json(result), the_json(alone)
+    for name in ("n_rows", "n_anomalous", "histogram", "p_values", "by_row", "detection", "operating_points"):
+        assert told[name] == expected[name], name
+    assert told["output"] == str(tmp_path / "parts.scored")
+    scored = [read_table(tmp_path / "parts.scored" / f"{k}{suffix}")[0] for k in range(3)]
+    assert [len(part) for part in scored] == [50, 10, len(whole) - 60]
+    one = read_table(odd_customers.with_name("customers.scored.csv"))[0]
+    assert pd.concat(scored)["anomaly_score"].to_numpy() == pytest.approx(one["anomaly_score"].to_numpy(), rel=1e-5)
+
+    error = the_error(invoke("score", parts, "--from", saved))
+    assert "parts.scored is not empty" in error and "--force" in error
+    (tmp_path / "parts.scored" / "notes.txt").write_text("mine")
+    error = the_error(invoke("score", parts, "--from", saved, "--force"))
+    assert "holds files that are not parts of this table" in error
+    assert "lies in" in the_error(invoke("score", parts, "--from", saved, "-o", parts / "out"))
+    assert invoke("score", parts, "--from", saved, "-o", tmp_path / "one.csv").exit_code == 0
+    assert len(pd.read_csv(tmp_path / "one.csv")) == len(whole)
+
+
+def test_learning_from_parts(invoke: Invoke, odd_customers: Path, tmp_path: Path) -> None:
+    """What is learned from a folder of parts is what is learned from the file."""
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    whole = pd.read_csv(odd_customers)
+    for k, rows in enumerate(np.array_split(np.arange(len(whole)), 4)):
+        whole.iloc[rows].to_csv(parts / f"{k}.csv", index=False)
+    first, second = (the_json(invoke("score", data, *QUICK, "--json")) for data in (odd_customers, parts))
+    assert first["histogram"] == second["histogram"] and first["threshold"] == second["threshold"]

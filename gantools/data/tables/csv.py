@@ -11,7 +11,7 @@ import contextlib
 import copy
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -211,8 +211,7 @@ class CsvTable:
                 progress(n_before + self.n_rows)
         self.header = file.header
         self.row_bytes = max(1.0, n_chars / max(1, self.n_rows))
-        empty = pa.table({name: pa.array([], pa.string()) for name in self.names})
-        self._kept = pa.concat_tables([empty, *kept]) if keep else None
+        self._kept = self._together(kept) if keep else None
 
     def decide(self, types: Types, kept: pa.Table | None) -> None:
         """Take what the columns are. kept: all cells of the table, to find how many digits numbers have."""
@@ -234,7 +233,10 @@ class CsvTable:
         """All rows as text."""
         if self._kept is not None:
             return self._kept
-        return pa.concat_tables(map(self._file.cells, self._file.records()))
+        return self._together(map(self._file.cells, self._file.records()))
+
+    def _together(self, blocks: Iterable[pa.Table]) -> pa.Table:
+        return pa.concat_tables([pa.table({name: pa.array([], pa.string()) for name in self.names}), *blocks])
 
     def typed(self, cells: pa.Table) -> pd.DataFrame:
         """Rows, as `cells` gives them, in their dtypes."""

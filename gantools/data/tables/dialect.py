@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from gantools.data.parts import CSV_SUFFIXES, PARQUET_SUFFIXES, SUFFIX_COMPRESSION
 from gantools.data.tables.foreign import refuse_archive, refuse_binary, refuse_text
 from gantools.data.tables.spelling import TRUTHS, Spelling
 from gantools.errors import DataError
@@ -30,10 +31,7 @@ MAX_CELL_BYTES = 16 * 2**20
 
 _HEAD_BYTES = 2**18
 _DELIMITERS = (",", ";", "\t", "|")
-CSV_SUFFIXES = (".csv", ".tsv", ".txt")
-PARQUET_SUFFIXES = (".parquet", ".pq")
 _NUMBER_NAME = r"-?[0-9]+([.,][0-9]+)?"
-SUFFIX_COMPRESSION = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class ParquetTable:
 
     def __init__(self, path: Path, *, may_be_empty: bool = False) -> None:
         """may_be_empty: take a file without rows. Raises DataError when the file is no table, or not a whole one."""
-        self.path = path
+        self.path, self._widened = path, list[pa.Field]()
         with self._opened() as file:
             metadata = file.metadata
             _refuse_large_cells(metadata, str(path))
@@ -61,21 +61,25 @@ class ParquetTable:
     def cells(self) -> pa.Table:
         """All rows as Arrow has them, an index of pandas included."""
         with self._opened() as file:
-            return file.read()
+            return self._in_types(file.read())
 
     def typed(self, cells: pa.Table) -> pd.DataFrame:
         """Rows, as `cells` gives them, in their dtypes."""
         return self._frame(cells)
 
-    def check_alike(self, other: ParquetTable) -> None:
-        """Refuse another part of the table that has other columns or types. Raises DataError naming it."""
-        mine, theirs = ({field.name: field.type for field in one.arrow_schema()} for one in (self, other))
-        if mine == theirs:
-            return
-        different = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
-        name = different[0]
-        problem = f"has column '{name}' as {theirs.get(name, 'none')}, and {self.path.name} as {mine.get(name, 'none')}"
-        raise DataError(problem, where=str(other.path), remedy="give parts of one table")
+    def take_types(self, schema: pa.Schema) -> None:
+        """Read columns in the types of `schema`, which may be wider ones: those of a table of which this is a part."""
+        for field in schema:
+            place = self._schema.get_field_index(field.name)
+            if self._schema.field(place).type != field.type:
+                self._schema = self._schema.set(place, field)
+                self._widened = [*self._widened, field]
+
+    def _in_types(self, table: pa.Table) -> pa.Table:
+        for field in self._widened:
+            place = table.schema.get_field_index(field.name)
+            table = table.set_column(place, field, table.column(place).cast(field.type))
+        return table
 
     def table(self) -> pa.Table:
         """All rows, as the file has them."""
@@ -87,7 +91,7 @@ class ParquetTable:
         with self._opened() as file:
             for batch in file.iter_batches(rows, use_threads=False):
                 if len(batch):
-                    yield pa.Table.from_batches([batch])
+                    yield self._in_types(pa.Table.from_batches([batch]))
 
     def pick(self, part: pa.Table, rows: npt.NDArray[np.int64]) -> pa.Table:
         """Some of the rows of a part."""
@@ -151,6 +155,30 @@ class ParquetTable:
                 whole = pd.arrays.IntegerArray(*_values_and_mask(table.column(name)))
                 frame[name] = pd.Series(whole, index=frame.index)
         return frame
+
+
+def common_types(tables: Sequence[ParquetTable]) -> pa.Schema:
+    """The types of the columns in all parts of a table: whole numbers in one part and fractions in another are
+    fractions. Raises DataError naming the first part that has other columns, or types that nothing holds together."""
+    first, *others = tables
+    schema = first.arrow_schema().remove_metadata()
+    for other in others:
+        theirs = other.arrow_schema().remove_metadata()
+        lacking = [name for name in schema.names if name not in theirs.names]
+        further = [name for name in theirs.names if name not in schema.names]
+        said = f"lacks the column '{lacking[0]}'" if lacking else f"has a column '{further[0]}'" if further else ""
+        if said:
+            remedy = "give parts of one table"
+            raise DataError(f"{said}, unlike {first.path.name}", where=str(other.path), remedy=remedy)
+        for name in schema.names:
+            pair = schema.field(name), theirs.field(name)
+            try:
+                both = pa.unify_schemas([pa.schema([field]) for field in pair], promote_options="permissive")
+            except pa.ArrowException as error:
+                problem = f"has column '{name}' as {pair[1].type}, and the parts before it as {pair[0].type}"
+                raise DataError(problem, where=str(other.path), remedy="give parts of one table") from error
+            schema = schema.set(schema.get_field_index(name), both.field(0))
+    return schema
 
 
 def with_columns(schema: pa.Schema, names: Sequence[str]) -> pa.Schema:

@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from gantools.data.parts import part_files
 from gantools.data.tables.column import NUMERIC_KINDS, Column, Kind
 from gantools.data.tables.csv import csv_names, open_csv
 from gantools.data.tables.dialect import Dialect, file_state, found_compression, is_parquet, read_errors
-from gantools.data.tables.parquet import ParquetTable
-from gantools.data.tables.parts import part_files
+from gantools.data.tables.parquet import ParquetTable, common_types
 from gantools.data.tables.schema import Schema
 from gantools.data.tables.spelling import Known
 from gantools.errors import DataError
@@ -206,11 +206,12 @@ def _opened(
     for file in files:
         with read_errors(file):
             tables.append(ParquetTable(file, may_be_empty=len(files) > 1))
-        tables[0].check_alike(tables[-1])
     if not any(table.n_rows for table in tables):
         raise DataError("has no rows", where=str(files[0].parent), remedy="give a table with rows")
+    types = common_types(tables)
     with_missing = [name for name in tables[0].names if any(name in table.with_missing for table in tables)]
     for table in tables:
+        table.take_types(types)
         table.with_missing = with_missing
     return tables
 

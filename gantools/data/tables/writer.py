@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gantools.data.parts import is_called_table
 from gantools.data.tables.csv import CsvFile
 from gantools.data.tables.dialect import (
     Dialect,
@@ -29,7 +30,6 @@ from gantools.data.tables.dialect import (
 )
 from gantools.data.tables.dtypes import in_calendar
 from gantools.data.tables.parquet import ParquetTable, arrow_of, with_columns
-from gantools.data.tables.parts import is_called_table
 from gantools.data.tables.raw import Mask
 from gantools.data.tables.reader import Chunk, TableReader
 from gantools.data.tables.schema import as_frame
