@@ -45,6 +45,13 @@ from .show import run_and_show
     "DIR.generated, DIR.generated.png, DATA.filled.csv]",
 )  # fmt: skip
 @click.option(
+    "--part-rows",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Rows: write OUT as a folder of parts of so many rows each, for more rows than memory holds.",
+)
+@click.option("--resume", is_flag=True, help="With --part-rows: go on with OUT; parts that are there stay.")
+@click.option(
     "--refine/--no-refine",
     default=None,
     help="Rows: let the generator's classifier choose among more than are wanted; three times faster without.  "

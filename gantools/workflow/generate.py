@@ -13,7 +13,7 @@ from gantools.errors import ConfigError
 from gantools.words import listed, percent
 from gantools.workflow.contract import IMAGES, TABLES, Item, Table, Watch, given, plain, refuse_together
 from gantools.workflow.opening import MODALITIES, check_meaning, saved_model
-from gantools.workflow.places import check_apart, check_png
+from gantools.workflow.places import check_apart, check_png, one_beside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,9 @@ class Request:
     cells are to be filled, in place of `n`. likely: fill them with what is most likely in place of a draw.
     embeddings: an .npy file with a vector for each image, for a generator that learned from such. output: a table, for
     images a folder; None for a name beside the generator. refine: choose among more rows than are wanted by the
-    generator's classifier; None for what suits its model. seeds: of images that are to be made again, of every
-    class, in place of `n`. interpolate: two seeds; the output is then one picture with a row for each class, of n
+    generator's classifier; None for what suits its model. part_rows: the output is a folder of parts of so many rows,
+    for more rows than memory holds. resume: go on with such a folder. seeds: of images that are to be made again, of
+    every class, in place of `n`. interpolate: two seeds; the output is then one picture with a row for each class, of n
     images that change from one into the other. style_mix: the same, layer by layer, by a model with styles. truncation:
     how far images may lie from the middle of their class, 0 to 1, by a model that has one; None for what it was trained
     with.
@@ -42,6 +43,8 @@ class Request:
     likely: bool = field(default=False, metadata=TABLES)
     output: Path | None = None
     refine: bool | None = field(default=None, metadata=TABLES)
+    part_rows: int | None = field(default=None, metadata=TABLES)
+    resume: bool = field(default=False, metadata=TABLES)
     seeds: tuple[int, ...] | None = field(default=None, metadata=IMAGES)
     interpolate: tuple[int, int] | None = field(default=None, metadata=IMAGES)
     style_mix: tuple[int, int] | None = field(default=None, metadata=IMAGES)
@@ -146,11 +149,7 @@ class FillResult:
         yield f"Filled table: {self.output}"
 
 
-def _filled(data: Path) -> Path:
-    return data.with_name(f"{data.name.removesuffix(data.suffix)}.filled{data.suffix}")
-
-
-def run(request: Request, _: Watch | None = None) -> GenerateResult | FillResult:
+def run(request: Request, watch: Watch | None = None) -> GenerateResult | FillResult:
     """Make synthetic rows or images and write them.
 
     Raises CheckpointError or ExportError where there is no generator, ConfigError for a bad option, DataError where
@@ -158,8 +157,9 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult | FillResult
     """
     refuse_together(request, "folder", "onnx")
     refuse_together(request, "seeds", "n")
-    for name in ("n", "onnx", "refine"):
+    for name in ("n", "onnx", "refine", "part_rows"):
         refuse_together(request, "fill", name)
+    check(request.part_rows is not None or not request.resume, "resume", "has no effect without `part_rows`")
     check(request.fill is None or not request.where, "where", "cannot be combined with `fill`")
     check(request.fill is not None or not request.likely, "likely", "has no effect without `fill`")
     for one, other in combinations(("seeds", "interpolate", "style_mix"), 2):
@@ -178,7 +178,14 @@ def run(request: Request, _: Watch | None = None) -> GenerateResult | FillResult
     check_meaning(request, modality)
     for name in given(request, "seeds", "interpolate", "style_mix") if request.onnx is not None else ():
         generator.check_noise(name)
-    output = request.output or (_filled(request.fill) if request.fill else modality.generated(place))
+    output = request.output or (one_beside(request.fill, "filled") if request.fill else modality.generated(place))
+    if request.part_rows is not None:
+        from gantools.workflow.generate_parts import run as in_parts
+
+        output = request.output or output.with_suffix("")
+        check_apart(output, "output", place)
+        made = in_parts(request, generator, output, watch or Watch())
+        return replace(made, repeatable=not getattr(generator, "draws_noise", False))
     if request.strip is None:
         check_apart(output, "output", place, request.fill)
         modality.check_output(output, force=request.force)
