@@ -41,6 +41,12 @@ from .show import run_and_show
     help="Images: what they are compared by, a net trained on the real ones, EfficientNet-Lite0 or Inception v3.  "
     "[default: classifier where there are classes, else perceptual]",
 )
+@click.option(
+    "--pairs",
+    is_flag=True,
+    help="Pictures: compare each of SYNTHETIC, made by 'transform' or any tool, with the one of the same name in REAL.",
+)
+@path_option("--inputs", metavar="DIR", help="With --pairs: what the pictures were made from, under the same names.")
 @seed_option
 @device_option
 @output_options
@@ -53,6 +59,9 @@ def evaluate(*, as_json: bool, **given: Any) -> None:
 
     Both are tables (CSV, Parquet, or folders of such parts) with the same columns, or folders of images. Of a table
     with a column 'is_synthetic', as augment writes it, the rows where that is true are judged.
+
+    With --pairs, pictures that were restored or translated are judged one by one by the true ones: PSNR, SSIM and a
+    perceptual distance, and whether they are nearer to the truth than --inputs.
     """
     from gantools.workflow.evaluate import Request, run
 

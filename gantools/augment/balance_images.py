@@ -161,7 +161,7 @@ def _notes(to_make: Mapping[str, int], before: Mapping[str, int], trials: Mappin
     if small:
         notes.append(f"too few images to learn from, filled with varied real ones alone: {', '.join(small)}")
     notes += [
-        f"generated images of {name} do not pass for real ones ({trial.words}): varied real ones fill the class instead"
+        f"Generated images of {name} do not pass for real ones ({trial.words}): varied real ones take their place."
         for name, trial in trials.items()
         if trial.shortfalls
     ]

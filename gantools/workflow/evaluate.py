@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gantools.config import check
 from gantools.errors import ConfigError, DataError
-from gantools.workflow.contract import IMAGES, TABLES, Watch
+from gantools.workflow.contract import IMAGES, TABLES, Watch, refuse_together
 from gantools.workflow.opening import Modality, check_meaning, is_model, modality_of
 from gantools.workflow.places import check_apart, check_file, same
 from gantools.workflow.stages import Stages
 
 if TYPE_CHECKING:
+    from gantools.workflow.evaluate_pictures import PicturesResult
     from gantools.workflow.evaluating import EvaluateResult
 
 
@@ -24,7 +26,8 @@ class Request:
     real: the data that the synthetic ones were made from, a table or images. synthetic: a table with the same columns,
     or images. target: the column with the classes; "folder" or None for images. holdout: more real data, which the
     generator did not see. report: a file for an HTML page, which `force` may overwrite. kinds, drop: of columns. size,
-    fit: of the images that are compared. features: what images are compared by.
+    fit: of the images that are compared. features: what images are compared by. pairs: each picture of `synthetic` is
+    compared with that of the same name in `real`. inputs: what the pictures were made from.
     """
 
     real: Path
@@ -37,12 +40,14 @@ class Request:
     size: int | None = field(default=None, metadata=IMAGES)
     fit: Any = field(default=None, metadata=IMAGES)
     features: Any = field(default=None, metadata=IMAGES)
+    pairs: bool = field(default=False, metadata=IMAGES)
+    inputs: Path | None = field(default=None, metadata=IMAGES)
     seed: int = 0
     device: str = "auto"
     force: bool = False
 
 
-def run(request: Request, watch: Watch | None = None) -> EvaluateResult:
+def run(request: Request, watch: Watch | None = None) -> EvaluateResult | PicturesResult:
     """Measure synthetic data against real ones, and say what that comes to.
 
     Raises DataError for data that cannot be compared, ConfigError for a bad option. Then nothing is written.
@@ -50,12 +55,20 @@ def run(request: Request, watch: Watch | None = None) -> EvaluateResult:
     modality = _modality(request)
     check_meaning(request, modality)
     modality.check_labels(request.real, request.target)
-    others = (request.synthetic, request.holdout)
+    others = (request.synthetic, request.holdout, request.inputs)
     for path in (request.real, *others):
         if path is not None and path.is_dir():
             check_apart(request.report, "report", path)
     check_file(request.report, "report", force=request.force, inputs=(request.real, *others))
     modality.check_columns(request, request.real)
+    check(request.pairs or request.inputs is None, "inputs", "has no effect without `pairs`")
+    if request.pairs:
+        for name in ("target", "holdout", "size", "fit", "features"):
+            refuse_together(request, name, "pairs")
+        from gantools.workflow import evaluate_pictures
+
+        evaluate_pictures.check_folders(request)
+        return evaluate_pictures.run(request, Stages(watch or Watch()))
     result: EvaluateResult = modality.job("evaluate").run(request, Stages(watch or Watch()))
     return result
 

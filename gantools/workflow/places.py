@@ -19,20 +19,29 @@ def named(path: Path) -> Path:
 
 
 def beside(data: Path, word: str) -> Path:
-    """`customers.csv.gz` -> `customers.<word>.csv.gz`, in the same folder; a folder of parts -> `customers.<word>`."""
-    return folder_beside(data, word) if data.is_dir() else _beside(data, word, table_suffix(data))
+    """`customers.csv.gz` -> `customers.<word>.csv.gz`, in the same folder; a folder of parts -> `customers.<word>`.
+
+    Raises ConfigError for another folder.
+    """
+    if not data.is_dir():
+        return _beside(data, word, table_suffix(data))
+    _first_part(data)
+    return folder_beside(data, word)
 
 
 def one_beside(data: Path, word: str) -> Path:
     """As `beside`, but one file for a folder of parts, too, called as these are: `customers.<word>.parquet`."""
     if not data.is_dir():
         return beside(data, word)
-    parts = part_files(data)
-    if not parts:
-        raise ConfigError("is a folder", where=str(data), remedy="give the file of a table")
-    data = named(data)
-    suffix = table_suffix(parts[0])
+    suffix, data = table_suffix(_first_part(data)), named(data)
     return data.with_name(f"{data.name.removesuffix(suffix)}.{word}{suffix}")
+
+
+def _first_part(folder: Path) -> Path:
+    parts = part_files(folder)
+    if not parts:
+        raise ConfigError("is a folder", where=str(folder), remedy="give the file of a table")
+    return parts[0]
 
 
 def _beside(data: Path, word: str, suffix: str) -> Path:

@@ -72,7 +72,7 @@ def test_noise_is_never_passed_off_as_images(data: ImageSet) -> None:
     found = balance_images(data, synthesizer=Noisy())
     assert found.n_generated == 0 and torch.bincount(found.label, minlength=3).tolist() == [0, 24, 36]
     assert found.failed == ("one",)
-    assert "generated images of one do not pass for real ones (precision 0.00 against" in found.notes[1]
+    assert "Generated images of one do not pass for real ones (precision 0.00 against" in found.notes[1]
 
 
 def test_each_image_can_be_made_again_from_its_origin(data: ImageSet) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image, ImageFilter
 
 from gantools.train import image_classifier
 
@@ -97,3 +98,57 @@ def test_folders_are_judged(
     assert "synthetic images are in it" in the_error(invoke("evaluate", out, digits))
     other = make_digits(tmp_path / "other", {0: 20, 7: 20})
     assert "classes that the real images lack: '7'" in the_error(invoke("evaluate", digits, other))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders `clean`, `noisy` and `smooth` with four pictures each, of which `smooth` holds JPEGs."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for name in ("clean", "noisy", "smooth"):
+        (folder / name).mkdir()
+    for k in range(4):
+        ramp = np.linspace(0, 255, 48)[None, :, None] * np.linspace(0.3, 1, 40)[:, None, None] * np.ones(3)
+        noisy = Image.fromarray(np.clip(ramp + rng.normal(0, 30, ramp.shape), 0, 255).astype(np.uint8))
+        Image.fromarray(ramp.astype(np.uint8)).save(folder / "clean" / f"{k}.png")
+        noisy.save(folder / "noisy" / f"{k}.png")
+        noisy.filter(ImageFilter.GaussianBlur(2)).save(folder / "smooth" / f"{k}.jpg", quality=95)
+    return folder
+
+
+def test_pictures_are_judged_one_by_one(invoke: Invoke, photos: Path, tmp_path: Path) -> None:
+    asked = ("evaluate", photos / "clean", photos / "smooth", "--pairs", "--inputs", photos / "noisy")
+    result = invoke(*asked, "--report", tmp_path / "r.html")
+    assert result.exit_code == 0, result.output
+    assert "nearer to the truth than their inputs" in result.stdout and "their inputs" in result.stdout
+    told = the_json(invoke(*asked, "--json"))
+    assert told["helped"] == "yes" and told["mean"]["made"]["psnr"] > told["mean"]["inputs"]["psnr"] + 3
+    assert [one["name"] for one in told["pictures"]] == [f"{k}.jpg" for k in range(4)]
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == 4 and "The worst pictures" in page
+
+
+def test_what_pairs_cannot_be(invoke: Invoke, photos: Path, tables: Path, tmp_path: Path) -> None:
+    asked = ("evaluate", photos / "clean")
+    assert "--inputs: has no effect without --pairs" in the_error(
+        invoke(*asked, photos / "smooth", "--inputs", photos / "noisy")
+    )
+    assert "has no meaning for tables" in the_error(
+        invoke("evaluate", tables / "real.csv", tables / "good.csv", "--pairs")
+    )
+    assert "cannot be combined with --pairs" in the_error(invoke(*asked, photos / "smooth", "--pairs", "--size", 32))
+    other = tmp_path / "other"
+    other.mkdir()
+    Image.new("RGB", (20, 20)).save(other / "0.png")
+    assert "0.png: is 20 x 20 pixels large, and 0.png of clean 48 x 40" in the_error(invoke(*asked, other, "--pairs"))
+    (other / "0.png").rename(other / "9.png")
+    assert "holds no picture with a name of one in clean" in the_error(invoke(*asked, other, "--pairs"))
+    assert "has no picture 0 that 0.jpg was made from" in the_error(
+        invoke(*asked, photos / "smooth", "--pairs", "--inputs", other)
+    )
+    for k in range(2):
+        Image.new("RGB", (48, 40)).save(other / f"{k}.png")
+    told = the_json(invoke(*asked, other, "--pairs", "--json"))
+    assert len(told["pictures"]) == 2
+    assert told["notes"] == [
+        "'2', '3' of clean have no partner and were left out.", "'9' of other has no partner and were left out."
+    ]  # fmt: skip

@@ -23,6 +23,8 @@ from gantools.data.tables.raw import Raw, to_raw
 from gantools.data.tables.schema import infer_schema
 from gantools.evaluate.image_evaluation import evaluate_images
 from gantools.evaluate.image_quality import ImageQuality, Quality
+from gantools.evaluate.pictures import PictureFigures, PicturesEvaluation
+from gantools.evaluate.restoration import PerceptualDistance
 from gantools.evaluate.scores import ScoreTally
 from gantools.evaluate.table_evaluation import Sample, evaluate_table
 from gantools.evaluate.table_fidelity import table_fidelity
@@ -32,6 +34,7 @@ from gantools.nn.features import NetFeatures
 from gantools.report.balanced_images import Examples, Strip, balanced_images
 from gantools.report.balanced_table import balanced_table
 from gantools.report.evaluated_images import evaluated_images
+from gantools.report.evaluated_pictures import Shown, evaluated_pictures
 from gantools.report.evaluated_table import evaluated_table
 from gantools.report.scored_images import scored_images
 from gantools.report.scored_table import scored_table
@@ -137,7 +140,20 @@ def evaluated_images_page(nasty: str) -> str:
     )
 
 
+def evaluated_pictures_page(nasty: str) -> str:
+    rng = np.random.default_rng(0)
+    truth = [rng.integers(0, 256, (60, 160, 3), dtype=np.uint8) for _ in range(4)]
+    made = [np.clip(one.astype(int) + 5 * k, 0, 255).astype(np.uint8) for k, one in enumerate(truth)]
+    pairs = list(zip(made, truth, strict=True))
+    distance = PerceptualDistance(by_edges=True)
+    figures = [PictureFigures.of(f"{nasty}{k}", one, true, distance) for k, (one, true) in enumerate(pairs)]
+    evaluation = PicturesEvaluation.of(figures, figures, "edges")
+    shown = [Shown(found, true, one, one) for found, (one, true) in zip(figures, pairs, strict=True)]
+    return evaluated_pictures(nasty, evaluation, shown, notes=(nasty,), facts=FACTS)
+
+
 PAGES = {
+    "evaluated pictures": (evaluated_pictures_page, ("nasty",)),
     "balanced table": (balanced_table_page, ("frame", "nasty", "verdict", "history")),
     "scored table": (scored_table_page, ("frame", "nasty", "history")),
     "evaluated table": (evaluated_table_page, ("frame", "nasty")),

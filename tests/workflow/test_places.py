@@ -8,7 +8,7 @@ import pytest
 
 from gantools.errors import ConfigError
 from gantools.workflow.opening import MODALITIES
-from gantools.workflow.places import beside, check_file, check_table, claimed_save
+from gantools.workflow.places import beside, check_file, check_table, claimed_save, one_beside
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,13 @@ def test_force_replaces_checkpoints_only(tmp_path: Path) -> None:
         pass
     with claimed_save(tmp_path / "run", force=False, resume=True):
         pass
+
+
+def test_names_beside_a_folder_of_parts(tmp_path: Path) -> None:
+    folder = tmp_path / "rows.parquet"
+    folder.mkdir()
+    (folder / "part-0.csv.gz").touch()
+    assert beside(folder, "scored") == tmp_path / "rows.parquet.scored"
+    assert one_beside(folder, "balanced") == tmp_path / "rows.parquet.balanced.csv.gz"
+    (folder / "part-0.csv.gz").rename(folder / "part-0.parquet")
+    assert one_beside(folder, "balanced") == tmp_path / "rows.balanced.parquet"
