@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from gantools import AnomalyScorer
 from gantools.augment.synthesizer import Synthesizer
 from gantools.config import TrainConfig
+from gantools.export import file
 from gantools.export.file import ExportedFile, export_model
+from gantools.export.graph import Graph, build
 
 TINY = {"width": 16, "steps": 10}
 
@@ -44,8 +47,16 @@ def maker(table: pd.DataFrame) -> Synthesizer:
 
 
 @pytest.fixture(scope="session")
-def scorer_file(scorer: AnomalyScorer, tmp_path_factory: pytest.TempPathFactory) -> ExportedFile:
-    return export_model(scorer, tmp_path_factory.mktemp("exported") / "scorer.onnx")
+def traced_scorer(scorer: AnomalyScorer) -> Graph:
+    """The graph of `scorer`, not yet proven: tracing it is what takes long. To be copied, not changed."""
+    return build(scorer)
+
+
+@pytest.fixture(scope="session")
+def scorer_file(scorer: AnomalyScorer, traced_scorer: Graph, tmp_path_factory: pytest.TempPathFactory) -> ExportedFile:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file, "build", lambda *_, **__: copy.deepcopy(traced_scorer))
+        return export_model(scorer, tmp_path_factory.mktemp("exported") / "scorer.onnx")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,19 @@ from gantools.errors import ExportError
 from gantools.export import file as module
 from gantools.export.columns import to_feed
 from gantools.export.file import ExportedFile, export_model
-from gantools.export.graph import build
+from gantools.export.graph import Graph
 from gantools.export.precision import reduced
 from gantools.export.proof import Tolerance
 from gantools.export.runtime import load_exported, open_session
 
 
+@pytest.fixture
+def is_traced(traced_scorer: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scorer is exported without being traced once more."""
+    monkeypatch.setattr(module, "build", lambda *_, **__: copy.deepcopy(traced_scorer))
+
+
+@pytest.mark.usefixtures("is_traced")
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_a_scorer_of_lower_precision_gives_the_same_flags(
     scorer: AnomalyScorer, scorer_file: ExportedFile, table: pd.DataFrame, tmp_path: Path, precision: str
@@ -48,6 +56,7 @@ def test_half_precision_halves_the_nets(maker: Synthesizer, maker_file: Exported
     assert len(halves) > 5
 
 
+@pytest.mark.usefixtures("is_traced")
 def test_a_precision_that_breaks_flags_is_refused(
     scorer: AnomalyScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,8 +66,8 @@ def test_a_precision_that_breaks_flags_is_refused(
     assert not list(tmp_path.iterdir())
 
 
-def test_what_has_no_nets_is_refused(scorer: AnomalyScorer) -> None:
-    proto = build(scorer).proto
+def test_what_has_no_nets_is_refused(traced_scorer: Graph) -> None:
+    proto = copy.deepcopy(traced_scorer).proto
     for node in list(proto.graph.node):
         if node.op_type in ("MatMul", "If"):
             proto.graph.node.remove(node)

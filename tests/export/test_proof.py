@@ -13,7 +13,7 @@ from gantools import AnomalyScorer
 from gantools.augment.synthesizer import Synthesizer
 from gantools.errors import ExportError
 from gantools.export import file as module
-from gantools.export.graph import Graph, build, describe
+from gantools.export.graph import Graph, describe
 from gantools.export.kinds.table_scorer import ExportedScorer
 from gantools.export.proof import STRICT, check_alone, check_steady
 from gantools.export.runtime import open_session
@@ -37,20 +37,21 @@ def changed(graph: Graph, name: str, by: float) -> Graph:
         ("detector", np.nan, "score"),
     ],
 )
-def test_a_changed_weight_is_found(scorer: AnomalyScorer, name: str, by: float, said: str) -> None:
-    graph = changed(build(scorer), name, by)
+def test_a_changed_weight_is_found(
+    scorer: AnomalyScorer, traced_scorer: Graph, name: str, by: float, said: str
+) -> None:
+    graph = changed(copy.deepcopy(traced_scorer), name, by)
     describe(graph, {}, "fp32")
     with pytest.raises(ExportError, match=f"the file's {said} differs"):
         ExportedScorer(open_session(graph.serialized(), "cpu")).prove(scorer, STRICT)
 
 
-def test_another_calibration_is_found(scorer: AnomalyScorer) -> None:
-    other = copy.copy(scorer)
+def test_another_calibration_is_found(scorer: AnomalyScorer, traced_scorer: Graph) -> None:
+    other, graph = copy.copy(scorer), copy.deepcopy(traced_scorer)
     other.calibration_ = Calibration(scorer.calibration_.scores * 1.5)
-    graph = build(other)
     describe(graph, {}, "fp32")
     with pytest.raises(ExportError, match="the file's p-value differs"):
-        ExportedScorer(open_session(graph.serialized(), "cpu")).prove(scorer, STRICT)
+        ExportedScorer(open_session(graph.serialized(), "cpu")).prove(other, STRICT)
 
 
 def test_a_changed_generator_is_found_and_nothing_is_written(
