@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -53,12 +54,23 @@ def traced_scorer(scorer: AnomalyScorer) -> Graph:
 
 
 @pytest.fixture(scope="session")
-def scorer_file(scorer: AnomalyScorer, traced_scorer: Graph, tmp_path_factory: pytest.TempPathFactory) -> ExportedFile:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(file, "build", lambda *_, **__: copy.deepcopy(traced_scorer))
-        return export_model(scorer, tmp_path_factory.mktemp("exported") / "scorer.onnx")
+def traced_maker(maker: Synthesizer) -> Graph:
+    """The same of `maker`."""
+    return build(maker)
 
 
 @pytest.fixture(scope="session")
-def maker_file(maker: Synthesizer, tmp_path_factory: pytest.TempPathFactory) -> ExportedFile:
-    return export_model(maker, tmp_path_factory.mktemp("exported") / "maker.onnx")
+def scorer_file(scorer: AnomalyScorer, traced_scorer: Graph, tmp_path_factory: pytest.TempPathFactory) -> ExportedFile:
+    return exported(scorer, traced_scorer, tmp_path_factory.mktemp("exported") / "scorer.onnx")
+
+
+@pytest.fixture(scope="session")
+def maker_file(maker: Synthesizer, traced_maker: Graph, tmp_path_factory: pytest.TempPathFactory) -> ExportedFile:
+    return exported(maker, traced_maker, tmp_path_factory.mktemp("exported") / "maker.onnx")
+
+
+def exported(model: AnomalyScorer | Synthesizer, traced: Graph, path: Path) -> ExportedFile:
+    """The file of a model whose graph is there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(file, "build", lambda *_, **__: copy.deepcopy(traced))
+        return export_model(model, path)

@@ -23,13 +23,16 @@ from gantools.export.proof import Tolerance
 from gantools.export.runtime import load_exported, open_session
 
 
-@pytest.fixture
-def is_traced(traced_scorer: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scorer is exported without being traced once more."""
-    monkeypatch.setattr(module, "build", lambda *_, **__: copy.deepcopy(traced_scorer))
+@pytest.fixture(autouse=True)
+def is_traced(
+    scorer: AnomalyScorer, traced_scorer: Graph, traced_maker: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The models are exported without being traced once more."""
+    monkeypatch.setattr(
+        module, "build", lambda model, **_: copy.deepcopy(traced_scorer if model is scorer else traced_maker)
+    )
 
 
-@pytest.mark.usefixtures("is_traced")
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_a_scorer_of_lower_precision_gives_the_same_flags(
     scorer: AnomalyScorer, scorer_file: ExportedFile, table: pd.DataFrame, tmp_path: Path, precision: str
@@ -56,7 +59,6 @@ def test_half_precision_halves_the_nets(maker: Synthesizer, maker_file: Exported
     assert len(halves) > 5
 
 
-@pytest.mark.usefixtures("is_traced")
 def test_a_precision_that_breaks_flags_is_refused(
     scorer: AnomalyScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

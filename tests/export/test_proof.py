@@ -55,9 +55,9 @@ def test_another_calibration_is_found(scorer: AnomalyScorer, traced_scorer: Grap
 
 
 def test_a_changed_generator_is_found_and_nothing_is_written(
-    maker: Synthesizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    maker: Synthesizer, traced_maker: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "build", lambda model, **more: changed(build(model, **more), "generator", 1.2))
+    monkeypatch.setattr(module, "build", lambda *_, **__: changed(copy.deepcopy(traced_maker), "generator", 1.2))
     with pytest.raises(ExportError, match="cells that differ"):
         module.export_model(maker, tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
