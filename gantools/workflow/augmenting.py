@@ -72,6 +72,7 @@ class AugmentResult:
             "output": self.request.output,
             "classes": [{"label": label, "before": n, "after": m} for label, n, m in self._counts()],
             "training": self.generator.report_.to_json(),
+            "training_log": self.generator.history_.lines,
             "verdict": self.verdict.to_json() if self.verdict else None,
             "saved": self.request.save,
             "report": self.request.report,

@@ -7,7 +7,7 @@ random are learned from, and rows are read, scored and written some thousands at
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,9 +58,13 @@ TRAINING_CELLS = 2**23  # wide tables are learned from fewer rows
 
 @dataclass(frozen=True, kw_only=True)
 class TableResult(ScoreResult):
-    """drift: how the rows differ from those learned from; None where the table was learned from itself."""
+    """drift: how the rows differ from those learned from; None where the table was learned from itself.
+
+    blamed: how many flagged rows each column is the first reason for, where reasons are given.
+    """
 
     drift: Drift | None
+    blamed: Mapping[str, int]
     sample = named = "row"
 
     def drift_words(self) -> list[str]:
@@ -73,7 +77,8 @@ class TableResult(ScoreResult):
         ]
 
     def _more_json(self) -> dict[str, Any]:
-        return {"n_rows": self.n_scored, "drift": None if self.drift is None else self.drift.to_json()}
+        drift = None if self.drift is None else self.drift.to_json()
+        return {"n_rows": self.n_scored, "drift": drift, "blamed": dict(self.blamed)}
 
     def _more_words(self) -> list[str]:
         if self.detection is None or self.learned.n_learned is None or self.drift is not None:
@@ -112,7 +117,8 @@ def run(request: Request, saved: Any, stages: Stages) -> TableResult:
     notes += [f"{line[0].upper()}{line[1:]}." for line in (drift.later if drift is not None else ())]
     result = TableResult(
         request=request, scorer=scorer, schema=scorer.schema_, tally=tally, top=scoring.explained_top(),
-        threshold=threshold, learned=fitted.learned, drift=drift, detection=tally.detection(), notes=tuple(notes),
+        threshold=threshold, learned=fitted.learned, drift=drift, blamed=scoring.blamed, detection=tally.detection(),
+        notes=tuple(notes),
         data_notes=(*(f"{note}." for note in reader.dialect.notes), *column_notes(scorer.schema_)), stages=stages,
     )  # fmt: skip
 
