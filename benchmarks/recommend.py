@@ -87,8 +87,20 @@ def measure(name: str, X: pd.DataFrame, y: pd.Series, seed: int, test: tuple[Any
     bacc = np.mean([(hat[truth == k] == levels[k]).mean() for k in range(len(levels))])
     judge = bench.classifiers.index(classifier.model)
     plain = brier(truth, predictions["none"][judge])
+    each = [np.array([brier(truth[[k]], q[[k]]) for k in range(len(truth))]) for q in (p, predictions["none"][judge])]
+    error = float((each[0] - each[1]).std(ddof=1) / np.sqrt(len(truth)))  # of the difference of both Brier scores
     both = {"table": name, "seed": seed, "seconds": seconds, "recommended": advised}
-    rows.append({**both, "method": "classifier", "ap": ap, "bacc": bacc, "brier": brier(truth, p), "plain": plain})
+    rows.append(
+        {
+            **both,
+            "method": "classifier",
+            "ap": ap,
+            "bacc": bacc,
+            "brier": brier(truth, p),
+            "plain": plain,
+            "error": error,
+        }
+    )
     return rows
 
 
@@ -186,10 +198,13 @@ def told(rows: pd.DataFrame) -> None:
     figures["best seen"] = [figures.loc[split, place[split]] for split in figures.index]
     peers.report("mean of average precision and balanced accuracy", figures.groupby("table").mean())
     peers.report("the same, all splits", figures.mean().to_frame().T, 4)
-    kept = rows[rows["method"] == "classifier"].set_index(["table", "seed"])[["brier", "plain"]]
-    peers.report(
-        "Brier score of the recommended classifier, and of its kind without balancing", kept.groupby("table").mean(), 4
+    kept = rows[rows["method"] == "classifier"].groupby("table")[["brier", "plain", "error"]].mean()
+    kept["difference"] = kept["brier"] - kept["plain"]
+    kept["low"], kept["high"] = (kept["difference"] + sign * 1.645 * kept["error"] for sign in (-1, 1))
+    title = (
+        "Brier score of the recommended classifier, of its kind without balancing, and 90 % interval of the difference"
     )
+    peers.report(title, kept.drop(columns="error"), 4)
     print("\nrecommended:", *(f"{table} {seed} {name}" for (table, seed), name in advised.items()), sep="\n  ")
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 CRITERIA = {
-    "energy_distance": "Energy distance from held-out real samples: what the weights are chosen by, and 0 is best",
-    "held_out_error": "Error on held-out samples: what the weights are chosen by, and less is better",
+    "energy_distance": "Energy distance from held-out real samples (0 is best); the weights are chosen by it",
+    "held_out_error": "Error on held-out samples (less is better); the weights are chosen by it",
 }
 MOST_POINTS = 200
 NOT_DRAWN = ("step", "seconds")
