@@ -30,6 +30,15 @@ def part_files(path: Path) -> list[Path]:
     return sorted(files, key=lambda one: _by_number(one.name))
 
 
+def how_parts_lie(path: Path) -> str:
+    """What to do with a folder that is no table, where tables lie in it or below; "" where none do."""
+    table = next((one for one in sorted(path.rglob("*")) if is_called_table(one)), None)
+    if table is None:
+        return ""
+    words = "a table in parts is a folder with nothing but its CSV or Parquet files"
+    return words if table.parent == path else f"{words}; give {table.parent}"
+
+
 def table_suffix(path: Path) -> str:
     """The suffix of a table's file, that of its compression included: "customers.csv.gz" has ".csv.gz"."""
     is_compressed = path.suffix.lower() in SUFFIX_COMPRESSION and len(path.suffixes) > 1

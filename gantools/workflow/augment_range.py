@@ -24,7 +24,6 @@ from gantools.workflow.augment_table import (
     MEASURING,
     TableResult,
     put_aside,
-    refuse_balanced,
     repeats_of,
     synthetic_rows,
 )
@@ -33,7 +32,7 @@ from gantools.workflow.contract import Item, Table, noted
 from gantools.workflow.opening import about
 from gantools.workflow.reporting import run_facts
 from gantools.workflow.stages import Stages
-from gantools.workflow.tables import kinds_of, without
+from gantools.workflow.tables import kinds_of, refuse_synthetic, without
 
 SHOWN = {"rmse_rare": "RMSE in the range", "mae_rare": "MAE in the range", "rmse": "RMSE of all", "mae": "MAE of all"}
 
@@ -79,7 +78,7 @@ def run(request: Request, _: None, stages: Stages) -> RangeResult:
         aside = put_aside(rare.labels(everything[target]), request)
         held_out, everything = everything[aside], everything[~aside].reset_index(drop=True)
         frame = without(everything, request.drop, target)
-        refuse_balanced(frame)
+        refuse_synthetic(frame)
         task = RangeTask.of(frame, target, rare)
         schema = infer_schema(frame, None, kinds, dialect=dialect)
         stages.plan(plan(request, None, MAKING[0], JUDGING, MEASURING))

@@ -40,7 +40,7 @@ from gantools.workflow.contract import Item
 from gantools.workflow.opening import about
 from gantools.workflow.reporting import run_facts
 from gantools.workflow.stages import Stages
-from gantools.workflow.tables import check_target, given_back, kinds_of, without
+from gantools.workflow.tables import check_target, given_back, kinds_of, refuse_synthetic, without
 
 JUDGING, MEASURING = 0.12, 0.02  # of the time
 MAKING = (0.02, 0.15)  # the same: at least, and at most
@@ -188,7 +188,7 @@ def _schema(
     frame: pd.DataFrame, target: str, kinds: Mapping[str, Any] | None, trained: Synthesizer | None, dialect: Dialect
 ) -> Schema:
     """What the columns are. Raises DataError for a table that cannot be balanced."""
-    refuse_balanced(frame)
+    refuse_synthetic(frame)
     if trained is not None:
         check_fits(frame, target, trained.schema_)
         return trained.schema_
@@ -244,13 +244,6 @@ def spelled_strategy(frame: pd.DataFrame, schema: Schema, strategy: Strategy) ->
         strategy = {match_label(levels, str(label), "strategy"): count for label, count in strategy.items()}
     check_strategy(frame[str(schema.target)], len(levels), strategy, "rows")
     return strategy
-
-
-def refuse_balanced(frame: pd.DataFrame) -> None:
-    """Refuse a table that was balanced before. Raises DataError."""
-    if FLAG in frame.columns:
-        remedy = f"keep the rows where it is false, drop it, and balance those; or rename the column '{FLAG}'"
-        raise DataError("the table holds synthetic rows already", where=f"column '{FLAG}'", remedy=remedy)
 
 
 def check_fits(frame: pd.DataFrame, target: str, schema: Schema) -> None:

@@ -85,7 +85,7 @@ def run(request: Request, stages: Stages) -> PicturesResult:
         true, ours = truth.read(place), made.read(other)
         if ours.shape[:2] != true.shape[:2]:
             sizes = [f"{one.shape[1]} x {one.shape[0]}" for one in (ours, true)]
-            problem = f"is {sizes[0]} pixels large, and {truth.names[place]} of {request.real.name} {sizes[1]}"
+            problem = f"is {sizes[0]} pixels, and {truth.names[place]} of {request.real.name} is {sizes[1]}"
             remedy = "give pictures of one size"
             raise DataError(problem, where=str(request.synthetic / made.names[other]), remedy=remedy)
         figures.append(PictureFigures.of(made.names[other], ours, true, distance))
@@ -122,8 +122,8 @@ def _pairs(truth: ImageSource, made: ImageSource) -> tuple[list[tuple[str, int, 
     for source, there, lacking in ((truth, one, other), (made, other, one)):
         alone = [name for name in there if name not in lacking]
         if alone:
-            verb = "has" if len(alone) == 1 else "have"
-            notes.append(f"{listed(alone)} of {source.path.name} {verb} no partner and were left out.")
+            has, was = ("has", "was") if len(alone) == 1 else ("have", "were")
+            notes.append(f"{listed(alone)} of {source.path.name} {has} no partner and {was} left out.")
     return [(name, one[name], other[name]) for name in shared], notes
 
 

@@ -18,7 +18,7 @@ from gantools.workflow.evaluating import EvaluateResult
 from gantools.workflow.opening import about
 from gantools.workflow.reporting import run_facts
 from gantools.workflow.stages import Stages
-from gantools.workflow.tables import check_target, kinds_of, without
+from gantools.workflow.tables import check_target, kinds_of, refuse_synthetic, without
 
 STAGE = "Comparing"
 ALL_LEVELS = 2**62  # each level counts, however rare
@@ -37,7 +37,7 @@ def run(request: Request, stages: Stages) -> TableResult:
     frame, dialect = read_table(request.real, kinds)
     notes = list(dialect.notes)
     with about(request.real):
-        _refuse_flag(frame)
+        refuse_synthetic(frame)
         frame = without(frame, request.drop, request.target)
         schema = infer_schema(frame, request.target, kinds, max_levels=ALL_LEVELS, dialect=dialect)
         if request.target is not None:
@@ -55,7 +55,7 @@ def run(request: Request, stages: Stages) -> TableResult:
     if request.holdout is not None:
         more, _ = read_table(request.holdout, kinds, schema)
         with about(request.holdout):
-            _refuse_flag(more)
+            refuse_synthetic(more)
             holdout = _sample(more, schema, request.real)
     evaluation = evaluate_table(real, synthetic, holdout, seed=request.seed, stage=stages[STAGE])
     result = TableResult(
@@ -68,12 +68,6 @@ def run(request: Request, stages: Stages) -> TableResult:
         )
     )
     return result
-
-
-def _refuse_flag(frame: pd.DataFrame) -> None:
-    if FLAG in frame.columns:
-        remedy = f"keep the rows where it is false and drop the column '{FLAG}'"
-        raise DataError("the table holds synthetic rows", where=f"column '{FLAG}'", remedy=remedy)
 
 
 def _synthetic_alone(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

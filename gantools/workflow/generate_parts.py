@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,16 @@ def check_place(folder: Path, request: Request, asked: Mapping[str, Any]) -> Non
         raise ConfigError(
             f"{folder} is not empty", where="output", remedy="give another name, or `resume` to go on with it"
         )
-    if ASKED not in there or json.loads((folder / ASKED).read_text(encoding="utf-8")) != asked:
+    if _begun(folder) != asked:
         problem = f"{folder} was not begun with this generator, `n`, `part_rows`, `seed` and `where`"
         raise ConfigError(problem, where="resume", remedy="ask for the same, or give another folder")
+
+
+def _begun(folder: Path) -> Any:
+    """What was asked for when the folder was begun, None where it does not say."""
+    with suppress(OSError, ValueError):
+        return json.loads((folder / ASKED).read_text(encoding="utf-8"))
+    return None
 
 
 def _digest(request: Request) -> str:

@@ -72,6 +72,15 @@ def without(frame: pd.DataFrame, drop: Sequence[str], *needed: str | None) -> pd
     return left
 
 
+def refuse_synthetic(frame: pd.DataFrame) -> None:
+    """Refuse a table that holds synthetic rows, where real ones are wanted. Raises DataError."""
+    from gantools.augment.balance import FLAG
+
+    if FLAG in frame.columns:
+        remedy = f"keep the rows where it is false and drop it; or rename the column '{FLAG}'"
+        raise DataError("the table holds synthetic rows already", where=f"column '{FLAG}'", remedy=remedy)
+
+
 def given_back(made: pd.DataFrame, real: pd.DataFrame, drop: Sequence[str]) -> pd.DataFrame:
     """A table that was made from a real one without the columns `drop`, with these where they were.
 

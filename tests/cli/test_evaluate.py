@@ -139,7 +139,7 @@ def test_what_pairs_cannot_be(invoke: Invoke, photos: Path, tables: Path, tmp_pa
     other = tmp_path / "other"
     other.mkdir()
     Image.new("RGB", (20, 20)).save(other / "0.png")
-    assert "0.png: is 20 x 20 pixels large, and 0.png of clean 48 x 40" in the_error(invoke(*asked, other, "--pairs"))
+    assert "0.png: is 20 x 20 pixels, and 0.png of clean is 48 x 40" in the_error(invoke(*asked, other, "--pairs"))
     (other / "0.png").rename(other / "9.png")
     assert "holds no picture with a name of one in clean" in the_error(invoke(*asked, other, "--pairs"))
     assert "has no picture 0 that 0.jpg was made from" in the_error(
@@ -150,5 +150,5 @@ def test_what_pairs_cannot_be(invoke: Invoke, photos: Path, tables: Path, tmp_pa
     told = the_json(invoke(*asked, other, "--pairs", "--json"))
     assert len(told["pictures"]) == 2
     assert told["notes"] == [
-        "'2', '3' of clean have no partner and were left out.", "'9' of other has no partner and were left out."
+        "'2', '3' of clean have no partner and were left out.", "'9' of other has no partner and was left out."
     ]  # fmt: skip

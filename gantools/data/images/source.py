@@ -39,6 +39,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from gantools.data.images.schema import ImageSchema as ImageSchema
+from gantools.data.parts import how_parts_lie
 from gantools.errors import DataError
 from gantools.files import whole_folder
 
@@ -334,7 +335,7 @@ def _classes(path: Path, names: Sequence[str], labelled: bool | None) -> tuple[t
     where, example = str(path), f"such as {path.name}/yes/1.png and {path.name}/no/2.png"
     if not names:
         remedy = f"give a folder with images in a folder for each class, {example}" if labelled else _CHECK
-        raise DataError("holds no images", where=where, remedy=remedy)
+        raise DataError("holds no images", where=where, remedy=how_parts_lie(path) or remedy)
     if labelled is False:
         return (), []
     loose = [name for name in names if "/" not in name]

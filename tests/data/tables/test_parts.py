@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gantools.data.parts import is_parts, part_files, table_suffix
+from gantools.data.parts import how_parts_lie, is_parts, part_files, table_suffix
 from gantools.data.tables import TableReader, read_table
 from gantools.data.tables.reader import column_names
 from gantools.data.tables.writer import table_writer
@@ -152,3 +152,14 @@ def test_what_is_no_table_in_parts(tmp_path: Path) -> None:
     (tmp_path / "more" / "1.csv").write_text("a,b\n")
     with pytest.raises(DataError, match="a header and no rows"):
         TableReader(tmp_path / "more")
+
+
+def test_how_parts_lie_is_said(tmp_path: Path) -> None:
+    """Of partitions in folders of their own, and of parts among other files."""
+    assert how_parts_lie(tmp_path) == ""
+    partition = tmp_path / "year=2024"
+    partition.mkdir()
+    (partition / "1.parquet").touch()
+    assert how_parts_lie(tmp_path).endswith(f"; give {partition}")
+    (tmp_path / "1.csv").touch()
+    assert how_parts_lie(tmp_path).endswith("CSV or Parquet files")
