@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gantools.data.images.folder import has_manifest
-from gantools.data.images.source import is_images
+from gantools.data.images.source import image_names, is_images
 from gantools.data.parts import how_parts_lie, is_parts
 from gantools.errors import CheckpointError, ConfigError, DataError
 from gantools.workflow.contract import refuse_fields
@@ -130,7 +130,7 @@ class _Images(Modality):
 
     def _check_column(self, data: Path, name: str | None, where: str) -> None:
         if name not in (None, "folder"):
-            if data.is_dir() and (remedy := how_parts_lie(data)):
+            if data.is_dir() and not image_names(data) and (remedy := how_parts_lie(data)):
                 raise DataError("is no table", where=str(data), remedy=remedy)
             problem = f"the classes of {data} are its sub-folders (the labels of an .npz file), not {name!r}"
             raise ConfigError(problem, where=where, remedy=f"write `{where}` folder, or leave it out")
