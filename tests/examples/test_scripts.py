@@ -21,6 +21,15 @@ def test_scripts_need_public_names_alone(script: Path) -> None:
     assert {name for name in modules if name.startswith("gantools")} == {"gantools"}
 
 
+@pytest.mark.parametrize("script", SCRIPTS, ids=[path.stem for path in SCRIPTS])
+def test_what_scripts_take_of_one_another_is_there(script: Path) -> None:
+    for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
+        other = EXAMPLES / f"{node.module}.py" if isinstance(node, ast.ImportFrom) else script
+        if isinstance(node, ast.ImportFrom) and other.is_file():
+            there = {one.name for one in ast.parse(other.read_text(encoding="utf-8")).body if hasattr(one, "name")}
+            assert {alias.name for alias in node.names} <= there, other.name
+
+
 def test_an_image_generator_is_trained_in_python(tmp_path: Path) -> None:
     script = EXAMPLES / "generate_images_in_python.py"
     done = subprocess.run([sys.executable, script, "5"], cwd=tmp_path, capture_output=True, text=True, check=False)
