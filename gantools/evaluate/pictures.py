@@ -10,10 +10,7 @@ import numpy as np
 
 from gantools.data.images.source import Bytes
 from gantools.evaluate.restoration import psnr, psnr_luminance, ssim
-
-N_SAMPLES = 2000  # of the bootstrap
-FEWEST = 3  # pictures of which a difference is called clear
-HIGHER_IS_BETTER = {"psnr": True, "psnr_luminance": True, "ssim": True, "perceptual": False}
+from gantools.evaluate.translation import FEWEST, mean_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +54,7 @@ class PicturesEvaluation:
         interval = None
         if inputs:
             gain = np.array([one.psnr - other.psnr for one, other in zip(made, inputs, strict=True)])
-            drawn = np.random.default_rng(seed).integers(0, len(gain), (N_SAMPLES, len(gain)))
-            low, high = np.quantile(gain[drawn].mean(1), [0.025, 0.975])
-            interval = float(low), float(high)
+            interval = mean_interval(gain, seed)
         return cls(tuple(made), tuple(inputs), measured_by, interval)
 
     def mean(self, figure: str, of: str = "made") -> float:

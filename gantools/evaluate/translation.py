@@ -114,7 +114,7 @@ def compare(
     gain = sign * np.array(
         [one[judged_by] - other[judged_by] for one, other in zip(figures["translator"], figures["plain"], strict=True)]
     )
-    interval = _interval(gain, seed)
+    interval = mean_interval(gain, seed)
     difference = float(gain.mean())
     least = MIN_DIFFERENCE[judged_by] * (scores["plain"]["perceptual"] if by_eye else 1)
     helped: Helped = "unclear"
@@ -144,7 +144,7 @@ def _sentence(helped: Helped, scores: Mapping[str, Mapping[str, float]], plain: 
     return f"There is no clear difference from {plain}: {facts}, {on}."
 
 
-def _interval(gain: npt.NDArray[np.float64], seed: int) -> tuple[float, float]:
+def mean_interval(gain: npt.NDArray[np.float64], seed: int) -> tuple[float, float]:
     """Of the mean, 95 %, by bootstrap over pictures."""
     drawn = np.random.default_rng(seed).integers(0, len(gain), (N_SAMPLES, len(gain)))
     low, high = np.quantile(gain[drawn].mean(1), [0.025, 0.975])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from gantools.data.images.pairs import by_stem
 from gantools.data.images.source import Bytes, ImageSource, open_images
 from gantools.errors import DataError
 from gantools.evaluate.pictures import FIGURES, PictureFigures, PicturesEvaluation
@@ -24,7 +24,7 @@ from gantools.workflow.stages import Stages
 
 STAGE = "Comparing"
 N_SHOWN = 12  # of the worst, in the report
-HEAD = {"psnr": "PSNR (dB)", "psnr_luminance": "of luminance", "ssim": "SSIM", "perceptual": "perceptual distance"}
+HEAD = ("PSNR (dB)", "of luminance", "SSIM", "perceptual distance")  # of `FIGURES`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class PicturesResult:
         worst = [evaluation.made[k] for k in evaluation.worst(5)]
         rows += [(one.name, *(f"{getattr(one, name):.3f}" for name in FIGURES)) for one in worst]
         title = f"Means, and the worst pictures; the perceptual distance goes by {evaluation.measured_by}"
-        yield Table(("", *HEAD.values()), tuple(rows), title=title, right=(1, 2, 3, 4))
+        yield Table(("", *HEAD), tuple(rows), title=title, right=(1, 2, 3, 4))
         yield from noted(self.notes)
         if self.request.report is not None:
             yield f"Report: {self.request.report}"
@@ -77,7 +77,7 @@ def run(request: Request, stages: Stages) -> PicturesResult:
     made = open_images(request.synthetic, labelled=False, known=truth.schema)
     inputs = None if request.inputs is None else open_images(request.inputs, labelled=False, known=truth.schema)
     pairs, notes = _pairs(truth, made)
-    of_inputs = None if inputs is None else _by_name(inputs)
+    of_inputs = None if inputs is None else by_stem(inputs)
     distance = PerceptualDistance()
     figures: list[PictureFigures] = []
     before: list[PictureFigures] = []
@@ -112,7 +112,7 @@ def run(request: Request, stages: Stages) -> PicturesResult:
 
 def _pairs(truth: ImageSource, made: ImageSource) -> tuple[list[tuple[str, int, int]], list[str]]:
     """(name, place among the true pictures, place among those made) of each pair, and what is to be said of others."""
-    one, other = _by_name(truth), _by_name(made)
+    one, other = by_stem(truth), by_stem(made)
     shared = [name for name in one if name in other]
     if not shared:
         problem = f"holds no picture with a name of one in {truth.path.name}"
@@ -127,18 +127,6 @@ def _pairs(truth: ImageSource, made: ImageSource) -> tuple[list[tuple[str, int, 
     return [(name, one[name], other[name]) for name in shared], notes
 
 
-def _by_name(source: ImageSource) -> dict[str, int]:
-    """Name without its suffix -> place."""
-    found: dict[str, int] = {}
-    for place, name in enumerate(source.names):
-        stem = str(PurePosixPath(name).with_suffix(""))
-        if stem in found:
-            problem = f"{source.names[found[stem]]} and {name} have one name but for the suffix"
-            raise DataError(problem, where=str(source.path), remedy="rename one of them")
-        found[stem] = place
-    return found
-
-
 def _in_size(pixels: Bytes, like: Bytes) -> Bytes:
     """A picture enlarged or reduced to the size of another by cubic interpolation."""
     if pixels.shape[:2] == like.shape[:2]:
@@ -151,6 +139,6 @@ def _in_size(pixels: Bytes, like: Bytes) -> Bytes:
 def check_folders(request: Request) -> None:
     """Refuse what are no folders of pictures. Raises DataError."""
     for place in (request.real, request.synthetic, request.inputs):
-        if place is not None and not Path(place).is_dir():
-            problem = "is not a folder" if Path(place).exists() else "does not exist"
+        if place is not None and not place.is_dir():
+            problem = "is not a folder" if place.exists() else "does not exist"
             raise DataError(problem, where=str(place), remedy="give folders of pictures")

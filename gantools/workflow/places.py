@@ -23,10 +23,11 @@ def beside(data: Path, word: str) -> Path:
 
     Raises ConfigError for another folder.
     """
-    if not data.is_dir():
-        return _beside(data, word, table_suffix(data))
-    _first_part(data)
-    return folder_beside(data, word)
+    if data.is_dir():
+        _first_part(data)
+        return folder_beside(data, word)
+    suffix = table_suffix(data)
+    return data.with_name(f"{data.name.removesuffix(suffix)}.{word}{suffix}")
 
 
 def one_beside(data: Path, word: str) -> Path:
@@ -42,11 +43,6 @@ def _first_part(folder: Path) -> Path:
     if not parts:
         raise ConfigError("is a folder", where=str(folder), remedy="give the file of a table")
     return parts[0]
-
-
-def _beside(data: Path, word: str, suffix: str) -> Path:
-    stem = data.name[: len(data.name) - len(suffix)] if suffix else data.name
-    return data.with_name(f"{stem}.{word}{suffix}")
 
 
 def folder_beside(data: Path, word: str) -> Path:

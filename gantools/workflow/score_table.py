@@ -300,12 +300,14 @@ class _Scoring:
             assessed["reason"] = assessed["reason"].where(assessed["is_anomaly"])
             flagged = assessed["reason"][assessed["is_anomaly"]]
             self.blamed.update(named_first(flagged, self.scorer.schema_.names))
-        raw = to_raw(frame, self.scorer.schema_)
-        moment = moment_column(self.scorer.schema_)
-        times = None if moment is None else raw.numbers[:, self.scorer.schema_.numeric.index(moment)]
+        moment, times = moment_column(self.scorer.schema_), None
+        if moment is not None or self.monitor is not None:
+            raw = to_raw(frame, self.scorer.schema_)
+            if moment is not None:
+                times = raw.numbers[:, self.scorer.schema_.numeric.index(moment)]
+            if self.monitor is not None:
+                self.monitor.update(raw, assessed["p_value"])
         self.tally.update(frame, assessed, marks, times)
-        if self.monitor is not None:
-            self.monitor.update(raw, assessed["p_value"])
         return assessed
 
     def explained_top(self) -> pd.DataFrame:

@@ -140,17 +140,20 @@ def _check_enough(path: Path, n: int) -> None:
 
 def _partners(first: ImageSource, second: ImageSource) -> dict[str, tuple[int, int]]:
     """Name without suffix -> places on both sides. Raises DataError where two files of a side have one such name."""
-    places = []
-    for side in (first, second):
-        of_side: dict[str, int] = {}
-        for place, name in enumerate(side.names):
-            stem = str(PurePosixPath(name).with_suffix(""))
-            if stem in of_side:
-                problem = f"{side.names[of_side[stem]]} and {name} have one name but for the suffix"
-                raise DataError(problem, where=str(side.path), remedy="rename or remove one of them")
-            of_side[stem] = place
-        places.append(of_side)
-    return {stem: (place, places[1][stem]) for stem, place in places[0].items() if stem in places[1]}
+    one, other = by_stem(first), by_stem(second)
+    return {stem: (place, other[stem]) for stem, place in one.items() if stem in other}
+
+
+def by_stem(source: ImageSource) -> dict[str, int]:
+    """Name without suffix -> place. Raises DataError where two files have one such name."""
+    found: dict[str, int] = {}
+    for place, name in enumerate(source.names):
+        stem = str(PurePosixPath(name).with_suffix(""))
+        if stem in found:
+            problem = f"{source.names[found[stem]]} and {name} have one name but for the suffix"
+            raise DataError(problem, where=str(source.path), remedy="rename or remove one of them")
+        found[stem] = place
+    return found
 
 
 def _matched(

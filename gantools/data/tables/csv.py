@@ -31,7 +31,7 @@ from gantools.data.tables.dialect import (
     named,
     too_large,
 )
-from gantools.data.tables.spelling import Known, Survey, Types
+from gantools.data.tables.spelling import Known, Spelling, Survey, Types
 from gantools.errors import DataError
 
 _READ_CHARS = 2**22
@@ -213,8 +213,8 @@ class CsvTable:
         self.row_bytes = max(1.0, n_chars / max(1, self.n_rows))
         self._kept = self._together(kept) if keep else None
 
-    def decide(self, types: Types, kept: pa.Table | None) -> None:
-        """Take what the columns are. kept: all cells of the table, to find how many digits numbers have."""
+    def decide(self, types: Types, columns: Mapping[str, Spelling]) -> None:
+        """Take what the columns of the table are. columns: those of `types`, or with the digits that numbers have."""
         file, self._types = self._file, types
         self.dialect = Dialect(
             kind="csv",
@@ -224,7 +224,7 @@ class CsvTable:
             compression=file.compression,
             truths=self._types.truths,
             newline=file.layout.newline,
-            columns=types.columns if kept is None else types.with_places(kept),
+            columns=columns,
             preamble=file.layout.preamble,
             notes=file.layout.notes,
         )
@@ -313,10 +313,10 @@ def open_csv(
         problem, remedy = "has a header and no rows", "give a table with rows"
         raise DataError(problem, where=str(paths[0][0]), remedy=remedy)
     assert survey is not None
-    kept = pa.concat_tables([one.cells() for one in tables]) if keep else None
     types = survey.types()
+    columns = types.with_places(pa.concat_tables([one.cells() for one in tables])) if keep else types.columns
     for table in tables:
-        table.decide(types, kept)
+        table.decide(types, columns)
     return tables
 
 
