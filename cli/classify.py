@@ -6,21 +6,23 @@ from typing import Any
 
 import click
 
-from .options import data_argument, device_option, output_options, path_option
+from .options import device_option, output_options, parts_options, path_option, table_argument
 from .show import run_and_show
 
 
 @click.command()
-@data_argument
-@path_option("--from", "source", metavar="DIR", help="The classifier saved in DIR.")
-@path_option("--onnx", metavar="FILE", help="In place of --from: an exported classifier.")
+@table_argument
+@path_option("--from", "source", may_be_address=True, metavar="DIR", help="The classifier saved in DIR.")
+@path_option("--onnx", may_be_address=True, metavar="FILE", help="In place of --from: an exported classifier.")
 @path_option(
     "--output",
     "-o",
+    may_be_address=True,
     metavar="OUT",
     help="A file, or a folder of parts.  [default: DATA with '.classified' in its name]",
 )
 @device_option
+@parts_options
 @output_options
 def classify(*, as_json: bool, **given: Any) -> None:
     """Predict the class of each row of DATA, a table, with a classifier that 'gantools augment --classifier' has saved.

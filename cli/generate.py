@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import Seeds, device_option, output_options, path_option, seed_option
+from .options import Place, Seeds, device_option, output_options, parts_options, path_option, seed_option
 from .show import run_and_show
 
 
 @click.command()
-@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
-@path_option("--onnx", metavar="FILE", help="In place of DIR: an exported generator.")
+@click.argument("folder", metavar="[DIR]", required=False, type=Place(may_be_address=True))
+@path_option("--onnx", may_be_address=True, metavar="FILE", help="In place of DIR: an exported generator.")
 @click.option(
     "--rows",
     "-n",
@@ -40,7 +39,7 @@ from .show import run_and_show
     "--embeddings", metavar="FILE", help="Images by vectors: the rows of an .npy file, each for as many as -n says."
 )
 @path_option(
-    "--output", "-o", metavar="OUT",
+    "--output", "-o", may_be_address=True, metavar="OUT",
     help="CSV or Parquet, for images a folder, a PNG with --interpolate or --style-mix.  [default: DIR.generated.csv, "
     "DIR.generated, DIR.generated.png, DATA.filled.csv]",
 )  # fmt: skip
@@ -50,7 +49,7 @@ from .show import run_and_show
     metavar="N",
     help="Rows: write OUT as a folder of parts of so many rows each, for more rows than memory holds.",
 )
-@click.option("--resume", is_flag=True, help="With --part-rows: go on with OUT; parts that are there stay.")
+@parts_options
 @click.option(
     "--refine/--no-refine",
     default=None,

@@ -6,12 +6,12 @@ from typing import Any
 
 import click
 
-from .options import data_argument, debug_option, drop_option, json_option, kind_option, target_option
+from .options import debug_option, drop_option, json_option, kind_option, table_argument, target_option
 from .show import run_and_show
 
 
 @click.command()
-@data_argument
+@table_argument
 @target_option
 @kind_option
 @drop_option

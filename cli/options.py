@@ -127,12 +127,32 @@ def _set_debug(context: click.Context, _param: click.Parameter, value: bool) -> 
         context.find_root().meta["gantools.debug"] = True
 
 
-def path_option(*names: str, **more: Any) -> Callable[[F], F]:
-    """An option that names a file or a folder."""
-    return click.option(*names, type=click.Path(path_type=Path), **more)
+class Place(click.ParamType[Path]):
+    """A file or a folder. may_be_address: also one in another file system, as s3://bucket/folder."""
+
+    name = "path"
+
+    def __init__(self, *, may_be_address: bool = False) -> None:
+        self.may_be_address = may_be_address
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path, or an address that stands for one."""
+        if isinstance(value, str) and "://" in value:
+            if not self.may_be_address:
+                self.fail(f"{value} is an address, and what this names must be on this machine.", param, ctx)
+            from gantools.data.address import place_of
+
+            return place_of(value)
+        return Path(value)
 
 
-data_argument = click.argument("data", type=click.Path(path_type=Path))
+def path_option(*names: str, may_be_address: bool = False, **more: Any) -> Callable[[F], F]:
+    """An option that names a file or a folder. may_be_address: also one in another file system."""
+    return click.option(*names, type=Place(may_be_address=may_be_address), **more)
+
+
+data_argument = click.argument("data", type=Place())
+table_argument = click.argument("data", type=Place(may_be_address=True))
 target_option = click.option(
     "--target", metavar="COL", help="The column with the classes; for images 'folder', or left out."
 )
@@ -186,6 +206,26 @@ def together(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
+parts_options = together(
+    click.option(
+        "--workers",
+        type=click.IntRange(1, 4096),
+        default=1,
+        show_default=True,
+        metavar="N",
+        help="Tables in parts: so many processes side by side, each with the model in its memory.",
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(["local", "ray"]),
+        default="local",
+        show_default=True,
+        help="Tables in parts: who runs the workers; Ray uses the cluster of RAY_ADDRESS, or starts one here.",
+    ),
+    click.option(
+        "--resume", is_flag=True, help="Tables in parts: go on where this was interrupted; finished parts stay."
+    ),
+)
 output_options = together(force_option, json_option, debug_option)
 
 

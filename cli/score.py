@@ -8,27 +8,33 @@ import click
 
 from .options import (
     Share,
-    data_argument,
     device_option,
     output_options,
+    parts_options,
     path_option,
     report_option,
     seed_option,
+    table_argument,
     training_options,
 )
 from .show import run_and_show
 
 
 @click.command()
-@data_argument
+@table_argument
 @path_option(
-    "--train", "normal", metavar="NORMAL", help="A table of normal rows, or a folder of normal images, to learn from."
+    "--train",
+    "normal",
+    may_be_address=True,
+    metavar="NORMAL",
+    help="A table of normal rows, or a folder of normal images, to learn from.",
 )
-@path_option("--from", "source", metavar="DIR", help="Use the scorer saved in DIR.")
-@path_option("--onnx", metavar="FILE", help="Use the scorer exported to FILE.")
+@path_option("--from", "source", may_be_address=True, metavar="DIR", help="Use the scorer saved in DIR.")
+@path_option("--onnx", may_be_address=True, metavar="FILE", help="Use the scorer exported to FILE.")
 @path_option(
     "--output",
     "-o",
+    may_be_address=True,
     metavar="OUT",
     help="A table, or a folder of its parts.  [default: DATA with '.scored' in its name]",
 )
@@ -74,6 +80,7 @@ from .show import run_and_show
 @report_option
 @seed_option
 @device_option
+@parts_options
 @output_options
 def score(*, as_json: bool, **given: Any) -> None:
     """Say of every row or image of DATA how far it is from normal.

@@ -44,3 +44,7 @@ class TrainingError(GantoolsError):
 
 class ExportError(GantoolsError):
     """A model cannot be exported, or an exported file cannot be run."""
+
+
+class WorkerError(GantoolsError):
+    """A process that did part of the work is gone."""

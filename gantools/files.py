@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
+from gantools.data.address import address_of
 from gantools.errors import ConfigError, DataError, GantoolsError
 
 try:
@@ -44,6 +45,11 @@ def write_file(
 
     Raises `error` where `path` is a folder, in no folder, or cannot be written.
     """
+    address = address_of(path)
+    if address is not None:
+        with address.written() as file:
+            yield file
+        return
     place = Path(os.path.realpath(path))
     mode = _mode(place)
     if mode is not None and stat.S_ISDIR(mode):
@@ -77,6 +83,26 @@ def write_folder(path: str | Path, error: type[GantoolsError] = DataError, *, pa
             yield part
             _sync_folder(part)
             _exchange(part, place, old)
+
+
+def real(path: Path) -> Path:
+    """The path without links; an address as it is."""
+    return path if address_of(path) is not None else Path(os.path.realpath(path))
+
+
+def replace_folder(new: Path, path: str | Path) -> None:
+    """Let a finished folder take the place of the one at `path`, beside which it lies. What stands there is replaced.
+
+    Raises DataError where the system refuses.
+    """
+    place = Path(os.path.realpath(path))
+    old = _old(place)
+    _put_back(old, place)
+    try:
+        _sync_folder(new)
+        _exchange(new, place, old)
+    except OSError as problem:
+        raise unwritable(problem, str(path)) from problem
 
 
 def whole_folder(path: str | Path) -> Path:

@@ -7,8 +7,13 @@ of their names, numbers in them by value. A folder that holds anything else as w
 
 from __future__ import annotations
 
+import fnmatch
+import glob
 import re
+from collections import Counter
 from pathlib import Path
+
+from gantools.errors import DataError
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 PARQUET_SUFFIXES = (".parquet", ".pq")
@@ -20,14 +25,49 @@ def is_parts(path: Path) -> bool:
     return bool(part_files(path))
 
 
+def is_there(path: Path) -> bool:
+    """Whether a file, a folder or what a pattern finds is there."""
+    return path.exists() or is_parts(path)
+
+
 def part_files(path: Path) -> list[Path]:
-    """The parts in a folder, in order; empty for anything but a folder of tables alone."""
+    """The parts in a folder, or those that a pattern as `parts/2024-*.parquet` finds, in order.
+
+    Empty for anything but a folder of tables alone, or a pattern that finds nothing else. Raises DataError where it
+    finds files of one name in several folders.
+    """
+    pattern = str(path)
+    if glob.has_magic(pattern) and not path.exists():
+        return _matching(path)
     if not path.is_dir():
         return []
     files = [one for one in path.iterdir() if not one.name.startswith((".", "_"))]
     if not all(is_called_table(one) and one.is_file() for one in files):
         return []
     return sorted(files, key=lambda one: _by_number(one.name))
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """The tables that a pattern finds, in order."""
+    folders = _expanded(pattern.parent)
+    found = [one for folder in folders for one in folder.iterdir() if fnmatch.fnmatchcase(one.name, pattern.name)]
+    found = [one for one in found if not one.name.startswith((".", "_"))]
+    if not all(is_called_table(one) and one.is_file() for one in found):
+        return []
+    names = Counter(one.name for one in found)
+    if len(names) < len(found):
+        problem = f"finds more than one file called {names.most_common(1)[0][0]}"
+        raise DataError(problem, where=str(pattern), remedy="give one folder after the other")
+    return sorted(found, key=lambda one: _by_number(one.name))
+
+
+def _expanded(folder: Path) -> list[Path]:
+    """The folders that a pattern finds."""
+    if not glob.has_magic(str(folder)) or folder.exists():
+        return [folder] if folder.is_dir() else []
+    parents = _expanded(folder.parent)
+    inner = [one for parent in parents for one in parent.iterdir() if fnmatch.fnmatchcase(one.name, folder.name)]
+    return sorted(one for one in inner if one.is_dir())
 
 
 def how_parts_lie(path: Path) -> str:

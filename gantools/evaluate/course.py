@@ -43,19 +43,35 @@ class Course:
         """Count rows at these places [N] and whether each is flagged [N]."""
         if not len(places):
             return
-        low, high, width = int(places.min()), int(places.max()), self._width
+        self._reach(int(places.min()), int(places.max()))
+        new = places // self._width - self._start
+        for into, rows in zip(self._counts, (new, new[flags]), strict=True):
+            into += np.bincount(rows, minlength=len(into))
+
+    def merge(self, other: Course) -> None:
+        """Count what `other` has counted, too."""
+        if not other._counts.size:
+            return
+        self._reach(other.first, other.last, other._width)
+        self._add(other._counts, other._start, other._width)
+
+    def _reach(self, low: int, high: int, width: int = 1) -> None:
+        """Have bins, at least so wide, from `low` to `high`."""
         if self._counts.size:
             low, high = min(low, self.first), max(high, self.last)
+        width = max(width, self._width)
         while high // width - low // width >= MOST_BINS:
             width *= 2
-        start, n_bins = low // width, high // width - low // width + 1
-        counts = np.zeros((2, n_bins), dtype=np.int64)
-        old = (self._start + np.arange(self._counts.shape[1])) * self._width // width - start
-        new = places // width - start
-        for into, before, rows in zip(counts, self._counts, (new, new[flags]), strict=True):
-            np.add.at(into, old, before)
-            into += np.bincount(rows, minlength=n_bins)
-        self.first, self.last, self._width, self._start, self._counts = low, high, width, start, counts
+        before = self._counts, self._start, self._width
+        self.first, self.last, self._width, self._start = low, high, width, low // width
+        self._counts = np.zeros((2, high // width - low // width + 1), dtype=np.int64)
+        self._add(*before)
+
+    def _add(self, counts: npt.NDArray[np.int64], start: int, width: int) -> None:
+        """Add counts of bins that are no wider than these."""
+        places = (start + np.arange(counts.shape[1])) * width // self._width - self._start
+        for into, more in zip(self._counts, counts, strict=True):
+            np.add.at(into, places, more)
 
     def stretches(self) -> tuple[Stretch, ...]:
         """All bins from that of the first row to that of the last, in order."""

@@ -134,9 +134,10 @@ class ScoreTally:
     where in the table, and when, rows were flagged.
     """
 
-    def __init__(self, n_top: int = 20) -> None:
-        """n_top: how many of the most abnormal rows to keep."""
+    def __init__(self, n_top: int = 20, first_row: int = 0) -> None:
+        """n_top: how many of the most abnormal rows to keep. first_row: the number of the first row to come."""
         self.n_rows = self.n_anomalous = self.n_unscored = 0
+        self._first_row = first_row
         self.top = pd.DataFrame()
         self.by_row, self.by_time = Course(), Course()
         self._n_top = n_top
@@ -158,7 +159,8 @@ class ScoreTally:
         scores = assessed["anomaly_score"].to_numpy(dtype=np.float64)
         flags = assessed["is_anomaly"].to_numpy(dtype=bool)
         bins, scored = _bins(scores), ~np.isnan(scores)
-        self.by_row.update(np.arange(self.n_rows, self.n_rows + len(scores)), flags)
+        first = self._first_row + self.n_rows
+        self.by_row.update(np.arange(first, first + len(scores)), flags)
         if times is not None:
             known = ~np.isnan(times)
             self.by_time.update(times[known].astype(np.int64), flags[known])
@@ -175,6 +177,20 @@ class ScoreTally:
                 self._marked[mark] += np.bincount(bins[rows], minlength=_N_BINS)
                 self._flagged[mark] += int(flags[rows].sum())
         self._keep_top(frame, scores)
+
+    def merge(self, other: ScoreTally) -> None:
+        """Count the rows, all of which come later, that `other` has counted: as if they had passed here."""
+        self.n_rows += other.n_rows
+        self.n_anomalous += other.n_anomalous
+        self.n_unscored += other.n_unscored
+        self.by_row.merge(other.by_row)
+        self.by_time.merge(other.by_time)
+        for mine, theirs in (
+            (self._counts, other._counts), (self._marked, other._marked), (self._flagged, other._flagged),
+            (self._p_values, other._p_values),
+        ):  # fmt: skip
+            mine += theirs
+        self._keep_top(other.top, other._top_scores)
 
     def _keep_top(self, frame: pd.DataFrame, scores: Floats) -> None:
         least = self._top_scores[-1] if len(self._top_scores) >= self._n_top else -np.inf

@@ -209,6 +209,16 @@ class DriftMonitor:
             self._n_judged += int(np.isfinite(p).sum())
             self._n_odd += int((p <= ODD).sum())
 
+    def merge(self, other: DriftMonitor) -> None:
+        """Count what `other`, with the same reference, has counted, too."""
+        self.n_rows += other.n_rows
+        self._n_judged += other._n_judged
+        self._n_odd += other._n_odd
+        for counts, more in zip(self._counts, other._counts, strict=True):
+            counts += more
+        for j, n in other._later.items():
+            self._later[j] += n
+
     def report(self) -> Drift:
         """Where the rows counted so far stand."""
         reference, n_columns = self.reference, len(self._counts)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gantools.config import check
+from gantools.data.parts import is_there
 from gantools.errors import ConfigError, DataError
 from gantools.workflow.contract import IMAGES, TABLES, Watch, refuse_together
 from gantools.workflow.opening import Modality, check_meaning, is_model, modality_of
@@ -78,7 +79,7 @@ def _modality(request: Request) -> Modality:
     given = {"real": request.real, "synthetic": request.synthetic, "holdout": request.holdout}
     places = {name: path for name, path in given.items() if path is not None}
     for path in places.values():
-        if not path.exists():
+        if not is_there(path):
             raise DataError("does not exist", where=str(path), remedy="check the path")
         if is_model(path):
             remedy = "make data with 'gantools generate' first"

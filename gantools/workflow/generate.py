@@ -12,12 +12,13 @@ from gantools.config import check
 from gantools.errors import ConfigError
 from gantools.words import listed, percent
 from gantools.workflow.contract import IMAGES, TABLES, Item, Table, Watch, given, plain, refuse_together
+from gantools.workflow.in_parts import InParts
 from gantools.workflow.opening import MODALITIES, check_meaning, saved_model
 from gantools.workflow.places import check_apart, check_png, one_beside
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(InParts):
     """What to make, and by what.
 
     n: rows or images in all. folder, onnx: a saved generator, or an exported one. where: "COL=LABEL" for one class
@@ -27,7 +28,7 @@ class Request:
     embeddings: an .npy file with a vector for each image, for a generator that learned from such. output: a table, for
     images a folder; None for a name beside the generator. refine: choose among more rows than are wanted by the
     generator's classifier; None for what suits its model. part_rows: the output is a folder of parts of so many rows,
-    for more rows than memory holds. resume: go on with such a folder. seeds: of images that are to be made again, of
+    for more rows than memory holds. seeds: of images that are to be made again, of
     every class, in place of `n`. interpolate: two seeds; the output is then one picture with a row for each class, of n
     images that change from one into the other. style_mix: the same, layer by layer, by a model with styles. truncation:
     how far images may lie from the middle of their class, 0 to 1, by a model that has one; None for what it was trained
@@ -44,7 +45,6 @@ class Request:
     output: Path | None = None
     refine: bool | None = field(default=None, metadata=TABLES)
     part_rows: int | None = field(default=None, metadata=TABLES)
-    resume: bool = field(default=False, metadata=TABLES)
     seeds: tuple[int, ...] | None = field(default=None, metadata=IMAGES)
     interpolate: tuple[int, int] | None = field(default=None, metadata=IMAGES)
     style_mix: tuple[int, int] | None = field(default=None, metadata=IMAGES)
@@ -149,6 +149,13 @@ class FillResult:
         yield f"Filled table: {self.output}"
 
 
+def loaded(request: Request) -> Any:
+    """The generator that is asked for. Raises CheckpointError or ExportError."""
+    place = request.folder or request.onnx
+    assert place is not None
+    return saved_model(place, "sample", request.device, exported=request.onnx is not None)
+
+
 def run(request: Request, watch: Watch | None = None) -> GenerateResult | FillResult:
     """Make synthetic rows or images and write them.
 
@@ -159,7 +166,7 @@ def run(request: Request, watch: Watch | None = None) -> GenerateResult | FillRe
     refuse_together(request, "seeds", "n")
     for name in ("n", "onnx", "refine", "part_rows"):
         refuse_together(request, "fill", name)
-    check(request.part_rows is not None or not request.resume, "resume", "has no effect without `part_rows`")
+    request.check_engine(are_parts=request.part_rows is not None, otherwise="without `part_rows`")
     check(request.fill is None or not request.where, "where", "cannot be combined with `fill`")
     check(request.fill is not None or not request.likely, "likely", "has no effect without `fill`")
     for one, other in combinations(("seeds", "interpolate", "style_mix"), 2):
@@ -173,7 +180,7 @@ def run(request: Request, watch: Watch | None = None) -> GenerateResult | FillRe
         raise ConfigError("no generator was given", remedy="give a folder, or `onnx`")
     if request.onnx is not None and request.refine is not None:
         raise ConfigError("has no effect on an exported generator", where="refine", remedy="leave it out")
-    generator = saved_model(place, "sample", request.device, exported=request.onnx is not None)
+    generator = loaded(request)
     modality = MODALITIES[generator.modality]
     check_meaning(request, modality)
     for name in given(request, "seeds", "interpolate", "style_mix") if request.onnx is not None else ():

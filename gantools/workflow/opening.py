@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gantools.data.address import address_of, fetched
 from gantools.data.images.folder import has_manifest
 from gantools.data.images.source import image_names, is_images
-from gantools.data.parts import how_parts_lie, is_parts
+from gantools.data.parts import how_parts_lie, is_parts, is_there
 from gantools.errors import CheckpointError, ConfigError, DataError
 from gantools.workflow.contract import refuse_fields
 from gantools.workflow.places import (
@@ -94,7 +95,7 @@ class _Tables(Modality):
         check_table(path, "output", force=force, inputs=(apart,))
 
     def check_target(self, data: Path, target: str | None) -> None:
-        if target is None and not data.exists():
+        if target is None and not is_there(data):
             remedy = "check the path; a table needs `target`, too"
             raise ConfigError("does not exist", where=str(data), remedy=remedy)
         if target is None:
@@ -141,7 +142,7 @@ MODALITIES: dict[str, Modality] = {one.name: one for one in (_Tables(), _Images(
 
 def modality_of(data: Path) -> Modality:
     """What `data` holds, as far as its path tells. Raises ConfigError for a saved model."""
-    if is_parts(data):
+    if address_of(data) is not None or is_parts(data):
         return MODALITIES["table"]
     of_images = is_images(data)
     if data.is_dir() and not of_images:
@@ -188,18 +189,20 @@ def saved_model(
 
 def any_model(place: Path, device: str = "cpu", *, exported: bool = False) -> Any:
     """The saved or exported model of whatever kind. Raises CheckpointError or ExportError."""
-    if exported:
-        from gantools.export.runtime import load_exported
+    with fetched(place) as there:
+        if exported:
+            from gantools.export.runtime import load_exported
 
-        return load_exported(place, device)
-    from gantools.train.saved import load
+            return load_exported(there, device)
+        from gantools.train.saved import load
 
-    return load(place, device)
+        return load(there, device)
 
 
 def is_model(data: Path) -> bool:
     """Whether `data` is a saved or an exported model."""
-    return data.suffix.lower() == ".onnx" or (data.is_dir() and not is_images(data))
+    is_folder = address_of(data) is None and data.is_dir()
+    return data.suffix.lower() == ".onnx" or (is_folder and not is_parts(data) and not is_images(data))
 
 
 # Errors ---------------------------------------------------------------------------------------------------------------

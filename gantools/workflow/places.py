@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gantools.data.address import address_of
 from gantools.data.parts import SUFFIX_COMPRESSION, is_called_table, is_parts, part_files, table_suffix
 from gantools.errors import ConfigError
-from gantools.files import claim
+from gantools.files import claim, real
 
 
 def named(path: Path) -> Path:
@@ -23,26 +24,24 @@ def beside(data: Path, word: str) -> Path:
 
     Raises ConfigError for another folder.
     """
-    if data.is_dir():
-        _first_part(data)
-        return folder_beside(data, word)
+    if is_parts(data):
+        return folder_beside(data if data.is_dir() else data.parent, word)
+    _refuse_folder(data)
     suffix = table_suffix(data)
     return data.with_name(f"{data.name.removesuffix(suffix)}.{word}{suffix}")
 
 
 def one_beside(data: Path, word: str) -> Path:
     """As `beside`, but one file for a folder of parts, too, called as these are: `customers.<word>.parquet`."""
-    if not data.is_dir():
+    if not is_parts(data):
         return beside(data, word)
-    suffix, data = table_suffix(_first_part(data)), named(data)
+    suffix, data = table_suffix(part_files(data)[0]), named(data if data.is_dir() else data.parent)
     return data.with_name(f"{data.name.removesuffix(suffix)}.{word}{suffix}")
 
 
-def _first_part(folder: Path) -> Path:
-    parts = part_files(folder)
-    if not parts:
-        raise ConfigError("is a folder", where=str(folder), remedy="give the file of a table")
-    return parts[0]
+def _refuse_folder(data: Path) -> None:
+    if data.is_dir():
+        raise ConfigError("is a folder", where=str(data), remedy="give the file of a table")
 
 
 def folder_beside(data: Path, word: str) -> Path:
@@ -78,21 +77,28 @@ def check_png(path: Path, where: str, *, force: bool, apart: Path) -> None:
     check_file(path, where, force=force)
 
 
-def check_table(path: Path, where: str, *, force: bool, inputs: tuple[Path | None, ...] = ()) -> None:
+def is_in_parts(data: Path, output: Path) -> bool:
+    """Whether the output is a folder of parts: that of a table in parts is, unless it is called as a file is."""
+    return is_parts(data) and not is_called_table(output)
+
+
+def check_table(
+    path: Path, where: str, *, force: bool, inputs: tuple[Path | None, ...] = (), resume: bool = False
+) -> None:
     """Refuse a file for a table that cannot or must not be written, or whose name promises another format.
 
     The first input's own suffix is fine. Where that is a folder of parts, a name without suffix is that of a folder.
-    Raises ConfigError.
+    resume: this may have been begun. Raises ConfigError.
     """
     first = inputs[0] if inputs else None
     of_input = first is not None and path.suffix.lower() == first.suffix.lower()
     if first is not None and is_parts(first):
         check_apart(path, where, first)
-        if not is_called_table(path):
+        if is_in_parts(first, path):
             names = {part.name for part in part_files(first)}
             check_folder(
-                path, where, force=force, what="parts of this table",
-                is_ours=lambda folder: names.issuperset(one.name for one in folder.iterdir()),
+                path, where, force=force or resume, what="parts of this table",
+                is_ours=lambda folder: holds_parts(folder, names),
             )  # fmt: skip
             return
     if path.suffix and not is_called_table(path) and path.suffix.lower() not in SUFFIX_COMPRESSION and not of_input:
@@ -135,6 +141,11 @@ def claimed_save(path: Path | None, *, force: bool, resume: bool = False, where:
         yield
 
 
+def holds_parts(folder: Path, names: set[str]) -> bool:
+    """Whether a folder holds nothing but parts of these names, and files that say something about them."""
+    return all(one.name in names or one.name.startswith("_") for one in folder.iterdir())
+
+
 def holds_checkpoint(path: Path) -> bool:
     """Whether a model or a part of one was saved there."""
     return (path / "config.json").is_file()
@@ -153,17 +164,22 @@ def check_apart(path: Path | None, where: str, *others: Path | None) -> None:
     for other in others if path is not None else ():
         if path is None or other is None:
             continue
-        one, another = Path(os.path.realpath(path)), Path(os.path.realpath(other))
+        one, another = real(path), real(other)
         if one == another:
             raise ConfigError(f"{path} is {other} itself", where=where, remedy="give another place")
-        if another in one.parents:
+        if f"{one}".startswith(f"{another}{os.sep}"):
             raise ConfigError(f"{path} lies in {other}", where=where, remedy="give a place outside it")
-        if one in another.parents:
+        if f"{another}".startswith(f"{one}{os.sep}"):
             raise ConfigError(f"{path} has {other} inside it", where=where, remedy="give a place beside it")
 
 
 def check_writable(path: Path, where: str) -> None:
-    """Refuse a path whose folder does not exist or cannot be written into. Raises ConfigError."""
+    """Refuse a path whose folder does not exist or cannot be written into. Raises ConfigError.
+
+    Of an address that is known only when something is put there.
+    """
+    if address_of(path) is not None:
+        return
     folder = path.absolute().parent
     if not folder.is_dir():
         raise ConfigError(f"the folder {folder} does not exist", where=where, remedy="create it first")
@@ -180,4 +196,4 @@ def same(one: Path, other: Path) -> bool:
     try:
         return one.samefile(other)
     except OSError:
-        return os.path.realpath(one) == os.path.realpath(other)
+        return real(one) == real(other)

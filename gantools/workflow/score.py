@@ -6,10 +6,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gantools.config import check
+from gantools.data.parts import is_there
 from gantools.errors import ConfigError, DataError
 from gantools.workflow.contract import IMAGES, TRAINING, Watch, refuse_fields, refuse_together
+from gantools.workflow.in_parts import InParts
 from gantools.workflow.opening import Modality, check_meaning, modality_of, saved_model
-from gantools.workflow.places import check_apart, check_file, check_folder, check_table, claimed_save
+from gantools.workflow.places import check_apart, check_file, check_folder, check_table, claimed_save, is_in_parts
 from gantools.workflow.stages import Stages
 from gantools.workflow.training import TrainingRequest
 
@@ -20,7 +23,7 @@ MOST_CONTAMINATION = 0.5  # beyond it the anomalies would be what is normal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request(TrainingRequest):
+class Request(TrainingRequest, InParts):
     """What to score, and by what.
 
     data: a table, a folder of images or an .npz file. normal: normal rows or images to learn from; without it and
@@ -64,6 +67,7 @@ def run(request: Request, watch: Watch | None = None) -> ScoreResult:
     by = "source" if request.source is not None else "onnx"
     for name in ("normal", "save"):
         refuse_together(request, name, by)
+    check(place is not None or not request.resume, "resume", "needs a saved scorer, which is the same as before")
     if place is not None:
         refuse_fields(request, f"has no effect on the scorer of `{by}`", training=True)
     check_rate("false_alarms", request.false_alarms, 1)
@@ -72,12 +76,17 @@ def run(request: Request, watch: Watch | None = None) -> ScoreResult:
     check_meaning(request, modality)
     request = _placed(request, modality)
     with claimed_save(request.save, force=request.force):
-        scorer = None
-        if place is not None:
-            exported = request.onnx is not None
-            scorer = saved_model(place, "assess", request.device, modality, exported=exported)
+        scorer = None if place is None else loaded(request)
         result: ScoreResult = modality.job("score").run(request, scorer, stages)
     return result
+
+
+def loaded(request: Request) -> Any:
+    """The saved or exported scorer that is asked for. Raises CheckpointError or ExportError."""
+    place = request.source or request.onnx
+    assert place is not None
+    exported = request.onnx is not None
+    return saved_model(place, "assess", request.device, modality_of(request.data), exported=exported)
 
 
 def check_rate(name: str, rate: float | None, most: float) -> None:
@@ -101,15 +110,16 @@ def _placed(request: Request, modality: Modality) -> Request:
     check_apart(request.save, "save", data, normal, output)
     check_apart(output, "output", maps)
     for place, where in ((data, str(data)), (normal, f"normal {normal}")):
-        if place is not None and not place.exists():
+        if place is not None and not is_there(place):
             raise DataError("does not exist", where=where, remedy="check the path")
     if normal is not None and modality_of(normal) is not modality:
         problem = f"holds {modality_of(normal).plural}, and the data are {modality.plural}"
         raise ConfigError(problem, where=f"normal {normal}", remedy="learn from what is like the data")
     modality.check_columns(request, normal or data)
-    check_table(output, "output", force=force, inputs=(data, normal))
+    check_table(output, "output", force=force, inputs=(data, normal), resume=request.resume)
     check_file(request.report, "report", force=force, inputs=(data, normal))
     check_folder(maps, "maps", force=force, what="heat maps", is_ours=_holds_maps)
+    request.check_engine(are_parts=is_in_parts(data, output), otherwise="where the output is not a folder of parts")
     return replace(request, output=output, maps=maps)
 
 

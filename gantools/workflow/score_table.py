@@ -7,8 +7,9 @@ random are learned from, and rows are read, scored and written some thousands at
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from gantools.data.tables.formatting import format_value
 from gantools.data.tables.raw import to_raw
 from gantools.data.tables.reader import TableReader
 from gantools.data.tables.schema import Kind, Schema, infer_schema
-from gantools.data.tables.writer import Added, table_writer
+from gantools.data.tables.writer import Added, TableWriter
 from gantools.encode.views import wild_cells
 from gantools.errors import ConfigError, DataError
 from gantools.evaluate.scores import ScoreTally
@@ -30,9 +31,11 @@ from gantools.score.table_scorer import AnomalyScorer
 from gantools.stages import Stage
 from gantools.words import listed
 from gantools.workflow.contract import Alert, Item, Watch
+from gantools.workflow.in_parts import Part, digest_of, through_table
 from gantools.workflow.opening import about
+from gantools.workflow.places import same
 from gantools.workflow.reporting import run_facts
-from gantools.workflow.score import Request
+from gantools.workflow.score import Request, loaded
 from gantools.workflow.scoring import (
     LEARN,
     N_TOP,
@@ -106,18 +109,17 @@ def run(request: Request, saved: Any, stages: Stages) -> TableResult:
         fitted = Fitted.saved(saved, request)
     scorer, threshold = fitted.scorer, Threshold.of(fitted, request)
 
-    is_itself = saved is None and request.normal is None
-    scoring = _Scoring(scorer, request, is_itself)
-    scoring.write(reader, stages[SCORE])
-    tally, columns = scoring.tally, scorer.schema_
+    scoring = _Scoring(scorer, request, is_itself=saved is None and request.normal is None)
+    found = _through(scoring, reader, stages[SCORE])
+    tally, columns, top = found.tally, scorer.schema_, scoring.explained_top(found.tally.top)
     notes = list(fitted.notes)
     if tally.n_unscored:
         notes.append(f"{tally.n_unscored} rows could not be scored; they have no score and are not flagged.")
-    drift = None if scoring.monitor is None else scoring.monitor.report()
+    drift = None if found.monitor is None else found.monitor.report()
     notes += [f"{line[0].upper()}{line[1:]}." for line in (drift.later if drift is not None else ())]
     result = TableResult(
-        request=request, scorer=scorer, schema=scorer.schema_, tally=tally, top=scoring.explained_top(),
-        threshold=threshold, learned=fitted.learned, drift=drift, blamed=scoring.blamed, detection=tally.detection(),
+        request=request, scorer=scorer, schema=scorer.schema_, tally=tally, top=top,
+        threshold=threshold, learned=fitted.learned, drift=drift, blamed=found.blamed, detection=tally.detection(),
         notes=tuple(notes),
         data_notes=(*(f"{note}." for note in reader.dialect.notes), *column_notes(scorer.schema_)), stages=stages,
     )  # fmt: skip
@@ -125,7 +127,7 @@ def run(request: Request, saved: Any, stages: Stages) -> TableResult:
     def page() -> str:
         return scored_table(
             f"{request.data.name}, scored", result.words(), tally, result.top, columns, threshold=threshold.value,
-            drift=drift, blamed=scoring.blamed, moment=moment_column(columns), training=result.trained,
+            drift=drift, blamed=found.blamed, moment=moment_column(columns), training=result.trained,
             facts=run_facts(request),
         )  # fmt: skip
 
@@ -202,7 +204,7 @@ def _learned(request: Request, reader: TableReader, stages: Stages) -> tuple[Fit
             stages[LEARN], schema=schema,
         )  # fmt: skip
     notes += _wild_notes(frame.iloc[parts.learned].reset_index(drop=True), schema)
-    if request.normal is not None and request.normal.samefile(request.data):
+    if request.normal is not None and same(request.normal, request.data):
         notes.append("The rows were learned from, so they look too normal; without --train each is held out once.")
     if request.labels in source.columns and not len(parts.marked):
         notes.append(f"No row of {source.path.name} is marked as an anomaly: no threshold was sought by marks.")
@@ -260,60 +262,117 @@ def _check_saved(scorer: Any, request: Request, head: pd.DataFrame) -> None:
 
 
 @dataclass
-class _Scoring:
-    """Scores a table as it passes.
+class _Found:
+    """What was found in the rows scored so far.
 
-    is_itself: the scorer has learned from its rows. monitor: of drift from others. blamed: how many flagged rows each
-    column is blamed for first, where reasons are given.
+    monitor: of drift; None where the scorer has learned from these rows. blamed: how many flagged rows each column is
+    blamed for first, where reasons are given.
+    """
+
+    tally: ScoreTally
+    monitor: DriftMonitor | None
+    blamed: Counter[str] = field(default_factory=Counter)
+
+    def merge(self, later: _Found) -> None:
+        """Count what was found in the rows of a later part."""
+        self.tally.merge(later.tally)
+        if self.monitor is not None and later.monitor is not None:
+            self.monitor.merge(later.monitor)
+        self.blamed.update(later.blamed)
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """Scores the rows of a part and writes them with their scores behind.
+
+    is_itself: the scorer has learned from them.
     """
 
     scorer: Any
     request: Request
-    is_itself: bool
-    tally: ScoreTally = field(default_factory=lambda: ScoreTally(N_TOP))
-    monitor: DriftMonitor | None = None
-    blamed: Counter[str] = field(default_factory=Counter)
+    is_itself: bool = False
 
-    def __post_init__(self) -> None:
+    @classmethod
+    def begin(cls, request: Request) -> _Scoring:
+        """By a saved scorer, in a process of its own."""
+        return cls(Fitted.saved(loaded(request), request).scorer, request)
+
+    def nothing(self, first_row: int = 0) -> _Found:
+        """What was found before any row was scored."""
+        monitor = None
         if not self.is_itself:
-            self.monitor = DriftMonitor(self.scorer.drift_, len(self.scorer.calibration_.scores))
+            monitor = DriftMonitor(self.scorer.drift_, len(self.scorer.calibration_.scores))
+        return _Found(ScoreTally(N_TOP, first_row), monitor)
 
-    def write(self, reader: TableReader, stage: Stage) -> None:
-        """Score all rows and write them with their scores behind."""
-        assert self.request.output is not None
-        stage.begin()
-        with table_writer(self.request.output, reader, _added(self.request)) as writer:
-            for chunk in reader.chunks():
-                with about(reader.path):
+    def __call__(self, part: Part, tell: Callable[[int], None] | None = None) -> _Found:
+        found, added = self.nothing(part.reader.first_row), _added(self.request)
+        with TableWriter(part.place, part.reader, added) as writer:
+            for chunk in part.reader.chunks():
+                with about(part.reader.path):
+                    if not found.tally.n_rows:
+                        self.scorer.check_fits(chunk.frame)
                     assessed = self._assessed(chunk.frame)
+                    self._count(found, chunk.frame, assessed)
                 writer.write(chunk, assessed)
-                stage.done(self.tally.n_rows, reader.n_rows, "rows")
+                if tell is not None:
+                    tell(found.tally.n_rows)
+        return found
+
+    def again(self, part: Part) -> _Found:
+        """What was found in a part that was scored and written before."""
+        found, added = self.nothing(part.reader.first_row), _added(self.request)
+        reader = TableReader(part.place, like=self.scorer.schema_)
+        reader.first_row = part.reader.first_row
+        for frame in reader:
+            assessed = frame[list(added)].astype({"is_anomaly": bool})
+            self._count(found, frame.drop(columns=list(added)), assessed)
+        return found
 
     def _assessed(self, frame: pd.DataFrame) -> pd.DataFrame:
-        labels = self.request.labels
-        marks = read_marks(frame[labels]) if labels is not None and labels in frame else None
-        if not self.tally.n_rows:
-            self.scorer.check_fits(frame)
         explain = "flagged" if self.request.explain else False
         assessed: pd.DataFrame = self.scorer.assess(frame, explain=explain, exclude_self=self.is_itself)
         if self.request.explain:
             assessed["reason"] = assessed["reason"].where(assessed["is_anomaly"])
-            flagged = assessed["reason"][assessed["is_anomaly"]]
-            self.blamed.update(named_first(flagged, self.scorer.schema_.names))
-        moment, times = moment_column(self.scorer.schema_), None
-        if moment is not None or self.monitor is not None:
-            raw = to_raw(frame, self.scorer.schema_)
-            if moment is not None:
-                times = raw.numbers[:, self.scorer.schema_.numeric.index(moment)]
-            if self.monitor is not None:
-                self.monitor.update(raw, assessed["p_value"])
-        self.tally.update(frame, assessed, marks, times)
         return assessed
 
-    def explained_top(self) -> pd.DataFrame:
+    def _count(self, found: _Found, frame: pd.DataFrame, assessed: pd.DataFrame) -> None:
+        labels, schema = self.request.labels, self.scorer.schema_
+        marks = read_marks(frame[labels]) if labels is not None and labels in frame else None
+        if self.request.explain:
+            found.blamed.update(named_first(assessed["reason"][assessed["is_anomaly"]], schema.names))
+        moment, times = moment_column(schema), None
+        if moment is not None or found.monitor is not None:
+            raw = to_raw(frame, schema)
+            if moment is not None:
+                times = raw.numbers[:, schema.numeric.index(moment)]
+            if found.monitor is not None:
+                found.monitor.update(raw, assessed["p_value"])
+        found.tally.update(frame, assessed, marks, times)
+
+    def explained_top(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The most abnormal rows with their scores and reasons behind."""
-        rows = self.tally.top
         if not len(rows):
             return rows
         assessed: pd.DataFrame = self.scorer.assess(rows, explain=True, exclude_self=self.is_itself)
         return pd.concat([rows, assessed], axis=1)
+
+
+def _through(scoring: _Scoring, reader: TableReader, stage: Stage) -> _Found:
+    request = scoring.request
+    assert request.output is not None
+    is_saved = request.source is not None or request.onnx is not None
+    begin = partial(_Scoring.begin, request) if is_saved else partial(_same, scoring)
+
+    def asked() -> dict[str, Any]:
+        """A scorer of this run is not the same in another."""
+        scorer = digest_of(request.source, request.onnx) if is_saved else ""
+        return {"scorer": scorer, "false_alarms": request.false_alarms, "explain": request.explain}
+
+    stage.begin()
+    tell = partial(stage.done, total=reader.n_rows, what="rows")
+    return through_table(scoring, begin, reader, request.output, asked, request, tell, force=request.force)
+
+
+def _same(scoring: _Scoring) -> _Scoring:
+    """What is sent to another process as it is."""
+    return scoring

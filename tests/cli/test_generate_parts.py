@@ -51,7 +51,7 @@ def test_another_run_is_not_gone_on_with(
     before = parts_of(out)
     assert "is not empty" in the_error(invoke("generate", generator, *ASKED, "-o", out))
     error = the_error(invoke("generate", generator, *ASKED, *changed, "-o", out, "--resume"))
-    assert "was not begun with this generator" in error
+    assert "was not begun with the same data, model and options" in error
     (out / "_asked.json").write_text("{")
     assert "was not begun with" in the_error(invoke("generate", generator, *ASKED, "-o", out, "--resume"))
     assert parts_of(out) == before

@@ -225,6 +225,31 @@ def test_a_folder_of_parts_is_one_table(invoke: Invoke, odd_customers: Path, tmp
     assert len(pd.read_csv(tmp_path / "one.csv")) == len(whole)
 
 
+def test_workers_find_what_one_process_finds(invoke: Invoke, odd_customers: Path, tmp_path: Path) -> None:
+    """Byte for byte, figure for figure; and what was interrupted goes on to the same."""
+    saved, parts, whole = tmp_path / "scorer", tmp_path / "parts", pd.read_csv(odd_customers)
+    assert invoke("score", odd_customers, *QUICK, "--labels", "fraud", "--save", saved).exit_code == 0
+    parts.mkdir()
+    for k, rows in enumerate(np.array_split(np.arange(len(whole)), 4)):
+        whole.iloc[rows].to_csv(parts / f"{k}.csv", index=False)
+    asked = ("--from", saved, "--labels", "fraud", "--explain", "--json")
+
+    def scored(out: str, *more: str) -> tuple[dict[str, object], dict[str, bytes]]:
+        told = the_json(invoke("score", parts, *asked, "-o", tmp_path / out, *more))
+        del told["output"], told["seconds"]
+        return told, {one.name: one.read_bytes() for one in sorted((tmp_path / out).glob("*.csv"))}
+
+    alone = scored("alone")
+    assert scored("together", "--workers", "2") == alone and len(alone[1]) == 4
+    (tmp_path / "alone" / "2.csv").unlink()
+    assert scored("alone", "--resume") == alone
+    assert "resume: needs a saved scorer" in the_error(invoke("score", parts, *QUICK, "--resume"))
+    error = the_error(invoke("score", odd_customers, "--from", saved, "--workers", "2"))
+    assert "workers: has no effect where the output is not a folder of parts" in error.replace("--", "")
+    error = the_error(invoke("score", parts, "--from", saved, "-o", tmp_path / "alone", "--resume"))
+    assert "was not begun with the same data, model and options" in error
+
+
 def test_learning_from_parts(invoke: Invoke, odd_customers: Path, tmp_path: Path) -> None:
     """What is learned from a folder of parts is what is learned from the file."""
     parts = tmp_path / "parts"

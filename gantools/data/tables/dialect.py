@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from gantools.data.address import local_copy
 from gantools.data.parts import CSV_SUFFIXES, PARQUET_SUFFIXES, SUFFIX_COMPRESSION
 from gantools.data.tables.foreign import refuse_archive, refuse_binary, refuse_text
 from gantools.data.tables.spelling import TRUTHS, Spelling
@@ -153,7 +154,7 @@ def found_compression(path: Path, start: bytes) -> str:
     if re.match(rb"BZh[1-9]1AY&", start):
         return "bz2"
     if start.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(local_copy(path)) as archive:
             names = _members(archive)
         refuse_archive(names, path)
         if len(names) != 1:
@@ -182,7 +183,7 @@ _OPENERS: dict[str, Callable[[Path], Any]] = {
 
 def decompressed(path: Path, compression: str) -> IO[bytes]:
     """The file at `path`, opened to read what it holds when the compression is undone."""
-    opened: IO[bytes] = _OPENERS[compression](path)
+    opened: IO[bytes] = _OPENERS[compression](local_copy(path))
     return opened
 
 

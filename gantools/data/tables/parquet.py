@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
+from gantools.data.address import address_of
 from gantools.data.tables.dialect import MAX_CELL_BYTES, Dialect, check_names, too_large
 from gantools.errors import DataError
 
@@ -108,7 +109,12 @@ class ParquetTable:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[pq.ParquetFile]:
         """The file, read through small buffers: a column of a row group may be larger than memory."""
-        with self._errors(), pq.ParquetFile(self.path, buffer_size=2**20, pre_buffer=False) as file:
+        address = address_of(self.path)
+        with (
+            self._errors(),
+            self.path.open("rb") if address is None else address.opened() as source,
+            pq.ParquetFile(source, buffer_size=2**20, pre_buffer=False) as file,
+        ):
             yield file
 
     @contextlib.contextmanager

@@ -10,6 +10,7 @@ header is refused.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from gantools.data.address import place_of
 from gantools.data.parts import part_files
 from gantools.data.tables.column import NUMERIC_KINDS, Column, Kind
 from gantools.data.tables.csv import csv_names, open_csv
@@ -59,7 +61,8 @@ def column_names(path: str | Path) -> tuple[str, ...]:
 
     Raises DataError, with the file's name, for a file that is not there or whose beginning is that of no table.
     """
-    path = next(iter(part_files(Path(path))), Path(path))
+    path = place_of(path)
+    path = next(iter(part_files(path)), path)
     with read_errors(path) as start:
         if is_parquet(path, start):
             return tuple(ParquetTable(path, may_be_empty=True).names)
@@ -81,7 +84,7 @@ class TableReader:
     A context manager; iterating gives frames, `chunks` frames and their originals, each time from the first row on.
     columns: names, in order. n_rows: of the whole table. dialect: how it is spelled. header: the names as a CSV file
     spells them. is_in_parts: whether it is a folder. Whole numbers in one part and fractions in another are fractions
-    in all: what columns are is decided once.
+    in all: what columns are is decided once. first_row: the number of the first row, where this is a part of a table.
 
     Raises DataError, with the file's name, for whatever `read_table` refuses: when it is opened, or in reading a
     damaged Parquet file or one that was changed meanwhile.
@@ -102,9 +105,9 @@ class TableReader:
         finds how many digits its numbers have. kinds: of columns that the caller knows: categories are read as they are
         written, and numbers as numbers. like: columns that were learned before; they are read as they were then.
         """
-        self.path = Path(path)
-        files = part_files(self.path) or [self.path]
-        self.is_in_parts = self.path.is_dir()
+        self.path = place_of(path)
+        parts = part_files(self.path)
+        files, self.is_in_parts = parts or [self.path], bool(parts)
         self._tables = _opened(files, _known(kinds or {}, like), keep, progress)
         self._states = [file_state(one.path) for one in self._tables]
         first = self._tables[0]
@@ -115,6 +118,21 @@ class TableReader:
         row_bytes = max(one.row_bytes for one in self._tables)
         widest = max(1, min(CHUNK_CELLS // len(self.columns), int(CHUNK_BYTES / row_bytes)))
         self._rows = rows or min(max(widest, MIN_CHUNK_ROWS), MAX_CHUNK_ROWS)
+        self.first_row = 0
+
+    def split(self) -> list[TableReader]:
+        """Each part that has rows as a table of its own, with the columns of the whole, the same chunks and an index
+        that goes on. They can be sent to other processes."""
+        found, first = [], 0
+        for table, state in zip(self._tables, self._states, strict=True):
+            part = copy.copy(self)
+            part.path, part.is_in_parts, part._tables, part._states = table.path, False, [table], [state]
+            part.n_rows, part.first_row = table.n_rows, first
+            part.header, part.dialect = table.header, replace(table.dialect, source=state)
+            first += table.n_rows
+            if table.n_rows:
+                found.append(part)
+        return found
 
     def __enter__(self) -> Self:
         return self
@@ -143,7 +161,7 @@ class TableReader:
 
     def chunks(self) -> Iterator[Chunk]:
         """The rows in order, so many at a time; the frames' index goes on from chunk to chunk."""
-        first = 0
+        first = self.first_row
         for table, state in zip(self._tables, self._states, strict=True):
             parts: Iterator[Any] = table.parts(self._rows)
             while True:

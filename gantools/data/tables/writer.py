@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Literal, Self
@@ -17,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gantools.data.parts import is_called_table
+from gantools.data.address import place_of
 from gantools.data.tables.csv import CsvFile
 from gantools.data.tables.dialect import (
     Dialect,
@@ -35,7 +34,7 @@ from gantools.data.tables.reader import Chunk, TableReader
 from gantools.data.tables.schema import as_frame
 from gantools.data.tables.spelling import TRUTHS
 from gantools.errors import DataError
-from gantools.files import unwritable, write_file, write_folder
+from gantools.files import real, unwritable, write_file
 
 Added = Literal["number", "truth", "text"]
 
@@ -56,7 +55,7 @@ def write_table(
     row of that file, whether it is one of those; None for all of them. Raises DataError when the file cannot be
     written: no such folder, no permission, no space left, a value that the file's format or encoding does not have.
     """
-    path, frame = Path(path), as_frame(frame)
+    path, frame = place_of(path), as_frame(frame)
     dialect = dialect_for(path, dialect)
     with _write_errors(path, dialect):
         if dialect.kind == "parquet":
@@ -86,7 +85,7 @@ class TableWriter:
 
     def __init__(self, path: str | Path, reader: TableReader, added: Mapping[str, Added]) -> None:
         """added: what each new column holds. Raises DataError when the table has a column of that name."""
-        self.path = Path(path)
+        self.path = place_of(path)
         self._reader, self._added = reader, dict(added)
         check_names([*reader.columns, *added], str(reader.path))
         self._dialect = dialect_for(self.path, reader.dialect)
@@ -127,48 +126,6 @@ class TableWriter:
         names, original = self._reader.columns, chunk.original
         kept = converted(chunk.frame, names) if isinstance(original, list) else original.select(names).columns
         return pa.table([*kept, *converted(added, self._added)], schema=self._schema)
-
-
-class PartsWriter:
-    """As `TableWriter`, of a table in parts: a folder with a file for each part that has rows, called as that is.
-
-    A context manager: the folder takes its place when the block ends, and there is none when it fails.
-    """
-
-    def __init__(self, path: str | Path, reader: TableReader, added: Mapping[str, Added]) -> None:
-        """added: what each new column holds. Raises DataError when the table has a column of that name."""
-        self.path = Path(path)
-        self._reader, self._added = reader, added
-        check_names([*reader.columns, *added], str(reader.path))
-        self._opened = write_folder(self.path)
-        self._stack, self._part = ExitStack(), Path()
-
-    def __enter__(self) -> Self:
-        self._folder = self._opened.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self._stack.__exit__(kind, error, trace)
-        finally:
-            self._opened.__exit__(kind, error, trace)
-
-    def write(self, chunk: Chunk, added: pd.DataFrame) -> None:
-        """As `TableWriter.write`; the chunks come part by part."""
-        if chunk.file != self._part:
-            self._stack.close()
-            self._part = chunk.file
-            place = self._folder / chunk.file.name
-            self._writer = self._stack.enter_context(TableWriter(place, self._reader, self._added))
-        self._writer.write(chunk, added)
-
-
-def table_writer(path: Path, reader: TableReader, added: Mapping[str, Added]) -> TableWriter | PartsWriter:
-    """What writes the table that is being read: into a folder of parts where it is one, unless `path` is called as a
-    file is."""
-    return (PartsWriter if reader.is_in_parts and not is_called_table(path) else TableWriter)(path, reader, added)
 
 
 class _CsvRows:
@@ -227,7 +184,7 @@ class _Lines(list[str]):
 def _csv_file(path: Path, dialect: Dialect) -> Iterator[_CsvRows]:
     with (
         write_file(path) as file,
-        compressed(file, dialect.compression, Path(os.path.realpath(path)).name) as raw,
+        compressed(file, dialect.compression, real(path).name) as raw,
     ):
         text = io.TextIOWrapper(raw, dialect.encoding, newline="")
         try:
