@@ -268,7 +268,7 @@ class _Pieces(io.RawIOBase):
 
     def __init__(self, address: Address, file: Any) -> None:
         self._address, self._file = address, file
-        self._size, self._place = file.size(), 0
+        self._size, self._place = int(file.size()), 0
 
     def readable(self) -> bool:
         return True
@@ -280,7 +280,8 @@ class _Pieces(io.RawIOBase):
         return self._place
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        self._place = int(base + offset)
         return self._place
 
     def readinto(self, buffer: Any) -> int:

@@ -119,7 +119,9 @@ class RowViews(nn.Module):
         return self.encoder.layout.width + len(self.lacking), self.encoder.layout.width
 
     def forward(self, numbers: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """numbers: [N, n_numeric] float64, codes: [N, n_blocks] int64. Returns (standard, ranked), float32."""
+        """numbers: [N, n_numeric] float64, codes: [N, n_blocks] int64; further codes, which say what group a row is
+        in, are not looked at. Returns (standard, ranked), float32."""
+        codes = codes[:, : len(self.encoder.layout.blocks)]
         if self.runs_on:
             numbers = self._recent(numbers)
         encoded = self.encoder(numbers, codes)
@@ -140,7 +142,7 @@ class RowViews(nn.Module):
 
         absent = missing[:, self.lacking].float() * ABSENT
         standard = torch.cat([
-            _squash(deviations(value - self.mean) - REACH * unexpected).float(),
+            squashed(deviations(value - self.mean) - REACH * unexpected).float(),
             absent,
             self._by_rarity(levels, unseen),
         ], 1)  # fmt: skip
@@ -237,6 +239,6 @@ def runs_on(dates: npt.NDArray[np.float64]) -> bool:
     return bool(max(in_order, with_rows) >= IN_ORDER or at_the_end >= AT_THE_END)
 
 
-def _squash(x: Tensor) -> Tensor:
+def squashed(x: Tensor) -> Tensor:
     """Linear up to REACH, then logarithmic, smoothly."""
     return torch.sign(x) * torch.where(x.abs() > REACH, REACH + torch.log1p((x.abs() - REACH).clamp(min=0.0)), x.abs())

@@ -132,7 +132,8 @@ class TableScoring(nn.Module):
 
     def forward(self, threshold: Tensor, numbers: Tensor, codes: Tensor) -> tuple[Tensor, ...]:
         standard, ranked = self.head.views(numbers, codes)
-        found = self.flagging(self.head.abnormality(standard, ranked), threshold)
+        abnormality = self.head.abnormality(standard, ranked, group=self.head.group_of(codes))
+        found = self.flagging(abnormality, threshold)
         return (*found, standard, ranked)
 
 

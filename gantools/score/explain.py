@@ -35,7 +35,7 @@ def explain(
     remembered: the rows of the head's memory, raw. exclude_self: [N] bool, which of the rows may be remembered ones.
     """
     standard, ranked = head.views(numbers, codes)
-    score = score_of(head.abnormality(standard, ranked, exclude_self))
+    score = score_of(head.abnormality(standard, ranked, exclude_self, head.group_of(codes)))
     found = Explainer(head, remembered)(numbers, codes, standard, ranked, score)
     return Explanation(*(each.cpu().numpy() for each in found))
 

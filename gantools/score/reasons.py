@@ -13,6 +13,7 @@ import pandas as pd
 from gantools.data.tables.formatting import format_apart, format_cell, format_value
 from gantools.data.tables.raw import MISSING, UNSEEN, Raw
 from gantools.data.tables.schema import Column, Schema
+from gantools.score.groups import GroupUnits, groups_of
 
 USUAL = (0.01, 0.99)  # quantiles that bound what is usual in all rows
 MOSTLY = (0.2, 0.8)  # quantiles that bound what most rows like it have
@@ -35,12 +36,20 @@ class Explanation:
     alike: npt.NDArray[np.int64]
 
 
-def words(explanation: Explanation, raw: Raw, cells: pd.DataFrame, schema: Schema, remembered: Raw) -> list[str]:
+def words(
+    explanation: Explanation,
+    raw: Raw,
+    cells: pd.DataFrame,
+    schema: Schema,
+    remembered: Raw,
+    units: GroupUnits | None = None,
+) -> list[str]:
     """A sentence per row: "capital_gain 99999 where 0 to 7688 is usual".
 
-    raw, cells: the rows explained, as numbers and as they were given (for levels never seen).
+    raw, cells: the rows explained, as numbers and as they were given (for levels never seen). units: where rows are in
+    groups; the numbers remembered are then in units of all.
     """
-    return _Phrases(raw, cells, schema, remembered).of(explanation)
+    return _Phrases(raw, cells, schema, remembered, units).of(explanation)
 
 
 def named_first(reasons: Iterable[str], columns: Sequence[str]) -> dict[str, int]:
@@ -55,7 +64,10 @@ def named_first(reasons: Iterable[str], columns: Sequence[str]) -> dict[str, int
 class _Phrases:
     """What is unusual about cells, against the remembered rows."""
 
-    def __init__(self, raw: Raw, cells: pd.DataFrame, schema: Schema, remembered: Raw) -> None:
+    def __init__(
+        self, raw: Raw, cells: pd.DataFrame, schema: Schema, remembered: Raw, units: GroupUnits | None
+    ) -> None:
+        self.units, self.group = units, None if units is None else groups_of(raw, units.n_groups)
         self.raw, self.cells, self.remembered = raw, cells, remembered
         self.columns = [schema[name] for name in (*schema.numeric, *schema.categorical)]
         self.n_numeric = len(schema.numeric)
@@ -77,7 +89,7 @@ class _Phrases:
 
     def _number(self, c: int, row: int, alike: npt.NDArray[np.int64]) -> str:
         column, value, known = self.columns[c], float(self.raw.numbers[row, c]), self.remembered.numbers[:, c]
-        near = known[alike]
+        near = self._of_group(known[alike], c, row)
         near = np.sort(near[~np.isnan(near)])
         if np.isnan(value):
             if not np.isnan(known).any():
@@ -86,7 +98,7 @@ class _Phrases:
         if c not in self.usual:
             present = np.sort(known[~np.isnan(known)])
             self.usual[c] = _quantiles(present, *USUAL) if len(present) else (np.nan, np.nan)
-        low, high = self.usual[c]
+        low, high = self._of_group(np.array(self.usual[c]), c, row).tolist()
         if np.isnan(low):
             return f"{format_value(value, column)} where it is always missing"
         if not low <= value <= high:
@@ -103,6 +115,12 @@ class _Phrases:
             shown = format_apart(value, low if value < low else high, column)
             return f"{shown} where rows like it mostly have {_range(low, high, column)}"
         return f"{shown} {UNUSUAL}"
+
+    def _of_group(self, values: npt.NDArray[np.float64], c: int, row: int) -> npt.NDArray[np.float64]:
+        """Numbers of a column that are remembered, as they are in the row's group."""
+        if self.units is None or self.group is None:
+            return values
+        return self.units.to_group(values, int(self.group[row]), c, self.columns[c])
 
     def _category(self, c: int, row: int, alike: npt.NDArray[np.int64]) -> str:
         column, c = self.columns[c], c - self.n_numeric

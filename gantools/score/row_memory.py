@@ -22,6 +22,8 @@ GROUP = 32  # remembered rows per group in the search: nearest groups first, the
 SAMPLE = 512  # remembered rows, beside the nearest, that stand for all at the higher noise levels
 COINCIDES = 1e-6  # squared distance, against the row's own squared length plus one, below which two rows are the same
 FAR = 1e30  # squared distance of what is no row
+NO_ROW = 1e15  # each number of what is no row
+CHUNK = 1024  # rows compared with their groups at a time
 RESOLUTION = 1e-8  # squared distances that differ by less are taken for equal
 RESOLUTION_OF_TIES = 1e-3  # the same in tables with many ties, where rounding must not decide
 FARTHEST = 1e5  # squared distances beyond it are taken for equal
@@ -83,19 +85,12 @@ class RowMemory(nn.Module):
         x = x - self.centre
         length = x.square().sum(1)
         squared, index, offset = self.search(x, exclude_self)
-        nearest = squared[:, 0]
         some = offset[:, : min(SAMPLE, self.n_rows)]
         itself = torch.zeros_like(length)
         if exclude_self is not None:
             itself = (exclude_self & (some.amin(1) + length <= COINCIDES * (length + 1))).to(length.dtype)
-        further = ((nearest - length).unsqueeze(1) - some).clamp(max=0.0)  # [N, SAMPLE], squared, less the nearest
-        weights = [(torch.exp((squared[:, :1] - squared) / (2 * SHARP**2)).sum(1) / self.n_rows, SHARP)]
-        for level in BLURS:
-            weight = (1 + torch.exp(further / (2 * level**2)).sum(1) - itself).clamp(min=1.0)
-            weights.append((weight / (some.shape[1] + 1), level))
-        surprise = [(nearest - 2 * level**2 * weight.log()).clamp(min=0.0) for weight, level in weights]
-        relative = 2 * (_distance(squared).log() - self.usual[index].mean(1).log())
-        return torch.stack([*((one + TINY).log() for one in surprise), relative], 1)
+        further = ((squared[:, 0] - length).unsqueeze(1) - some).clamp(max=0.0)  # [N, SAMPLE]
+        return _measured(squared, further, itself, self.usual[index].mean(1), self.n_rows, some.shape[1])
 
     def search(self, x: Tensor, exclude_self: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """The nearest remembered rows of x [N, width], centred.
@@ -128,6 +123,79 @@ class RowMemory(nn.Module):
             torch.where(itself, index[:, 1:], index[:, :-1]),
             offset,
         )
+
+
+class GroupMemory(nn.Module):
+    """Remembered rows of one view of each of many groups, few enough that all are compared with."""
+
+    rows: Tensor  # [G, M, width]; behind those that a group has, what is infinitely far away
+    usual: Tensor  # [G, M] mean distance of each to its neighbours in its group
+    n_rows: Tensor  # [G] of each group
+
+    def __init__(self, n_groups: int, most: int, width: int) -> None:
+        """most: rows of a group."""
+        super().__init__()
+        self.register_buffer("rows", torch.full((n_groups, most, width), NO_ROW))
+        self.register_buffer("usual", torch.ones(n_groups, most))
+        self.register_buffer("n_rows", torch.full((n_groups,), 2.0))
+
+    def remember(self, rows: Tensor, group: Tensor, place: Tensor) -> None:
+        """rows: [N, width]. group, place: [N] where each belongs; a group has its places from 0 on, at least two."""
+        self.rows[group, place] = rows
+        self.n_rows.copy_(torch.bincount(group, minlength=len(self.n_rows)))
+        among = torch.ones(CHUNK, dtype=torch.bool, device=rows.device)
+        for part in torch.split(torch.arange(len(rows), device=rows.device), CHUNK):
+            squared, _, _ = self._search(rows[part], group[part], among[: len(part)])
+            self.usual[group[part], place[part]] = _distance(squared)
+
+    def forward(self, x: Tensor, group: Tensor, exclude_self: Tensor | None = None) -> Tensor:
+        """How far rows x [N, width] are from those of their groups [N], as logarithms: [N, 4] as in MEASURES.
+
+        exclude_self: [N] bool, which of them may be remembered ones.
+        """
+        squared, index, everything = self._search(x, group, exclude_self)
+        itself = torch.zeros_like(squared[:, 0])
+        if exclude_self is not None:
+            coincides = everything.amin(1) <= COINCIDES * (x.square().sum(1) + 1)
+            itself = (exclude_self & coincides).to(x.dtype)
+        further = (squared[:, :1] - everything).clamp(max=0.0)
+        n_rows = self.n_rows[group]
+        usual = self.usual.flatten()[group.unsqueeze(1) * self.usual.shape[1] + index].mean(1)
+        return _measured(squared, further, itself, usual, n_rows, n_rows)
+
+    def _search(self, x: Tensor, group: Tensor, exclude_self: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Squared distances to the nearest remembered rows [N, k], ascending, their places [N, k], and all [N, M]."""
+        everything = (x.unsqueeze(1) - self.rows.index_select(0, group)).square().sum(2)
+        m = everything.shape[1]
+        k = min(NEIGHBOURS, m - 1)
+        wanted = k if exclude_self is None else k + 1
+        order = in_order(everything, torch.arange(m, device=x.device), m, RESOLUTION)
+        index = order.topk(wanted, 1, largest=False).indices
+        squared = everything.gather(1, index).clamp(max=FAR)
+        if exclude_self is None:
+            return squared, index, everything
+        itself = exclude_self.unsqueeze(1) & (squared[:, :1] <= COINCIDES * (x.square().sum(1, keepdim=True) + 1))
+        squared, index = (torch.where(itself, each[:, 1:], each[:, :-1]) for each in (squared, index))
+        return squared, index, everything
+
+
+def _measured(
+    squared: Tensor, further: Tensor, itself: Tensor, usual: Tensor, n_rows: Tensor | int, n_some: Tensor | int
+) -> Tensor:
+    """The measures of rows [N, 4], as in MEASURES.
+
+    squared: [N, k], squared distances to the nearest remembered rows, ascending. further: [N, S], by how much less that
+    of the nearest is than those of some rows, at most 0. itself: [N], 1 where one of these is the row itself. usual:
+    [N], mean distance of the neighbours to theirs. n_rows, n_some: remembered rows, and how many are some.
+    """
+    nearest = squared[:, 0]
+    weights = [(torch.exp((squared[:, :1] - squared) / (2 * SHARP**2)).sum(1) / n_rows, SHARP)]
+    for level in BLURS:
+        weight = (1 + torch.exp(further / (2 * level**2)).sum(1) - itself).clamp(min=1.0)
+        weights.append((weight / (n_some + 1), level))
+    surprise = [(nearest - 2 * level**2 * weight.log()).clamp(min=0.0) for weight, level in weights]
+    relative = 2 * (_distance(squared).log() - usual.log())
+    return torch.stack([*((one + TINY).log() for one in surprise), relative], 1)
 
 
 def in_order(squared: Tensor, index: Tensor, n: int, resolution: Tensor | float = RESOLUTION_OF_TIES) -> Tensor:

@@ -17,14 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gantools.encode.group_views import GroupViews
 from gantools.encode.views import RowViews
 from gantools.models.base import TableDetector
-from gantools.score.row_memory import MEASURES, RowMemory
+from gantools.score.groups import usual_in_groups
+from gantools.score.row_memory import MEASURES, GroupMemory, RowMemory
 
 N_DISTANCES = MEASURES.index("relative")
 TINY = 1e-6
@@ -50,7 +53,7 @@ class TableHead(nn.Module):
     learned_scale: Tensor  # [2, n_folds, n_learned]
     group_scale: Tensor  # [2, 3]
 
-    def __init__(self, views: RowViews, detector: TableDetector, n_remembered: int) -> None:
+    def __init__(self, views: RowViews | GroupViews, detector: TableDetector, n_remembered: int) -> None:
         super().__init__()
         self.views, self.detector = views, detector
         self.memories = nn.ModuleList(RowMemory(n_remembered, width) for width in views.widths)
@@ -70,10 +73,12 @@ class TableHead(nn.Module):
         """Fill the memory with normal rows [n_remembered, width] of each view."""
         self.memories = nn.ModuleList([RowMemory.of(standard), RowMemory.of(ranked)])
 
-    def calibrate(self, standard: Tensor, ranked: Tensor, fold: Tensor, exclude_self: Tensor) -> Tensor:
+    def calibrate(
+        self, standard: Tensor, ranked: Tensor, fold: Tensor, exclude_self: Tensor, group: Tensor | None = None
+    ) -> Tensor:
         """Learn what is usual, from normal rows of both views and the fold [N] that each was held out in.
 
-        exclude_self: [N] bool, which of them are remembered.
+        exclude_self: [N] bool, which of them are remembered. group: as in `measure`.
 
         Returns their abnormality [N], by nets that did not see them.
         """
@@ -83,7 +88,8 @@ class TableHead(nn.Module):
         for x, mine in zip(torch.split(standard, CHUNK_ROWS), torch.split(held_out, CHUNK_ROWS, 1), strict=True):
             total += torch.einsum("flnw,fn->flw", self.detector.errors(x), mine.float())
         self.usual_error.copy_(total / held_out.sum(1).reshape(-1, 1, 1) + TINY)
-        parts = zip(*(torch.split(each, CHUNK_ROWS) for each in (standard, ranked, exclude_self)), strict=True)
+        given = [standard, ranked, exclude_self, *([] if group is None else [group])]
+        parts = zip(*(torch.split(each, CHUNK_ROWS) for each in given), strict=True)
         measures = _joined([self.measure(*part) for part in parts])
         self.remembered_scale.copy_(_scale(measures.remembered))
         self.relative_scale.copy_(_scale(measures.relative))
@@ -95,10 +101,12 @@ class TableHead(nn.Module):
         self.group_scale.copy_(_scale(groups))
         return _standardised(groups, self.group_scale).mean(1)
 
-    def measure(self, standard: Tensor, ranked: Tensor, exclude_self: Tensor | None = None) -> Measures:
+    def measure(
+        self, standard: Tensor, ranked: Tensor, exclude_self: Tensor | None = None, group: Tensor | None = None
+    ) -> Measures:
         """All measures of rows [N, width] of both views. exclude_self: [N] bool, which of them may be remembered
-        ones."""
-        seen = [memory(x, exclude_self) for memory, x in zip(self.memories, (standard, ranked), strict=True)]
+        ones. group: [N] int64, where rows are in groups."""
+        seen = self._seen((standard, ranked), exclude_self, group)
         remembered = torch.cat([x[:, :N_DISTANCES] for x in seen], 1)
         relative = torch.stack([x[:, N_DISTANCES] for x in seen], 1)
         errors = self.detector.errors(standard)  # [folds, levels, N, width]
@@ -108,14 +116,26 @@ class TableHead(nn.Module):
             learned = torch.cat([learned, opinion.unsqueeze(2)], 2)
         return Measures(remembered, relative, learned)
 
+    def _seen(
+        self, views: tuple[Tensor, Tensor], exclude_self: Tensor | None, group: Tensor | None
+    ) -> Sequence[Tensor]:
+        """How far rows are from what is remembered, in each view."""
+        return [memory(x, exclude_self) for memory, x in zip(self.memories, views, strict=True)]
+
+    def group_of(self, codes: Tensor) -> Tensor | None:
+        """The group of each raw row [N]; None where rows are not in groups."""
+        return None
+
     def forward(self, numbers: Tensor, codes: Tensor, exclude_self: Tensor | None = None) -> Tensor:
         """Raw rows, as `RowViews` takes them, to their abnormality [N] float32. exclude_self: as in `measure`."""
         standard, ranked = self.views(numbers, codes)
-        return self.abnormality(standard, ranked, exclude_self)
+        return self.abnormality(standard, ranked, exclude_self, self.group_of(codes))
 
-    def abnormality(self, standard: Tensor, ranked: Tensor, exclude_self: Tensor | None = None) -> Tensor:
-        """Rows of both views [N, width] to their abnormality [N]. exclude_self: as in `measure`."""
-        measures = self.measure(standard, ranked, exclude_self)
+    def abnormality(
+        self, standard: Tensor, ranked: Tensor, exclude_self: Tensor | None = None, group: Tensor | None = None
+    ) -> Tensor:
+        """Rows of both views [N, width] to their abnormality [N]. exclude_self, group: as in `measure`."""
+        measures = self.measure(standard, ranked, exclude_self, group)
         groups = self._groups(measures, self._learned(measures.learned).mean(0))
         return _standardised(groups, self.group_scale).mean(1)
 
@@ -132,6 +152,58 @@ class TableHead(nn.Module):
             _standardised(measures.relative, self.relative_scale).mean(1),
             opinions.mean(1),
         ], 1)  # fmt: skip
+
+
+class GroupedHead(TableHead):
+    """The same of rows in groups, which their last code names: what is remembered, and how abnormal rows usually are,
+    is each group's own, and the nets are shared. Numbers come in units of all, see `GroupUnits`."""
+
+    abnormality_scale: Tensor  # [2, G + 1] how abnormal rows of each group are, and how far that varies; then of none
+    abnormality_of_all: Tensor  # [2]
+
+    def __init__(self, views: GroupViews, detector: TableDetector, n_remembered: int, most: int) -> None:
+        """most: remembered rows of a group."""
+        super().__init__(views, detector, n_remembered)
+        self.n_groups, self.most = views.n_groups, most
+        n = self.n_groups + 1
+        self.group_memories = nn.ModuleList(GroupMemory(n, most, width) for width in views.widths)
+        self.register_buffer("abnormality_scale", torch.stack([torch.zeros(n), torch.ones(n)]))
+        self.register_buffer("abnormality_of_all", torch.tensor([0.0, 1.0]))
+
+    def remember_groups(self, standard: Tensor, ranked: Tensor, group: Tensor, place: Tensor) -> None:
+        """Fill the memories of groups with normal rows of each view. group, place: as in `GroupMemory.remember`."""
+        for memory, rows in zip(self.group_memories, (standard, ranked), strict=True):
+            cast(GroupMemory, memory).remember(rows, group, place)
+
+    def group_of(self, codes: Tensor) -> Tensor:
+        return cast(GroupViews, self.views).group_of(codes)
+
+    def _seen(
+        self, views: tuple[Tensor, Tensor], exclude_self: Tensor | None, group: Tensor | None
+    ) -> Sequence[Tensor]:
+        return [memory(x, group, exclude_self) for memory, x in zip(self.group_memories, views, strict=True)]
+
+    def calibrate(
+        self, standard: Tensor, ranked: Tensor, fold: Tensor, exclude_self: Tensor, group: Tensor | None = None
+    ) -> Tensor:
+        assert group is not None
+        found = super().calibrate(standard, ranked, fold, exclude_self, group)
+        scale, of_all = usual_in_groups(found.cpu().numpy(), group.cpu().numpy(), self.n_groups)
+        self.abnormality_scale.copy_(torch.from_numpy(scale))
+        self.abnormality_of_all.copy_(torch.from_numpy(of_all))
+        return self._alike(found, group)
+
+    def abnormality(
+        self, standard: Tensor, ranked: Tensor, exclude_self: Tensor | None = None, group: Tensor | None = None
+    ) -> Tensor:
+        assert group is not None
+        return self._alike(super().abnormality(standard, ranked, exclude_self, group), group)
+
+    def _alike(self, abnormality: Tensor, group: Tensor) -> Tensor:
+        """Abnormalities [N] that mean the same in every group."""
+        centre, spread = self.abnormality_scale.index_select(1, group).unbind()
+        middle, width = self.abnormality_of_all.unbind()
+        return (abnormality - centre) / spread * width + middle
 
 
 def score_of(abnormality: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, cast
+from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from torch import Tensor
 from gantools import registry
 from gantools.data.tables.raw import Raw, to_raw
 from gantools.data.tables.schema import Column, Kind, Schema, as_pandas, infer_schema
+from gantools.encode.group_views import GroupViews
 from gantools.encode.table import Layout, TableEncoder
 from gantools.encode.views import RowViews, units_since_1970
 from gantools.errors import DataError
@@ -30,10 +31,11 @@ from gantools.score.base import Scorer, detector_for, drawn
 from gantools.score.calibrated import Floats, Indices
 from gantools.score.drift import Reference
 from gantools.score.explain import explain
+from gantools.score.groups import FEW_ROWS, GroupUnits, groups_of, rows_of_groups, some_of_each, with_groups_last
 from gantools.score.reasons import Explanation, words
 from gantools.score.row_memory import RowMemory
 from gantools.score.spikes import told_apart
-from gantools.score.table_head import CHUNK_ROWS, N_DISTANCES, TINY, TableHead, score_of
+from gantools.score.table_head import CHUNK_ROWS, N_DISTANCES, TINY, GroupedHead, TableHead, score_of
 from gantools.train.devices import one_thread, resolve_device
 from gantools.train.loop import OnProgress
 from gantools.train.resume import digest
@@ -46,6 +48,10 @@ SPREAD = (0.5, 0.84)  # quantiles that are a standard deviation apart
 MICROSECONDS = 1e6  # a second has, of which dates are numbers
 MOST = 0.9  # of rows are no odder than one that has others close by can be
 ALONE = 0.8  # share of rows that have others closer by than one that is set aside
+CALIBRATION_ROWS_OF_GROUPS = 250_000  # in all, as many of each group
+MOST_OF_GROUP = 256  # rows that are remembered of a group
+GROUP_BYTES = 2**26  # that the memories of all groups may take
+FLOAT_BYTES = 4
 MIN_ROWS = 3  # one to remember, one to compare it with and one to hold out
 PASSES = 3  # of a memory over all rows take as long as calibrating, which has two memories and the nets
 HELD_OUT_ROWS = 512  # per fold, that the detector is judged on while it trains
@@ -59,13 +65,14 @@ class AnomalyScorer(Scorer):
     """Learns what is normal and scores what is not.
 
     model: a registered detector, see `gantools models`. options: of that model. memory: how many normal rows are
-    remembered and compared with. false_alarms: share of normal rows that may be called anomalies. contamination: share
-    of the training rows that are anomalies; the oddest so many are set aside before anything is learned. "auto": those
-    that lie further out than the tail of the others goes, which is none of most tables; and nothing is learned from the
-    oddest 5 %, though they count for the rate of false alarms. tail: extrapolate the scores of held-out rows, for rates
-    of false alarms that they cannot resolve by counting. random_state: seed or RandomState; one seed gives one result
-    on one machine. budget_s: seconds that `fit` may take. steps, batch_size, device, devices, precision: of the
-    training, see `TrainConfig`.
+    remembered and compared with. by: the column of groups, such as machines, each of which has a normal of its own;
+    groups that are small, or were not learned, borrow from all. false_alarms: share of normal rows that may be called
+    anomalies. contamination: share of the training rows that are anomalies; the oddest so many are set aside before
+    anything is learned. "auto": those that lie further out than the tail of the others goes, which is none of most
+    tables; and nothing is learned from the oddest 5 %, though they count for the rate of false alarms. tail:
+    extrapolate the scores of held-out rows, for rates of false alarms that they cannot resolve by counting.
+    random_state: seed or RandomState; one seed gives one result on one machine. budget_s: seconds that `fit` may take.
+    steps, batch_size, device, devices, precision: of the training, see `TrainConfig`.
 
     X may be an array or a data frame with numbers, text, categories, booleans, dates and missing cells; polars' frames
     and Arrow's tables are taken too.
@@ -73,7 +80,8 @@ class AnomalyScorer(Scorer):
     Attributes: `schema_`, `head_` (TableHead), `calibration_` (Calibration), `threshold_`, `offset_`, `report_`
     (TrainingReport), `drift_` (Reference), `train_score_` ([N] scores of the training rows by nets that did not see
     them), `contamination_` (share of the rows that was taken for anomalies), `remembered_` (Raw, the rows of the
-    memory), `n_features_in_`, `feature_names_in_`.
+    memory), `units_` (GroupUnits, by which numbers of groups are made alike; None without `by`), `n_features_in_`,
+    `feature_names_in_`.
 
         >>> from sklearn.datasets import load_iris
         >>> X = load_iris().data
@@ -89,6 +97,9 @@ class AnomalyScorer(Scorer):
     head_: TableHead
     drift_: Reference
     remembered_: Raw
+    units_: GroupUnits | None
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {**Scorer._parameter_constraints, "by": [str, None]}
 
     def __init__(
         self,
@@ -96,6 +107,7 @@ class AnomalyScorer(Scorer):
         model: str = "denoiser",
         options: Mapping[str, Any] | None = None,
         memory: int = 5000,
+        by: str | None = None,
         false_alarms: float = 0.01,
         contamination: float | Literal["auto"] = 0.0,
         tail: bool = False,
@@ -110,6 +122,7 @@ class AnomalyScorer(Scorer):
         self.model = model
         self.options = options
         self.memory = memory
+        self.by = by
         self.false_alarms = false_alarms
         self.contamination = contamination
         self.tail = tail
@@ -155,14 +168,18 @@ class AnomalyScorer(Scorer):
         if len(frame) < MIN_ROWS:
             raise DataError(f"n_samples={len(frame)} rows are too few", remedy=f"give at least {MIN_ROWS}")
         self.schema_ = watching_constants(schema or infer_schema(frame, None))
-        if not self.schema_.numeric and not self.schema_.categorical:
+        if self.by is not None:
+            self.schema_ = with_groups_last(self.schema_, frame, self.by)
+        if not self._learned.numeric and not self._learned.categorical:
             raise DataError("no column is left to learn from", remedy="every one is empty or an identifier")
         raw = to_raw(frame, self.schema_)
         self.fingerprint_ = digest(raw.numbers, raw.codes)
+        self.units_ = None if self.by is None else self._units(raw)
+        given, raw = raw, raw if self.units_ is None else self.units_.to_all(raw)
         device = resolve_device(self.device)
         with one_thread():
             kept, beyond = self._trimmed(len(raw), MIN_ROWS, partial(self._oddness, raw, config.seed, device))
-            self._views, standard, ranked = _viewed(raw.take(kept), self.schema_, device)
+            self._views, standard, ranked = self._viewed(raw.take(kept), device)
             detector = cast(TableDetector, self._new_detector(Layout(standard.shape[1], ()), config.seed))
             folds = ByFold.of(len(kept), detector.n_folds, config.seed)
             examples = Examples(Tensors(standard.cpu()), folds, HeldOut(HELD_OUT_ROWS))
@@ -171,29 +188,61 @@ class AnomalyScorer(Scorer):
             n_parts = PASSES * len(kept) / (len(chosen) + len(some))  # a memory looks at its own rows first
             config = self._in_time(config, began, lambda: RowMemory.of(standard[chosen])(some), n_parts)
             model = self._run(detector, examples, config, folder=folder, resume=resume, progress=progress)
-            self.head_ = TableHead(self._views.cpu(), cast(TableDetector, model), len(chosen)).eval().to(device)
+            self.head_ = self._new_head(self._views.cpu(), cast(TableDetector, model), len(chosen)).eval().to(device)
             held_out, judged = self._held_out(
                 raw.take(kept), standard, ranked, folds.fold.to(device), chosen, config.seed
             )
         self.train_score_ = np.empty(len(raw))
         self.train_score_[kept] = held_out
         aside = np.setdiff1d(np.arange(len(raw)), kept)
-        self.train_score_[aside] = self.score_raw(raw.take(aside))
+        self.train_score_[aside] = self.score_raw(given.take(aside))
         counted = self._counted(len(raw), kept, beyond, judged, config.seed)
         self._calibrate_on(self.train_score_[np.concatenate(counted)])
-        self.train_score_ = _shared(self.train_score_, raw)
+        self.train_score_ = _shared(self.train_score_, given)
         self.contamination_ = len(beyond) / len(raw)
         running = tuple(self.schema_.numeric[index] for index in self._views.runs_on)
-        self.drift_ = Reference.fit(raw.take(np.setdiff1d(np.arange(len(raw)), beyond)), self.schema_, running)
+        self.drift_ = Reference.fit(given.take(np.setdiff1d(np.arange(len(raw)), beyond)), self.schema_, running)
         self._keep(folder)
         return self
 
+    @property
+    def _learned(self) -> Schema:
+        """The columns that are learned from: all but that of the groups."""
+        if self.by is None:
+            return self.schema_
+        return dataclasses.replace(self.schema_, columns=self.schema_.columns[:-1])
+
+    def _units(self, raw: Raw) -> GroupUnits:
+        """What numbers of each group are in units of all; dates are the same for all."""
+        schema, n_groups = self._learned, len(self.schema_.columns[-1].levels)
+        dates = [j for j, name in enumerate(schema.numeric) if schema[name].kind is Kind.DATETIME]
+        known = np.flatnonzero(raw.codes[:, -1] >= 0)
+        return GroupUnits.fit(raw.numbers[known], raw.codes[known, -1], n_groups, np.array(dates, dtype=np.int64))
+
+    def _viewed(self, raw: Raw, device: torch.device) -> tuple[Any, Tensor, Tensor]:
+        """Views fitted on the rows, and the rows in both of them, on the device."""
+        views, standard, ranked = _viewed(raw, self._learned, device)
+        if self.units_ is None:
+            return views, standard, ranked
+        n_groups = self.units_.n_groups
+        group = torch.from_numpy(groups_of(raw, n_groups)).to(device)
+        grouped = GroupViews.of(views, standard, group, n_groups)
+        return grouped, *_all_views(grouped, raw)
+
+    def _new_head(self, views: Any, detector: TableDetector, n_remembered: int) -> TableHead:
+        if self.units_ is None:
+            return TableHead(views, detector, n_remembered)
+        n_groups = self.units_.n_groups
+        held = FLOAT_BYTES * sum(views.widths) * (n_groups + 1)
+        most = max(FEW_ROWS, min(MOST_OF_GROUP, GROUP_BYTES // held, int(self.units_.counts.max())))
+        return GroupedHead(views, detector, n_remembered, min(most, n_remembered))
+
     def _oddness(self, raw: Raw, seed: int, device: torch.device, known: Indices) -> Floats:
         """How odd rows [N] are to a memory of those at the given places, in both views."""
-        views, standard, ranked = _viewed(raw.take(known), self.schema_, device)
+        views, standard, ranked = self._viewed(raw.take(known), device)
         chosen = drawn(len(known), self.memory, seed)
         standard_all, ranked_all = _all_views(
-            views, told_apart(raw, self.schema_, _values(views.encoder, self.schema_))
+            views, told_apart(raw, self._learned, _values(views.encoder, self._learned))
         )
         is_remembered = _among(len(raw), known[chosen]).to(device)
         found = []
@@ -211,18 +260,37 @@ class AnomalyScorer(Scorer):
         that did not see them: all, or of very many some."""
         self.remembered_ = raw.take(chosen)
         self.head_.remember(standard[chosen], ranked[chosen])
-        judged = drawn(len(raw), CALIBRATION_ROWS, seed + 1)
+        group = self.head_.group_of(torch.from_numpy(np.array(raw.codes)).to(standard.device))
+        if group is None:
+            judged = drawn(len(raw), CALIBRATION_ROWS, seed + 1)
+        else:
+            chosen = self._remember_groups(standard, ranked, group, chosen, seed)
+            judged = some_of_each(group.cpu().numpy(), CALIBRATION_ROWS_OF_GROUPS, seed + 1)
         is_remembered = _among(len(raw), chosen)
         with torch.no_grad():
             mine = torch.from_numpy(judged).to(standard.device)
             of_judged = is_remembered.to(standard.device)[mine]
-            abnormality = self.head_.calibrate(standard[mine], ranked[mine], fold[mine], of_judged)
+            of_group = None if group is None else group[mine]
+            abnormality = self.head_.calibrate(standard[mine], ranked[mine], fold[mine], of_judged, of_group)
             held_out = score_of(abnormality).cpu().numpy()
         if len(judged) == len(raw):
             return held_out, judged
-        scores = self.score_raw(raw, is_remembered)
+        scores = self._score_alike(raw, is_remembered)
         scores[judged] = held_out
         return scores, judged
+
+    def _remember_groups(
+        self, standard: Tensor, ranked: Tensor, group: Tensor, shared: np.ndarray, seed: int
+    ) -> np.ndarray:
+        """Fill the memories of the groups; those of small ones with rows of all, too. Returns the rows of their own
+        that they remember."""
+        head = cast(GroupedHead, self.head_)
+        own, others = rows_of_groups(group.cpu().numpy(), head.n_groups, head.most, shared, seed)
+        rows, of, place = (torch.from_numpy(each).to(standard.device) for each in np.concatenate([own, others], 1))
+        with torch.no_grad():
+            head.remember_groups(standard[rows], ranked[rows], of, place)
+        remembered: np.ndarray = own[0]
+        return remembered
 
     # -- scoring ---------------------------------------------------------------------------------------------------
 
@@ -236,7 +304,7 @@ class AnomalyScorer(Scorer):
         """
         frame = self._frame(X, reset=False)
         raw = to_raw(frame, self.schema_)
-        columns = (*self.schema_.numeric, *self.schema_.categorical)
+        columns = (*self._learned.numeric, *self._learned.categorical)
         parts = [explained.contribution for _, explained in self.explain_raw(raw, np.arange(len(raw)))]
         contribution = np.concatenate(parts) if parts else np.empty((0, len(columns)))
         found = pd.DataFrame(contribution, columns=list(columns), index=frame.index)
@@ -253,6 +321,7 @@ class AnomalyScorer(Scorer):
         """
         named = self._frame(frame, reset=False)
         raw = to_raw(named, self.schema_)
+        units = self.units_
         may_be_remembered = torch.ones(len(raw), dtype=torch.bool) if exclude_self else None
         score = self.score_raw(raw, may_be_remembered)
         flagged = score > self.threshold_
@@ -260,11 +329,13 @@ class AnomalyScorer(Scorer):
             {"anomaly_score": score, "p_value": self.calibration_.p_value(score), "is_anomaly": flagged},
             index=named.index,
         )
+        if units is not None:
+            found["borrows"] = units.borrows(raw)
         if explain:
             reason = np.full(len(named), "", dtype=object)
             rows = np.flatnonzero(flagged) if explain == "flagged" else np.arange(len(named))
             for mine, explained in self.explain_raw(raw, rows, may_be_remembered):
-                reason[mine] = words(explained, raw.take(mine), named.iloc[mine], self.schema_, self.remembered_)
+                reason[mine] = words(explained, raw.take(mine), named.iloc[mine], self.schema_, self.remembered_, units)
             found["reason"] = pd.Series(reason, index=named.index, dtype=pd.Series([""]).dtype)
         return found
 
@@ -284,6 +355,10 @@ class AnomalyScorer(Scorer):
 
     def score_raw(self, raw: Raw, exclude_self: Tensor | None = None) -> Floats:
         """The scores [N] of raw rows. exclude_self: [N] bool, which of them may be remembered ones."""
+        return self._score_alike(self._in_units_of_all(raw), exclude_self)
+
+    def _score_alike(self, raw: Raw, exclude_self: Tensor | None = None) -> Floats:
+        """The same of rows whose numbers are in units of all groups."""
         raw = self._told_apart(raw)
 
         def scored(part: slice) -> np.ndarray:
@@ -297,7 +372,7 @@ class AnomalyScorer(Scorer):
         self, raw: Raw, rows: np.ndarray, exclude_self: Tensor | None = None
     ) -> Iterator[tuple[np.ndarray, Explanation]]:
         """The raw rows at these indices, some at a time, and why they are abnormal."""
-        raw = self._told_apart(raw)
+        raw = self._told_apart(self._in_units_of_all(raw))
 
         def explained(mine: np.ndarray) -> Explanation:
             mine_excluded = None if exclude_self is None else exclude_self[mine].to(self.device_)
@@ -306,8 +381,15 @@ class AnomalyScorer(Scorer):
         parts = [rows[part] for part in _chunks(len(rows), EXPLAINED_ROWS)]
         return zip(parts, self._in_parallel(explained, parts), strict=True)
 
+    def _in_units_of_all(self, raw: Raw) -> Raw:
+        return raw if self.units_ is None else self.units_.to_all(raw)
+
     def _told_apart(self, raw: Raw) -> Raw:
-        return told_apart(raw, self.schema_, _values(self.head_.views.encoder, self.schema_))
+        values = _values(self.head_.views.encoder, self._learned)
+        if self.units_ is not None:  # a value is another one in each group
+            for j in np.flatnonzero(~self.units_.is_alone).tolist():
+                values[self._learned.numeric[j]] = np.empty(0)
+        return told_apart(raw, self._learned, values)
 
     def _in_parallel(self, work: Callable[[Part], Result], parts: Sequence[Part]) -> Iterator[Result]:
         """`work(part)` of all parts, in order and without gradients.
@@ -354,20 +436,33 @@ class AnomalyScorer(Scorer):
             "names": [str(name) for name in getattr(self, "feature_names_in_", ())],
         }
         numbers, codes = (torch.from_numpy(each) for each in (self.remembered_.numbers, self.remembered_.codes))
-        return found | own, tensors | {"remembered.numbers": numbers, "remembered.codes": codes}
+        tensors |= {"remembered.numbers": numbers, "remembered.codes": codes}
+        if self.units_ is not None:
+            own["remembered_of_group"] = cast(GroupedHead, self.head_).most
+            tensors |= {f"units.{k}": torch.from_numpy(v) for k, v in vars(self.units_).items()}
+        return found | own, tensors
 
     @classmethod
     def _built(cls, config: Mapping[str, Any], schema: Mapping[str, Any]) -> Self:
         scorer = cls._from_parameters(config)
         scorer.schema_ = Schema.from_json(schema)
-        views = RowViews.from_json(config["encoder"])
-        detector = detector_for(scorer, Layout(views.widths[0], ()))
-        scorer.head_ = TableHead(views, cast(TableDetector, detector), config["n_remembered"])
+        views = (RowViews if scorer.by is None else GroupViews).from_json(config["encoder"])
+        detector = cast(TableDetector, detector_for(scorer, Layout(views.widths[0], ())))
+        most = config.get("remembered_of_group")
+        scorer.units_ = None
+        if most is None:
+            scorer.head_ = TableHead(views, detector, config["n_remembered"])
+        else:
+            scorer.head_ = GroupedHead(cast(GroupViews, views), detector, config["n_remembered"], most)
         return scorer
 
     def _restore(self, config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         super()._restore(config, tensors)
         self.remembered_ = Raw(tensors["remembered.numbers"].numpy(), tensors["remembered.codes"].numpy())
+        if self.by is not None:
+            self.units_ = GroupUnits(**{
+                field.name: tensors[f"units.{field.name}"].numpy() for field in dataclasses.fields(GroupUnits)
+            })  # fmt: skip
         self.drift_ = Reference.from_json(config["drift"], self.schema_)
         self.n_features_in_ = len(self.schema_.names)
         if config["names"]:
@@ -432,7 +527,7 @@ def _values(encoder: TableEncoder, schema: Schema) -> dict[str, np.ndarray]:
 
 
 @torch.no_grad()
-def _all_views(views: RowViews, raw: Raw) -> tuple[Tensor, Tensor]:
+def _all_views(views: RowViews | GroupViews, raw: Raw) -> tuple[Tensor, Tensor]:
     device = views.mean.device
     parts = [views(*_tensors(raw, part, device)) for part in _chunks(len(raw), 16384)]
     standard, ranked = zip(*parts, strict=True)
