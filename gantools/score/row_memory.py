@@ -151,11 +151,12 @@ class GroupMemory(nn.Module):
     def forward(self, x: Tensor, group: Tensor, exclude_self: Tensor | None = None) -> Tensor:
         """How far rows x [N, width] are from those of their groups [N], as logarithms: [N, 4] as in MEASURES.
 
-        exclude_self: [N] bool, which of them may be remembered ones.
+        exclude_self: [N] bool, which of them may be remembered ones; or [N] int64, the place where each is remembered,
+        which may differ from it a little, or -1.
         """
         squared, index, everything = self._search(x, group, exclude_self)
         itself = torch.zeros_like(squared[:, 0])
-        if exclude_self is not None:
+        if exclude_self is not None and exclude_self.dtype == torch.bool:
             coincides = everything.amin(1) <= COINCIDES * (x.square().sum(1) + 1)
             itself = (exclude_self & coincides).to(x.dtype)
         further = (squared[:, :1] - everything).clamp(max=0.0)
@@ -167,6 +168,9 @@ class GroupMemory(nn.Module):
         """Squared distances to the nearest remembered rows [N, k], ascending, their places [N, k], and all [N, M]."""
         everything = (x.unsqueeze(1) - self.rows.index_select(0, group)).square().sum(2)
         m = everything.shape[1]
+        if exclude_self is not None and exclude_self.dtype != torch.bool:
+            at_itself = torch.arange(m, device=x.device) == exclude_self.unsqueeze(1)
+            everything, exclude_self = torch.where(at_itself, FAR, everything), None
         k = min(NEIGHBOURS, m - 1)
         wanted = k if exclude_self is None else k + 1
         order = in_order(everything, torch.arange(m, device=x.device), m, RESOLUTION)

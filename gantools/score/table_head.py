@@ -188,10 +188,18 @@ class GroupedHead(TableHead):
     ) -> Tensor:
         assert group is not None
         found = super().calibrate(standard, ranked, fold, exclude_self, group)
-        scale, of_all = usual_in_groups(found.cpu().numpy(), group.cpu().numpy(), self.n_groups)
+        as_new = torch.empty_like(found)
+        half = torch.arange(len(found), device=found.device) % 2 == 0
+        for learned, judged in ((half, ~half), (~half, half)):
+            self._learn_usual(found[learned], group[learned])
+            as_new[judged] = self._alike(found[judged], group[judged])
+        self._learn_usual(found, group)
+        return as_new
+
+    def _learn_usual(self, abnormality: Tensor, group: Tensor) -> None:
+        scale, of_all = usual_in_groups(abnormality.cpu().numpy(), group.cpu().numpy(), self.n_groups)
         self.abnormality_scale.copy_(torch.from_numpy(scale))
         self.abnormality_of_all.copy_(torch.from_numpy(of_all))
-        return self._alike(found, group)
 
     def abnormality(
         self, standard: Tensor, ranked: Tensor, exclude_self: Tensor | None = None, group: Tensor | None = None

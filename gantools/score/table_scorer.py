@@ -52,6 +52,7 @@ CALIBRATION_ROWS_OF_GROUPS = 250_000  # in all, as many of each group
 MOST_OF_GROUP = 256  # rows that are remembered of a group
 GROUP_BYTES = 2**26  # that the memories of all groups may take
 FLOAT_BYTES = 4
+UNIT_FOLDS = 4  # parts of the rows calibrated on, of which nothing is learned of their groups while they are judged
 MIN_ROWS = 3  # one to remember, one to compare it with and one to hold out
 PASSES = 3  # of a memory over all rows take as long as calibrating, which has two memories and the nets
 HELD_OUT_ROWS = 512  # per fold, that the detector is judged on while it trains
@@ -190,7 +191,7 @@ class AnomalyScorer(Scorer):
             model = self._run(detector, examples, config, folder=folder, resume=resume, progress=progress)
             self.head_ = self._new_head(self._views.cpu(), cast(TableDetector, model), len(chosen)).eval().to(device)
             held_out, judged = self._held_out(
-                raw.take(kept), standard, ranked, folds.fold.to(device), chosen, config.seed
+                raw.take(kept), given.take(kept), standard, ranked, folds.fold.to(device), chosen, config.seed
             )
         self.train_score_ = np.empty(len(raw))
         self.train_score_[kept] = held_out
@@ -254,7 +255,7 @@ class AnomalyScorer(Scorer):
         return _far(measured, known) if self.contamination == "auto" else _odd(measured, known)
 
     def _held_out(
-        self, raw: Raw, standard: Tensor, ranked: Tensor, fold: Tensor, chosen: np.ndarray, seed: int
+        self, raw: Raw, given: Raw, standard: Tensor, ranked: Tensor, fold: Tensor, chosen: np.ndarray, seed: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Fill the memory and learn what is usual. Returns the scores [N] of the rows, and which of them are by nets
         that did not see them: all, or of very many some."""
@@ -264,12 +265,17 @@ class AnomalyScorer(Scorer):
         if group is None:
             judged = drawn(len(raw), CALIBRATION_ROWS, seed + 1)
         else:
-            chosen = self._remember_groups(standard, ranked, group, chosen, seed)
+            chosen, places = self._remember_groups(standard, ranked, group, chosen, seed)
             judged = some_of_each(group.cpu().numpy(), CALIBRATION_ROWS_OF_GROUPS, seed + 1)
+            standard, ranked = self._as_new(given, standard, group, judged)
         is_remembered = _among(len(raw), chosen)
         with torch.no_grad():
             mine = torch.from_numpy(judged).to(standard.device)
             of_judged = is_remembered.to(standard.device)[mine]
+            if group is not None:
+                at = torch.full((len(raw),), -1, device=standard.device)
+                at[torch.from_numpy(chosen).to(at.device)] = torch.from_numpy(places).to(at.device)
+                of_judged = at[mine]
             of_group = None if group is None else group[mine]
             abnormality = self.head_.calibrate(standard[mine], ranked[mine], fold[mine], of_judged, of_group)
             held_out = score_of(abnormality).cpu().numpy()
@@ -279,18 +285,36 @@ class AnomalyScorer(Scorer):
         scores[judged] = held_out
         return scores, judged
 
+    def _as_new(self, given: Raw, standard: Tensor, group: Tensor, judged: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Both views of rows in groups, of those at `judged` as if nothing had been learned of their groups from them.
+
+        given: the rows in units of their groups. standard: the same rows in the standard view.
+        """
+        views = cast(GroupViews, self._views)
+        bare = standard[:, : views.views.widths[0]]
+        both = [standard.new_zeros(len(standard), width) for width in views.widths]
+        for k in range(UNIT_FOLDS):
+            mine = judged[k::UNIT_FOLDS]
+            rest = np.delete(np.arange(len(given)), mine)
+            rest_there = torch.from_numpy(rest).to(standard.device)
+            learned = GroupViews.of(views.views, bare[rest_there], group[rest_there], views.n_groups)
+            alike = self._units(given.take(rest)).to_all(given.take(mine))
+            place = torch.from_numpy(mine).to(standard.device)
+            for into, found in zip(both, _all_views(learned, alike), strict=True):
+                into[place] = found
+        return both[0], both[1]
+
     def _remember_groups(
         self, standard: Tensor, ranked: Tensor, group: Tensor, shared: np.ndarray, seed: int
-    ) -> np.ndarray:
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Fill the memories of the groups; those of small ones with rows of all, too. Returns the rows of their own
-        that they remember."""
+        that they remember, and where."""
         head = cast(GroupedHead, self.head_)
         own, others = rows_of_groups(group.cpu().numpy(), head.n_groups, head.most, shared, seed)
         rows, of, place = (torch.from_numpy(each).to(standard.device) for each in np.concatenate([own, others], 1))
         with torch.no_grad():
             head.remember_groups(standard[rows], ranked[rows], of, place)
-        remembered: np.ndarray = own[0]
-        return remembered
+        return own[0], own[2]
 
     # -- scoring ---------------------------------------------------------------------------------------------------
 
