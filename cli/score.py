@@ -29,6 +29,11 @@ from .show import run_and_show
     metavar="NORMAL",
     help="A table of normal rows, or a folder of normal images, to learn from.",
 )
+@click.option(
+    "--by",
+    metavar="COL",
+    help="Tables: the column of groups, such as machines or customers, each of which has a normal of its own.",
+)
 @path_option("--from", "source", may_be_address=True, metavar="DIR", help="Use the scorer saved in DIR.")
 @path_option("--onnx", may_be_address=True, metavar="FILE", help="Use the scorer exported to FILE.")
 @path_option(

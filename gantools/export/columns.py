@@ -79,7 +79,7 @@ class Port:
         return cls(**values, levels=None if levels is None else tuple(levels))
 
 
-def input_ports(schema: Schema, values: Mapping[str, npt.NDArray[np.float64]] | None = None) -> list[Port]:
+def input_ports(schema: Schema, values: Mapping[str, npt.NDArray[np.float64] | None] | None = None) -> list[Port]:
     """The inputs of a scorer or classifier: numbers first, then categories, in the order of `Raw`.
 
     values: per number column, values that the model tells apart, ascending; None where it tells apart what float64

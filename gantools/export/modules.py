@@ -23,6 +23,7 @@ from gantools.export.columns import MISSING_INT, Port
 from gantools.export.compose import ROWS_TRACED
 from gantools.models.base import GAN
 from gantools.nn.conditioning import Condition
+from gantools.score.borrowing import GroupUnits
 from gantools.score.image_head import ImageHead
 from gantools.score.table_head import TableHead, score_of
 from gantools.score.threshold import Calibration
@@ -78,6 +79,26 @@ class RawRows(nn.Module):
         code = _places(cell, port, port.unseen)
         missing = cell == MISSING_INT if port.type == "int64" else torch.isnan(cell)
         return torch.where(missing, MISSING, code)
+
+
+class AlikeRows(nn.Module):
+    """Cells to raw rows as `RawRows` gives them, with the numbers of each group in units of all groups."""
+
+    centre: Tensor  # [G + 1, n_numeric]
+    spread: Tensor  # [G + 1, n_numeric]
+    of_all: Tensor  # [2, n_numeric]
+
+    def __init__(self, rows: RawRows, units: GroupUnits, head: TableHead) -> None:
+        super().__init__()
+        self.rows, self.head = rows, head
+        for name in ("centre", "spread", "of_all"):
+            self.register_buffer(name, torch.from_numpy(getattr(units, name)))
+
+    def forward(self, *cells: Tensor) -> tuple[Tensor, Tensor]:
+        numbers, codes = self.rows(*cells)
+        group = cast(Tensor, self.head.group_of(codes))
+        away = (numbers - self.centre.index_select(0, group)) / self.spread.index_select(0, group)
+        return away * self.of_all[1] + self.of_all[0], codes
 
 
 def _side_by_side(cells: Sequence[Tensor]) -> Tensor:

@@ -37,6 +37,7 @@ ODD = 0.05  # p-value up to which a row counts as odd
 LARGE_ODDS = 3.0  # so many times more odd rows than expected are many
 LESS = 0.9  # what a part of the rows that has shrunk counts for in words against one that has grown
 MANY_LATER = 0.05  # share of dates after the last one learned that is worth a word
+MANY_OF_GROUP = 0.5  # share of a group's rows that are odd that is much, however many are elsewhere
 MOST_WORDS = 8  # columns that `Drift.words` names
 ALL = np.array([-1, 1]) * np.finfo(np.float64).max  # edges of a bin that holds every number
 
@@ -59,6 +60,15 @@ class ColumnDrift:
 
 
 @dataclass(frozen=True)
+class GroupDrift:
+    """A group whose rows are odd more often than others. odd_share: of its rows with a p-value of 0.05 or less."""
+
+    name: str
+    n_rows: int
+    odd_share: float
+
+
+@dataclass(frozen=True)
 class Drift:
     """How far a table is from training.
 
@@ -66,7 +76,8 @@ class Drift:
     0.05 or less; odd_expected: the share to expect of rows like the training rows; odd_p_value: of that many or more
     by chance. odd: significantly and at least three times as many. drifted: a column has, or there are many odd rows.
     words: a line for each finding, the furthest first; empty when there is no drift. later: a sentence for each column
-    of dates many of which lie after the last one learned, which is no drift.
+    of dates many of which lie after the last one learned, which is no drift. groups: those that have drifted, the
+    furthest first.
     """
 
     n_rows: int
@@ -77,10 +88,11 @@ class Drift:
     odd: bool
     words: tuple[str, ...]
     later: tuple[str, ...] = ()
+    groups: tuple[GroupDrift, ...] = ()
 
     @property
     def drifted(self) -> bool:
-        return self.odd or any(column.drifted for column in self.columns)
+        return self.odd or bool(self.groups) or any(column.drifted for column in self.columns)
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain JSON values."""
@@ -184,11 +196,13 @@ class DriftMonitor:
     """Counts rows as they pass, in memory that does not grow, and says whether they have drifted.
 
     reference: how the training rows were spread. n_held_out: rows that the p-values were calibrated on, which limits
-    how well their share is known; None takes it as known exactly.
+    how well their share is known; None takes it as known exactly. by: the column of groups, the last of the schema's.
     """
 
-    def __init__(self, reference: Reference, n_held_out: int | None = None) -> None:
-        self.reference = reference
+    def __init__(self, reference: Reference, n_held_out: int | None = None, by: str | None = None) -> None:
+        self.reference, self.by = reference, by
+        n_groups = 0 if by is None else len(reference.schema[by].levels)
+        self._of_groups = np.zeros((2, n_groups), dtype=np.int64)  # rows of each group, and odd ones
         self.n_held_out = n_held_out
         self.n_rows = 0
         self._n_judged = 0
@@ -208,12 +222,17 @@ class DriftMonitor:
             p = np.asarray(p_value, dtype=np.float64)
             self._n_judged += int(np.isfinite(p).sum())
             self._n_odd += int((p <= ODD).sum())
+            if self.by is not None:
+                group = raw.codes[:, -1]
+                for counts, rows in zip(self._of_groups, (np.isfinite(p), p <= ODD), strict=True):
+                    counts += np.bincount(group[rows & (group >= 0)], minlength=len(counts))
 
     def merge(self, other: DriftMonitor) -> None:
         """Count what `other`, with the same reference, has counted, too."""
         self.n_rows += other.n_rows
         self._n_judged += other._n_judged
         self._n_odd += other._n_odd
+        self._of_groups += other._of_groups
         for counts, more in zip(self._counts, other._counts, strict=True):
             counts += more
         for j, n in other._later.items():
@@ -235,6 +254,7 @@ class DriftMonitor:
             columns.append(ColumnDrift(column.name, statistic, float(corrected[j]), index, drifted, words))
         share, expected, p_value = self._odd()
         odd = p_value <= SIGNIFICANT and share >= LARGE_ODDS * expected
+        groups = self._drifted_groups(share)
         return Drift(
             n_rows=self.n_rows,
             columns=tuple(columns),
@@ -242,9 +262,32 @@ class DriftMonitor:
             odd_expected=expected,
             odd_p_value=p_value,
             odd=odd,
-            words=_words(columns, n_columns, share if odd else None),
+            words=(*_words(columns, n_columns, share if odd else None), *self._words_of_groups(groups)),
+            groups=tuple(groups),
             later=tuple(self._later_words()),
         )
+
+    def _drifted_groups(self, share: float) -> list[GroupDrift]:
+        """The groups with significantly and much more odd rows than normal ones have, and than the others; the one with
+        the largest share first."""
+        n, n_odd = self._of_groups
+        seen = np.flatnonzero(n_odd)
+        if self.by is None or not len(seen):
+            return []
+        usual, p = max(ODD, share), np.ones(len(n))
+        p[seen] = special.betainc(n_odd[seen], n[seen] - n_odd[seen] + 1, usual)
+        shares = n_odd / np.maximum(n, 1)
+        is_odd = (_holm(p) <= SIGNIFICANT) & (shares >= min(LARGE_ODDS * usual, MANY_OF_GROUP))
+        levels = self.reference.schema[self.by].levels
+        found = [GroupDrift(str(levels[g]), int(n[g]), float(shares[g])) for g in np.flatnonzero(is_odd).tolist()]
+        return sorted(found, key=lambda one: (-one.odd_share, one.name))
+
+    def _words_of_groups(self, groups: list[GroupDrift]) -> Iterator[str]:
+        for one in groups[:MOST_WORDS]:
+            rows = f"{_percent(one.odd_share)} of its {one.n_rows:,} rows"
+            yield f"{self.by} {one.name!r}: {rows} are as odd as the oddest {_percent(ODD)} of normal rows were"
+        if len(groups) > MOST_WORDS:
+            yield f"so are rows of {len(groups) - MOST_WORDS} more of {self._of_groups.shape[1]:,} '{self.by}'"
 
     def _later_words(self) -> Iterator[str]:
         for j, n_later in self._later.items():

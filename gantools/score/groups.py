@@ -9,22 +9,19 @@ and as wide a spread as groups scatter. Where groups differ no more than chance 
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from gantools.data.tables.raw import Raw
-from gantools.data.tables.schema import Column, Kind, Schema, infer_schema
+from gantools.data.tables.schema import Kind, Schema, infer_schema
 from gantools.errors import DataError
+from gantools.score.borrowing import FEW_ROWS, GroupUnits
 
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
 
-FEW_ROWS = 32  # of a group, below which rows of all groups are remembered beside its own
 BY_CHANCE = 0.01  # probability of groups that differ as much, above which they are taken for alike
 NARROWEST = 0.01  # spread of a group against that of all, that is believed
 MOST_GROUPS = 100_000
@@ -52,13 +49,6 @@ def with_groups_last(schema: Schema, frame: pd.DataFrame, by: str) -> Schema:
     column = infer_schema(frame[[by]], None, kinds, max_levels=MOST_GROUPS, dialect=schema.dialect)[by]
     others = tuple(one for one in schema.columns if one.name != by)
     return dataclasses.replace(schema, columns=(*others, column))
-
-
-def groups_of(raw: Raw, n_groups: int) -> Counts:
-    """The group of each row [N], which its last code says; n_groups for one that was not learned."""
-    codes = raw.codes[:, -1]
-    found: Counts = np.where((codes >= 0) & (codes < n_groups), codes, n_groups)
-    return found
 
 
 def some_of_each(group: Counts, most: int, seed: int) -> Counts:
@@ -105,67 +95,19 @@ def _places(group: Counts, seed: int) -> Counts:
     return found
 
 
-@dataclass(frozen=True, eq=False)
-class GroupUnits:
-    """How numbers of each group are counted in units of all.
+def group_units(numbers: Floats, group: Counts, n_groups: int, alone: Counts) -> GroupUnits:
+    """How numbers of each group are counted in units of all, learned from rows.
 
-    centre, spread: [G + 1, C], of each group and column, the last of a group that was not learned. of_all: [2, C], the
-    same of all. A column that is left alone has equal ones throughout. counts: [G], rows of each group.
+    numbers: [N, C], NaN where missing. group: [N], below n_groups. alone: [c], columns to leave alone.
     """
-
-    centre: Floats
-    spread: Floats
-    of_all: Floats
-    counts: Counts
-
-    @classmethod
-    def fit(cls, numbers: Floats, group: Counts, n_groups: int, alone: Counts | None = None) -> Self:
-        """numbers: [N, C], NaN where missing. group: [N], below n_groups. alone: [c], columns to leave alone."""
-        counts = np.bincount(group, minlength=n_groups)
-        columns = [_units(numbers[:, j], group, n_groups) for j in range(numbers.shape[1])]
-        for j in () if alone is None else alone.tolist():
-            columns[j] = _left_alone(n_groups)
-        centre, spread, of_all = (np.empty((rows, len(columns))) for rows in (n_groups + 1, n_groups + 1, 2))
-        for j, column in enumerate(columns):
-            centre[:, j], spread[:, j], of_all[:, j] = column
-        return cls(centre, spread, of_all, counts)
-
-    @property
-    def n_groups(self) -> int:
-        return len(self.counts)
-
-    @property
-    def is_alone(self) -> npt.NDArray[np.bool_]:
-        """[C], the columns that are left alone."""
-        found: npt.NDArray[np.bool_] = (self.centre == self.of_all[0]).all(0) & (self.spread == self.of_all[1]).all(0)
-        return found
-
-    def to_all(self, raw: Raw) -> Raw:
-        """The rows, with numbers in units of all."""
-        group = groups_of(raw, self.n_groups)
-        moved = np.flatnonzero(~self.is_alone)
-        if not len(moved):
-            return raw
-        numbers = raw.numbers.copy(order="F")
-        for j in moved.tolist():
-            middle, width = self.of_all[:, j]
-            numbers[:, j] = (numbers[:, j] - self.centre[group, j]) / self.spread[group, j] * width + middle
-        return Raw(numbers, raw.codes)
-
-    def to_group(self, values: Floats, group: int, j: int, column: Column) -> Floats:
-        """Numbers of column j, in units of all, as they are in the group, and as finely as the column has them."""
-        if self.is_alone[j]:
-            return values
-        middle, width = self.of_all[:, j]
-        found: Floats = (values - middle) / width * self.spread[group, j] + self.centre[group, j]
-        digits = 0 if column.kind is Kind.INTEGER else column.decimals
-        return found if digits is None else np.round(found, digits)
-
-    def borrows(self, raw: Raw) -> npt.NDArray[np.bool_]:
-        """Of each row [N], whether its group is small or was not learned, so that what is normal in all groups counts
-        as well."""
-        found: npt.NDArray[np.bool_] = np.append(self.counts, 0)[groups_of(raw, self.n_groups)] < FEW_ROWS
-        return found
+    counts = np.bincount(group, minlength=n_groups)
+    columns = [_units(numbers[:, j], group, n_groups) for j in range(numbers.shape[1])]
+    for j in alone.tolist():
+        columns[j] = _left_alone(n_groups)
+    centre, spread, of_all = (np.empty((rows, len(columns))) for rows in (n_groups + 1, n_groups + 1, 2))
+    for j, column in enumerate(columns):
+        centre[:, j], spread[:, j], of_all[:, j] = column
+    return GroupUnits(centre, spread, of_all, counts)
 
 
 def shrunk(value: Floats, variance: Floats) -> tuple[Floats, Floats, float]:

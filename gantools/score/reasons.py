@@ -13,7 +13,7 @@ import pandas as pd
 from gantools.data.tables.formatting import format_apart, format_cell, format_value
 from gantools.data.tables.raw import MISSING, UNSEEN, Raw
 from gantools.data.tables.schema import Column, Schema
-from gantools.score.groups import GroupUnits, groups_of
+from gantools.score.borrowing import GroupUnits, groups_of
 
 USUAL = (0.01, 0.99)  # quantiles that bound what is usual in all rows
 MOSTLY = (0.2, 0.8)  # quantiles that bound what most rows like it have

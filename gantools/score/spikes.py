@@ -36,12 +36,12 @@ def float32_holds(values: Floats) -> bool:
 def told_apart(raw: Raw, schema: Schema, values: Mapping[str, Floats]) -> Raw:
     """The rows, with each number that has the float32 of one of its column's values in place of that value.
 
-    values: per number column those that the model tells apart, ascending. Whole numbers of an integer type, dates and
-    columns whose values float32 does not hold are left as they are.
+    values: per number column those that the model tells apart, ascending; nothing of a column of which it tells none
+    apart. Whole numbers of an integer type, dates and columns whose values float32 does not hold are left as they are.
     """
     numbers = raw.numbers
     for j, name in enumerate(schema.numeric):
-        known = values[name]
+        known = values.get(name, np.empty(0))
         if _is_exact(schema[name]) or not len(known) or not float32_holds(known):
             continue
         short = known.astype(np.float32)

@@ -28,10 +28,11 @@ from gantools.encode.views import RowViews, units_since_1970
 from gantools.errors import DataError
 from gantools.models.base import TableDetector
 from gantools.score.base import Scorer, detector_for, drawn
+from gantools.score.borrowing import BORROWS, FEW_ROWS, GroupUnits, borrows, groups_of
 from gantools.score.calibrated import Floats, Indices
 from gantools.score.drift import Reference
 from gantools.score.explain import explain
-from gantools.score.groups import FEW_ROWS, GroupUnits, groups_of, rows_of_groups, some_of_each, with_groups_last
+from gantools.score.groups import group_units, rows_of_groups, some_of_each, with_groups_last
 from gantools.score.reasons import Explanation, words
 from gantools.score.row_memory import RowMemory
 from gantools.score.spikes import told_apart
@@ -218,7 +219,7 @@ class AnomalyScorer(Scorer):
         schema, n_groups = self._learned, len(self.schema_.columns[-1].levels)
         dates = [j for j, name in enumerate(schema.numeric) if schema[name].kind is Kind.DATETIME]
         known = np.flatnonzero(raw.codes[:, -1] >= 0)
-        return GroupUnits.fit(raw.numbers[known], raw.codes[known, -1], n_groups, np.array(dates, dtype=np.int64))
+        return group_units(raw.numbers[known], raw.codes[known, -1], n_groups, np.array(dates, dtype=np.int64))
 
     def _viewed(self, raw: Raw, device: torch.device) -> tuple[Any, Tensor, Tensor]:
         """Views fitted on the rows, and the rows in both of them, on the device."""
@@ -298,7 +299,7 @@ class AnomalyScorer(Scorer):
             rest = np.delete(np.arange(len(given)), mine)
             rest_there = torch.from_numpy(rest).to(standard.device)
             learned = GroupViews.of(views.views, bare[rest_there], group[rest_there], views.n_groups)
-            alike = self._units(given.take(rest)).to_all(given.take(mine))
+            alike = cast(GroupUnits, self.units_).learned_from(self._units(given.take(rest))).to_all(given.take(mine))
             place = torch.from_numpy(mine).to(standard.device)
             for into, found in zip(both, _all_views(learned, alike), strict=True):
                 into[place] = found
@@ -354,7 +355,7 @@ class AnomalyScorer(Scorer):
             index=named.index,
         )
         if units is not None:
-            found["borrows"] = units.borrows(raw)
+            found[BORROWS] = borrows(raw, units.counts)
         if explain:
             reason = np.full(len(named), "", dtype=object)
             rows = np.flatnonzero(flagged) if explain == "flagged" else np.arange(len(named))
@@ -409,11 +410,15 @@ class AnomalyScorer(Scorer):
         return raw if self.units_ is None else self.units_.to_all(raw)
 
     def _told_apart(self, raw: Raw) -> Raw:
-        values = _values(self.head_.views.encoder, self._learned)
-        if self.units_ is not None:  # a value is another one in each group
-            for j in np.flatnonzero(~self.units_.is_alone).tolist():
-                values[self._learned.numeric[j]] = np.empty(0)
+        values = {name: one for name, one in self.told_apart_values().items() if one is not None}
         return told_apart(raw, self._learned, values)
+
+    def told_apart_values(self) -> dict[str, np.ndarray | None]:
+        """Per number column, the values that are told apart; None where a value is another one in each group."""
+        values: dict[str, np.ndarray | None] = {**_values(self.head_.views.encoder, self._learned)}
+        if self.units_ is not None:
+            values |= {self._learned.numeric[j]: None for j in np.flatnonzero(~self.units_.is_alone).tolist()}
+        return values
 
     def _in_parallel(self, work: Callable[[Part], Result], parts: Sequence[Part]) -> Iterator[Result]:
         """`work(part)` of all parts, in order and without gradients.
@@ -493,7 +498,8 @@ class AnomalyScorer(Scorer):
             self.feature_names_in_ = np.array(config["names"], dtype=object)
 
     def _facts(self) -> dict[str, Any]:
-        return {"n_rows": self.schema_.n_rows, **super()._facts()}
+        groups = {} if self.units_ is None else {"n_groups": self.units_.n_groups}
+        return {"n_rows": self.schema_.n_rows, **groups, **super()._facts()}
 
 
 def _odd(measured: Tensor, known: Indices) -> Floats:

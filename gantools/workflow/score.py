@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gantools.config import check
 from gantools.data.parts import is_there
 from gantools.errors import ConfigError, DataError
-from gantools.workflow.contract import IMAGES, TRAINING, Watch, refuse_fields, refuse_together
+from gantools.workflow.contract import IMAGES, TABLES, TRAINING, Watch, refuse_fields, refuse_together
 from gantools.workflow.in_parts import InParts
 from gantools.workflow.opening import Modality, check_meaning, modality_of, saved_model
 from gantools.workflow.places import check_apart, check_file, check_folder, check_table, claimed_save, is_in_parts
@@ -27,7 +27,8 @@ class Request(TrainingRequest, InParts):
     """What to score, and by what.
 
     data: a table, a folder of images or an .npz file. normal: normal rows or images to learn from; without it and
-    without a saved scorer, `data` itself is learned from. source, onnx: a saved scorer, or an exported one. output: a
+    without a saved scorer, `data` itself is learned from. by: the column of groups, each of which has a normal of its
+    own. source, onnx: a saved scorer, or an exported one. output: a
     file for the table of scores; None for `data` with ".scored" in its name. false_alarms: share of what is normal that
     may be flagged; None takes 0.01, or where known anomalies are marked the threshold of the best F1, or that of the
     saved scorer. labels: the column that marks known anomalies, of images "folder"; neither it nor they are learned
@@ -40,6 +41,7 @@ class Request(TrainingRequest, InParts):
 
     data: Path
     normal: Path | None = None
+    by: str | None = field(default=None, metadata=TABLES | TRAINING)
     source: Path | None = None
     onnx: Path | None = None
     output: Path | None = None

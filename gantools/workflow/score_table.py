@@ -23,8 +23,9 @@ from gantools.data.tables.schema import Kind, Schema, infer_schema
 from gantools.data.tables.writer import Added, TableWriter
 from gantools.encode.views import wild_cells
 from gantools.errors import ConfigError, DataError
-from gantools.evaluate.scores import ScoreTally
+from gantools.evaluate.scores import FOUND, ScoreTally
 from gantools.report.scored_table import scored_table
+from gantools.score.borrowing import BORROWS, FEW_ROWS
 from gantools.score.drift import Drift, DriftMonitor
 from gantools.score.reasons import named_first
 from gantools.score.table_scorer import AnomalyScorer
@@ -57,17 +58,20 @@ from gantools.workflow.tables import kinds_of, without
 
 TRAINING_ROWS = 50_000
 TRAINING_CELLS = 2**23  # wide tables are learned from fewer rows
+TRAINING_ROWS_OF_GROUPS, TRAINING_CELLS_OF_GROUPS = 1_000_000, 2**24
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableResult(ScoreResult):
     """drift: how the rows differ from those learned from; None where the table was learned from itself.
 
-    blamed: how many flagged rows each column is the first reason for, where reasons are given.
+    blamed: how many flagged rows each column is the first reason for, where reasons are given. n_borrowed: rows of
+    groups that are small or were not learned.
     """
 
     drift: Drift | None
     blamed: Mapping[str, int]
+    n_borrowed: int
     sample = named = "row"
 
     def drift_words(self) -> list[str]:
@@ -81,7 +85,7 @@ class TableResult(ScoreResult):
 
     def _more_json(self) -> dict[str, Any]:
         drift = None if self.drift is None else self.drift.to_json()
-        return {"n_rows": self.n_scored, "drift": drift, "blamed": dict(self.blamed)}
+        return {"n_rows": self.n_scored, "drift": drift, "blamed": dict(self.blamed), "n_borrowed": self.n_borrowed}
 
     def _more_words(self) -> list[str]:
         if self.detection is None or self.learned.n_learned is None or self.drift is not None:
@@ -97,7 +101,8 @@ class TableResult(ScoreResult):
 def run(request: Request, saved: Any, stages: Stages) -> TableResult:
     """Score a table. saved: a scorer in place of learning."""
     stages.plan(SHARES)
-    reader = _open(request.data, request, stages.watch, None if saved is None else saved.schema_)
+    by = request.by if saved is None else saved.by
+    reader = _open(request.data, request, stages.watch, None if saved is None else saved.schema_, by)
     head = next(iter(reader))
     if request.labels in head:
         with about(request.data):
@@ -115,11 +120,15 @@ def run(request: Request, saved: Any, stages: Stages) -> TableResult:
     notes = list(fitted.notes)
     if tally.n_unscored:
         notes.append(f"{tally.n_unscored} rows could not be scored; they have no score and are not flagged.")
+    if found.n_borrowed:
+        rows = f"{found.n_borrowed:,} rows are of a '{by}' that was not learned, or of fewer than {FEW_ROWS} rows"
+        notes.append(f"{rows}; what is normal in all counts for them ('{BORROWS}').")
     drift = None if found.monitor is None else found.monitor.report()
     notes += [f"{line[0].upper()}{line[1:]}." for line in (drift.later if drift is not None else ())]
     result = TableResult(
         request=request, scorer=scorer, schema=scorer.schema_, tally=tally, top=top,
-        threshold=threshold, learned=fitted.learned, drift=drift, blamed=found.blamed, detection=tally.detection(),
+        threshold=threshold, learned=fitted.learned, drift=drift, blamed=found.blamed, n_borrowed=found.n_borrowed,
+        detection=tally.detection(),
         notes=tuple(notes),
         data_notes=(*(f"{note}." for note in reader.dialect.notes), *column_notes(scorer.schema_)), stages=stages,
     )  # fmt: skip
@@ -157,18 +166,22 @@ def moment_column(schema: Schema) -> str | None:
     return next((name for name in schema.numeric if schema[name].kind is Kind.DATETIME), None)
 
 
-def _added(request: Request) -> dict[str, Added]:
-    """The columns that are written behind those of the table."""
+def _added(request: Request, by: str | None) -> dict[str, Added]:
+    """The columns that are written behind those of the table. by: the column of groups."""
     added: dict[str, Added] = {"anomaly_score": "number", "p_value": "number", "is_anomaly": "truth"}
+    added |= {} if by is None else {BORROWS: "truth"}
     return added | {"reason": "text"} if request.explain else added
 
 
-def _open(path: Path, request: Request, watch: Watch, like: Schema | None = None) -> TableReader:
-    """like: columns that were learned before. Raises DataError when the table holds scores already."""
+def _open(path: Path, request: Request, watch: Watch, like: Schema | None = None, by: str | None = None) -> TableReader:
+    """like: columns that were learned before. by: that of the groups.
+
+    Raises DataError when the table holds scores already.
+    """
     reader = TableReader(
         path, progress=lambda n: watch.done(READ, n, None, "rows"), kinds=kinds_of(request.kinds), like=like
     )
-    there = [name for name in _added(request) if name in reader.columns]
+    there = [name for name in _added(request, by) if name in reader.columns]
     if there:
         problem = "the table has a column of that name already, which the result would have twice"
         remedy = "drop or rename it (is this a table that was scored before?)"
@@ -194,7 +207,7 @@ def _learned(request: Request, reader: TableReader, stages: Stages) -> tuple[Fit
             remedy = "every one is constant or an identifier; see `gantools info`"
             raise DataError("no column is left to learn from", remedy=remedy)
     if request.normal is not None:
-        reader = _open(request.data, request, stages.watch, schema)
+        reader = _open(request.data, request, stages.watch, schema, request.by)
         with about(request.data):
             _check_alike(next(iter(reader)), schema, request.normal)
     contamination = contamination_of(request, marks)
@@ -227,8 +240,11 @@ def _wild_notes(frame: pd.DataFrame, schema: Schema) -> list[str]:
 
 def _drawn(source: TableReader, request: Request) -> tuple[pd.DataFrame, Floats]:
     """Rows of the table, without the column of marks, drawn at random where there are very many; and their marks."""
-    frame = source.sample(min(TRAINING_ROWS, max(1000, TRAINING_CELLS // len(source.columns))), request.seed)
-    frame = without(frame, request.drop, request.labels)
+    rows, cells = TRAINING_ROWS, TRAINING_CELLS
+    if request.by is not None:
+        rows, cells = TRAINING_ROWS_OF_GROUPS, TRAINING_CELLS_OF_GROUPS
+    frame = source.sample(min(rows, max(1000, cells // len(source.columns))), request.seed)
+    frame = without(frame, request.drop, request.labels, request.by)
     if request.labels not in source.columns:
         return frame, np.full(len(frame), np.nan)
     return frame.drop(columns=str(request.labels)), read_marks(frame[request.labels])
@@ -266,12 +282,13 @@ class _Found:
     """What was found in the rows scored so far.
 
     monitor: of drift; None where the scorer has learned from these rows. blamed: how many flagged rows each column is
-    blamed for first, where reasons are given.
+    blamed for first, where reasons are given. n_borrowed: rows of groups that are small or were not learned.
     """
 
     tally: ScoreTally
     monitor: DriftMonitor | None
     blamed: Counter[str] = field(default_factory=Counter)
+    n_borrowed: int = 0
 
     def merge(self, later: _Found) -> None:
         """Count what was found in the rows of a later part."""
@@ -279,6 +296,7 @@ class _Found:
         if self.monitor is not None and later.monitor is not None:
             self.monitor.merge(later.monitor)
         self.blamed.update(later.blamed)
+        self.n_borrowed += later.n_borrowed
 
 
 @dataclass(frozen=True)
@@ -301,11 +319,11 @@ class _Scoring:
         """What was found before any row was scored."""
         monitor = None
         if not self.is_itself:
-            monitor = DriftMonitor(self.scorer.drift_, len(self.scorer.calibration_.scores))
+            monitor = DriftMonitor(self.scorer.drift_, len(self.scorer.calibration_.scores), self.scorer.by)
         return _Found(ScoreTally(N_TOP, first_row), monitor)
 
     def __call__(self, part: Part, tell: Callable[[int], None] | None = None) -> _Found:
-        found, added = self.nothing(part.reader.first_row), _added(self.request)
+        found, added = self.nothing(part.reader.first_row), _added(self.request, self.scorer.by)
         with TableWriter(part.place, part.reader, added) as writer:
             for chunk in part.reader.chunks():
                 with about(part.reader.path):
@@ -320,11 +338,11 @@ class _Scoring:
 
     def again(self, part: Part) -> _Found:
         """What was found in a part that was scored and written before."""
-        found, added = self.nothing(part.reader.first_row), _added(self.request)
+        found, added = self.nothing(part.reader.first_row), _added(self.request, self.scorer.by)
         reader = TableReader(part.place, like=self.scorer.schema_)
         reader.first_row = part.reader.first_row
         for frame in reader:
-            assessed = frame[list(added)].astype({"is_anomaly": bool})
+            assessed = frame[list(added)].astype({name: bool for name, kind in added.items() if kind == "truth"})
             self._count(found, frame.drop(columns=list(added)), assessed)
         return found
 
@@ -347,6 +365,8 @@ class _Scoring:
                 times = raw.numbers[:, schema.numeric.index(moment)]
             if found.monitor is not None:
                 found.monitor.update(raw, assessed["p_value"])
+        if BORROWS in assessed:
+            found.n_borrowed += int(assessed[BORROWS].sum())
         found.tally.update(frame, assessed, marks, times)
 
     def explained_top(self, rows: pd.DataFrame) -> pd.DataFrame:
@@ -354,7 +374,7 @@ class _Scoring:
         if not len(rows):
             return rows
         assessed: pd.DataFrame = self.scorer.assess(rows, explain=True, exclude_self=self.is_itself)
-        return pd.concat([rows, assessed], axis=1)
+        return pd.concat([rows, assessed[FOUND]], axis=1)
 
 
 def _through(scoring: _Scoring, reader: TableReader, stage: Stage) -> _Found:

@@ -150,7 +150,7 @@ def learn(
     new: its class. select: gives samples by their numbers. more: keyword arguments of `fit`. Raises KeyboardInterrupt
     where training was interrupted.
     """
-    asked = given(request, "model", "options", "size", "features", "steps", "devices", "precision")
+    asked = given(request, "model", "options", "size", "features", "steps", "devices", "precision", "by")
     if request.fit is not None:
         asked["shape"] = request.fit
     scorer = new(

@@ -42,12 +42,13 @@ def check_columns(request: Any, source: Path) -> None:
     """
     names, kinds = column_names(source), kinds_of(request.kinds) or {}
     target, labels = getattr(request, "target", None), getattr(request, "labels", None)
+    by = getattr(request, "by", None)
     with about(source):
-        check_there([*([] if target is None else [target]), *kinds], names)
+        check_there([*(one for one in (target, by) if one is not None), *kinds], names)
         if labels is not None and labels not in names and labels not in column_names(request.data):
             remedy = meant(labels, names, "name the column that marks known anomalies")
             raise DataError("there is no such column", where=f"column '{labels}'", remedy=remedy)
-    _check_drop(request.drop, names, target, labels)
+    _check_drop(request.drop, names, target, labels, by)
 
 
 def _check_drop(drop: Sequence[str], names: Sequence[str], *needed: str | None) -> None:

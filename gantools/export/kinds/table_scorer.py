@@ -28,6 +28,7 @@ from gantools.export.proof import (
     compare_scores,
 )
 from gantools.export.runtime import INNER
+from gantools.score.borrowing import BORROWS, GroupUnits, borrows
 from gantools.score.drift import Reference
 from gantools.score.reasons import Explanation, words
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 EXPLANATION = ("contribution", "suspects", "alike")  # the fields of `Explanation`
 REMEMBERED = (f"{INNER}remembered/numbers", f"{INNER}remembered/codes")  # what the words of reasons are found in
+OF_GROUPS = tuple(f"{INNER}units/{field}" for field in ("centre", "spread"))
 CHUNK_ROWS = 1024  # rows run at a time: their distances to the memory stay small
 EXPLAINED_ROWS = 256
 # A proof
@@ -58,6 +60,9 @@ class ExportedScorer(OfTable, ExportedCalibrated):
         super().__init__(session, path)
         self.drift_ = Reference.from_json(self.described["drift"], self.schema_)
         self._remembered: Raw | None = None
+        self._units: GroupUnits | None = None
+        groups = self.described.get("groups") or {}
+        self.by: str | None = groups.get("by")
 
     @classmethod
     def build(cls, scorer: AnomalyScorer) -> Graph:
@@ -65,14 +70,15 @@ class ExportedScorer(OfTable, ExportedCalibrated):
 
         from gantools.export import compose
         from gantools.export.graph import Graph
-        from gantools.export.modules import RawRows, TableScoring, example
+        from gantools.export.modules import AlikeRows, RawRows, TableScoring, example
         from gantools.score.explain import Explainer
 
         schema, head, encoder = scorer.schema_, scorer.head_, scorer.head_.views.encoder
-        ports = input_ports(schema, {name: encoder.values(j) for j, name in enumerate(schema.numeric)})
+        ports = input_ports(schema, scorer.told_apart_values())
         names = compose.free_names(("threshold", "explain", *SCORES, *EXPLANATION), ports)
         cells = [example(port) for port in ports]
-        reader = RawRows(ports, encoder.knots).eval()
+        rows, units = RawRows(ports, encoder.knots), scorer.units_
+        reader = (rows if units is None else AlikeRows(rows, units, head)).eval()
         module = TableScoring(head, scorer.calibration_).eval()
         explainer = Explainer(head, scorer.remembered_).eval()
         with torch.no_grad():
@@ -98,9 +104,15 @@ class ExportedScorer(OfTable, ExportedCalibrated):
             compose.rename_initializer(proto, array, name)
         del proto.graph.output[len(scores) : len(scores) + len(view_names)]
         compose.name_sizes(proto, {names["threshold"]: (1,)})
-        columns = [port.name for port in ports]
+        columns = [port.name for port in ports if port.name != scorer.by]
+        if scorer.units_ is not None:
+            for name, array in zip(OF_GROUPS, (scorer.units_.centre, scorer.units_.spread), strict=True):
+                compose.rename_initializer(proto, array, name)
         drift = scorer.drift_.to_json()
-        facts = {**cls.facts(scorer), "drift": drift, "contribution_columns": columns}
+        groups = {} if scorer.units_ is None else {
+            "by": scorer.by, "counts": scorer.units_.counts.tolist(), "of_all": scorer.units_.of_all.tolist(),
+        }  # fmt: skip
+        facts = {**cls.facts(scorer), "drift": drift, "contribution_columns": columns, "groups": groups}
         return Graph(proto, cls.kind, tuple(ports), (), names, facts)
 
     def prove(self, scorer: AnomalyScorer, allowed: Tolerance) -> Parity:
@@ -149,6 +161,8 @@ class ExportedScorer(OfTable, ExportedCalibrated):
             map(np.concatenate, zip(*parts, strict=True)) if parts else (np.zeros(0), np.zeros(0), np.zeros(0, bool))
         )
         found = pd.DataFrame({"anomaly_score": score, "p_value": p, "is_anomaly": flagged}, index=frame.index)
+        if self.by is not None:
+            found[BORROWS] = borrows(raw, np.array(self.described["groups"]["counts"]))
         if explain:
             rows = np.flatnonzero(flagged) if explain == "flagged" else np.arange(len(frame))
             reason = np.full(len(frame), "", dtype=object)
@@ -156,7 +170,8 @@ class ExportedScorer(OfTable, ExportedCalibrated):
             said: list[str] = []
             for start, explained in self._explained(mine, cells):
                 part = np.arange(start, start + len(explained.contribution))
-                said += words(explained, mine.take(part), cells.iloc[part], self.schema_, self.remembered_)
+                rows_of = mine.take(part), cells.iloc[part]
+                said += words(explained, *rows_of, self.schema_, self.remembered_, self.units_)
             reason[rows] = said
             found["reason"] = pd.Series(reason, index=frame.index, dtype=pd.Series([""]).dtype)
         return found
@@ -164,7 +179,7 @@ class ExportedScorer(OfTable, ExportedCalibrated):
     def explain(self, frame: pd.DataFrame) -> pd.DataFrame:
         """What each column contributes to the score of rows: [N, columns]; the columns of a row add up to its score."""
         raw = to_raw(frame, self.schema_)
-        names = [port.name for port in self.inputs]
+        names = [port.name for port in self.inputs if port.name != self.by]
         parts = [explained.contribution for _, explained in self._explained(raw, frame)]
         found = pd.DataFrame(np.concatenate(parts) if parts else np.empty((0, len(names))), columns=names)
         return found.set_index(frame.index).reindex(columns=list(self.schema_.names), fill_value=0.0)
@@ -186,15 +201,29 @@ class ExportedScorer(OfTable, ExportedCalibrated):
     def remembered_(self) -> Raw:
         """The remembered rows, which the file holds for its explanations."""
         if self._remembered is None:
-            import onnx
-
-            held = {tensor.name: tensor for tensor in self.proto().graph.initializer}
-            # a table may have columns of one kind only
-            arrays = {name: onnx.numpy_helper.to_array(held[name]) for name in REMEMBERED if name in held}
+            arrays = self._held(REMEMBERED)  # a table may have columns of one kind only
             nothing = np.empty((len(next(iter(arrays.values()))), 0))
             numbers, codes = (arrays.get(name, nothing) for name in REMEMBERED)
             self._remembered = Raw(numbers.astype(np.float64), codes.astype(np.int64))
         return self._remembered
+
+    @property
+    def units_(self) -> GroupUnits | None:
+        """By which numbers of groups are made alike; None without groups."""
+        if self._units is None and self.by is not None:
+            counts, of_all = (np.array(self.described["groups"][name]) for name in ("counts", "of_all"))
+            arrays, size = self._held(OF_GROUPS), (len(counts) + 1, len(self.schema_.numeric))
+            alone = np.zeros(size), np.ones(size)
+            centre, spread = (arrays.get(name, one) for name, one in zip(OF_GROUPS, alone, strict=True))
+            self._units = GroupUnits(centre, spread, of_all.reshape(2, -1), counts)
+        return self._units
+
+    def _held(self, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+        """Those of the named arrays that the file holds."""
+        import onnx
+
+        held = {tensor.name: tensor for tensor in self.proto().graph.initializer}
+        return {name: onnx.numpy_helper.to_array(held[name]) for name in names if name in held}
 
     # -- what it says of itself ------------------------------------------------------------------------------------
 
