@@ -254,7 +254,7 @@ class DriftMonitor:
             columns.append(ColumnDrift(column.name, statistic, float(corrected[j]), index, drifted, words))
         share, expected, p_value = self._odd()
         odd = p_value <= SIGNIFICANT and share >= LARGE_ODDS * expected
-        groups = self._drifted_groups(share)
+        groups = self._drifted_groups()
         return Drift(
             n_rows=self.n_rows,
             columns=tuple(columns),
@@ -267,17 +267,18 @@ class DriftMonitor:
             later=tuple(self._later_words()),
         )
 
-    def _drifted_groups(self, share: float) -> list[GroupDrift]:
+    def _drifted_groups(self) -> list[GroupDrift]:
         """The groups with significantly and much more odd rows than normal ones have, and than the others; the one with
         the largest share first."""
         n, n_odd = self._of_groups
         seen = np.flatnonzero(n_odd)
         if self.by is None or not len(seen):
             return []
-        usual, p = max(ODD, share), np.ones(len(n))
-        p[seen] = special.betainc(n_odd[seen], n[seen] - n_odd[seen] + 1, usual)
+        elsewhere, p = (self._n_odd - n_odd) / np.maximum(self._n_judged - n, 1), np.ones(len(n))
+        usual = np.maximum(ODD, elsewhere)
+        p[seen] = special.betainc(n_odd[seen], n[seen] - n_odd[seen] + 1, usual[seen])
         shares = n_odd / np.maximum(n, 1)
-        is_odd = (_holm(p) <= SIGNIFICANT) & (shares >= min(LARGE_ODDS * usual, MANY_OF_GROUP))
+        is_odd = (_holm(p) <= SIGNIFICANT) & (shares >= np.minimum(LARGE_ODDS * usual, MANY_OF_GROUP))
         levels = self.reference.schema[self.by].levels
         found = [GroupDrift(str(levels[g]), int(n[g]), float(shares[g])) for g in np.flatnonzero(is_odd).tolist()]
         return sorted(found, key=lambda one: (-one.odd_share, one.name))

@@ -15,11 +15,11 @@ from typing import Any, TypeVar, cast
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.multiprocessing.spawn import ProcessException
+from torch.multiprocessing.spawn import ProcessException, ProcessExitedException
 
 from gantools import errors
 from gantools.config import TrainConfig
-from gantools.errors import ConfigError, GantoolsError
+from gantools.errors import ConfigError, GantoolsError, WorkerError
 from gantools.train.checkpoint import load_tensors, save_tensors
 
 # What a job in several processes gives: tensors, and values that JSON has.
@@ -92,7 +92,10 @@ def in_processes(fabric: Fabric, job: Callable[[Fabric], Result]) -> Result:
         folder = Path(name)
         try:
             fabric.launch(partial(_work, job=job, folder=folder))
-        except ProcessException:
+        except ProcessException as error:
+            if isinstance(error, ProcessExitedException) and error.signal_name is not None:
+                remedy = "train with fewer if memory is short; a training with checkpoints can be resumed"
+                raise WorkerError(f"one of {fabric.world_size} training processes died", remedy=remedy) from error
             if not (folder / "error.json").exists():
                 raise
             raised = json.loads((folder / "error.json").read_text(encoding="utf-8"))

@@ -54,7 +54,9 @@ def check_columns(request: Any, source: Path) -> None:
 def _check_drop(drop: Sequence[str], names: Sequence[str], *needed: str | None) -> None:
     for name in drop:
         if name in needed:
-            raise ConfigError(f"'{name}' is what the rows are labelled by", where="drop", remedy="leave it out")
+            raise ConfigError(
+                f"'{name}' is what the rows are labelled or grouped by", where="drop", remedy="leave it out"
+            )
         if name not in names:
             remedy = meant(name, names, f"the columns are {listed(names, 10)}")
             raise ConfigError(f"there is no column '{name}'", where="drop", remedy=remedy)

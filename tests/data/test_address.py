@@ -9,14 +9,18 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from gantools import AnomalyScorer
 from gantools.data import address
 from gantools.data.address import Address, fetched, is_address, place_of
 from gantools.data.parts import is_parts, part_files
 from gantools.data.tables import read_table, write_table
 from gantools.errors import ConfigError, DataError
+from gantools_cli.main import main
 
 pytest.importorskip("moto")
 BUCKET = "s3://bucket"
@@ -167,3 +171,47 @@ def test_a_model_is_fetched_and_errors_name_where_it_is(store: Store, tmp_path: 
         pass
     with fetched(tmp_path) as same:
         assert same == tmp_path
+
+
+def test_a_table_is_scored_from_one_store_to_another(store: Store, tmp_path: Path) -> None:
+    """By a model that lies there, with one request in twenty failing; and what is missing is made anew."""
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame(rng.normal(size=(300, 3)), columns=["a", "b", "c"])
+    rows.to_csv(tmp_path / "normal.csv", index=False)
+    AnomalyScorer(steps=20, random_state=0).fit(rows).save(tmp_path / "scorer")
+    for one in (tmp_path / "scorer").iterdir():
+        at(f"{BUCKET}/models/scorer/{one.name}").put(one)
+    (tmp_path / "in").mkdir()
+    for k in range(3):
+        for folder in (tmp_path / "in", at(f"{BUCKET}/in")):
+            write_table(rows.iloc[100 * k : 100 * k + 100], folder / f"{k}.csv")
+
+    def scored(*arguments: object) -> Any:
+        return CliRunner().invoke(main, ["score", *map(str, arguments)], prog_name="gantools")
+
+    assert scored(tmp_path / "in", "--from", tmp_path / "scorer", "-o", tmp_path / "out").exit_code == 0
+    random_ = random.Random(0)
+    store.fails = lambda method, path: random_.random() < 0.05
+    asked = (f"{BUCKET}/in/*.csv", "--from", f"{BUCKET}/models/scorer", "-o", f"{BUCKET}/out")
+    result = scored(*asked)
+    assert result.exit_code == 0, result.output
+    store.fails = lambda method, path: False
+    names = [f"{k}.csv" for k in range(3)]
+    assert sorted(one.name for one in at(f"{BUCKET}/out").iterdir()) == [*names, "_SUCCESS", "_asked.json"]
+    for name in names:
+        assert at(f"{BUCKET}/out/{name}").open().read() == (tmp_path / "out" / name).read_bytes()
+
+    assert "s3://bucket/out is not empty" in scored(*asked).output
+    at(f"{BUCKET}/out/1.csv").unlink()
+    assert scored(*asked, "--resume").exit_code == 0 and at(f"{BUCKET}/out/1.csv").is_file()
+    changed = scored(*asked, "--resume", "--explain")
+    assert changed.exit_code == 2 and "was not begun with the same" in changed.output
+
+    store.fails = lambda method, path: method == "PUT" and path.endswith("2.csv")
+    failed = scored(*asked[:-1], f"{BUCKET}/other")
+    assert (
+        failed.exit_code == 2 and failed.output.count("\n") == 1 and "other/2.csv: cannot be reached" in failed.output
+    )
+    assert not at(f"{BUCKET}/other").exists()
+    report = scored(*asked, "--report", f"{BUCKET}/r.html")
+    assert report.exit_code == 2 and "must be on this machine" in report.output

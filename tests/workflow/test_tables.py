@@ -45,7 +45,11 @@ def test_columns_that_are_not_there_are_told_by_the_header_alone(tmp_path: Path)
     cases: list[tuple[Any, Path, str]] = [
         (Augment(data=data, target="bat"), data, "data.csv: there is no column 'bat'; did you mean 'bad'"),
         (Augment(data=data, target="bad", drop=("stuck",)), data, "drop: there is no column 'stuck'; did you mean 'st"),
-        (Augment(data=data, target="bad", drop=("bad",)), data, "drop: 'bad' is what the rows are labelled by"),
+        (
+            Augment(data=data, target="bad", drop=("bad",)),
+            data,
+            "drop: 'bad' is what the rows are labelled or grouped by",
+        ),
         (Augment(data=data, target="bad", kinds={"b": "integer"}), data, "there is no column 'b'"),
         (Score(data=data, normal=normal, labels="bda"), normal, "normal.csv.gz: column 'bda': there is no such column"),
         (Score(data=data, normal=normal, drop=("bad",)), normal, "drop: there is no column 'bad'"),
