@@ -82,6 +82,8 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/oneclass.py
 	$(BIN)/python benchmarks/anomaly.py
+	$(BIN)/python benchmarks/groups.py
+	$(BIN)/python benchmarks/scale.py
 	$(BIN)/python benchmarks/export.py
 	$(BIN)/python benchmarks/images/generation.py longtail
 	$(BIN)/python benchmarks/images/generation.py conditional --seconds 1800

@@ -24,6 +24,7 @@ _DROPPED_BITS = 11  # of a float32's 23 bits behind the point; what is left tell
 N_P_VALUES = 20  # bins of p-values
 RATES = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # of false alarms that people ask about
 _N_BINS = 2 ** (31 - _DROPPED_BITS)
+_SPARSE = ("_counts", "_marked")
 FOUND = ["anomaly_score", "p_value", "is_anomaly", "reason"]  # of a row, beside its cells
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -191,6 +192,23 @@ class ScoreTally:
         ):  # fmt: skip
             mine += theirs
         self._keep_top(other.top, other._top_scores)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of counts, which are mostly zeros, those that are not: a tally is sent from one process to another."""
+        state = self.__dict__.copy()
+        for name in _SPARSE:
+            counts = state[name]
+            places = np.flatnonzero(counts)
+            state[name] = counts.shape, places, counts.ravel()[places]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name in _SPARSE:
+            shape, places, values = state[name]
+            counts = np.zeros(shape, dtype=np.int64)
+            counts.ravel()[places] = values
+            state[name] = counts
+        self.__dict__.update(state)
 
     def _keep_top(self, frame: pd.DataFrame, scores: Floats) -> None:
         least = self._top_scores[-1] if len(self._top_scores) >= self._n_top else -np.inf

@@ -212,6 +212,6 @@ def test_a_table_is_scored_from_one_store_to_another(store: Store, tmp_path: Pat
     assert (
         failed.exit_code == 2 and failed.output.count("\n") == 1 and "other/2.csv: cannot be reached" in failed.output
     )
-    assert not at(f"{BUCKET}/other").exists()
+    assert not list(at(f"{BUCKET}/other").iterdir())
     report = scored(*asked, "--report", f"{BUCKET}/r.html")
     assert report.exit_code == 2 and "must be on this machine" in report.output

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import numpy as np
 import pandas as pd
@@ -171,3 +172,24 @@ def test_p_values_of_normal_rows_are_even(rng: np.random.Generator) -> None:
     tally.update(found, found)
     assert len(tally.p_values()) == 20
     np.testing.assert_allclose(tally.p_values(), 0.05, atol=0.005)
+
+
+def test_tallies_of_parts_make_that_of_the_whole() -> None:
+    """Sent from one process to another and merged in order, they say what one tally of all rows says."""
+    rng = np.random.default_rng(0)
+    n = 1000
+    frame = pd.DataFrame({"x": rng.normal(size=n), "kind": rng.choice(["a", "b"], n)})
+    score = np.where(rng.random(n) < 0.01, np.nan, rng.choice(rng.lognormal(size=300), n))
+    assessed = pd.DataFrame({"anomaly_score": score, "p_value": rng.random(n), "is_anomaly": score > 3})
+    marks, times = rng.choice([0.0, 1.0, np.nan], n), np.where(rng.random(n) < 0.1, np.nan, np.arange(n) * 7e6)
+    whole, merged, first = ScoreTally(20), ScoreTally(20), 0
+    for rows in np.array_split(np.arange(n), [1, 40, 41, 700]):
+        part = ScoreTally(20, first)
+        for tally in (whole, part):
+            tally.update(frame.iloc[rows], assessed.iloc[rows], marks[rows], times[rows])
+        sent = pickle.dumps(part)
+        assert len(sent) < 100_000
+        merged.merge(pickle.loads(sent))
+        first += len(rows)
+    assert merged.to_json() == whole.to_json() and merged.n_rows == n
+    pd.testing.assert_frame_equal(merged.top, whole.top)
