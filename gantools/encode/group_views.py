@@ -21,6 +21,7 @@ from gantools.encode.views import RowViews, squashed
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
+ALIKE = 0.8  # of how much groups differ is by chance, from which they are taken for alike
 RIDGE = 0.02  # added to variances of 1, so that what is decided by other columns has a residual, too
 CHUNK_ROWS = 16384
 
@@ -28,23 +29,30 @@ CHUNK_ROWS = 16384
 class GroupViews(nn.Module):
     """Raw rows, whose last code is their group, to both views with residuals behind. Build it with `GroupViews.of`."""
 
-    coefficients: Tensor  # [G + 1, n_numeric, width of the standard view], the last of a group that was not learned
+    coefficients: Tensor  # [G + 1, n_residuals, width of the standard view], the last of a group that was not learned
     middle: Tensor  # [G + 1, width] means of the standard view
 
-    def __init__(self, views: RowViews, n_groups: int) -> None:
+    def __init__(self, views: RowViews, n_groups: int, n_residuals: int) -> None:
+        """n_residuals: one for each number; 0 where columns go together alike in all groups."""
         super().__init__()
-        self.views, self.n_groups = views, n_groups
-        n, width = views.encoder.layout.n_numeric, views.widths[0]
-        self.register_buffer("coefficients", torch.zeros(n_groups + 1, n, width))
+        self.views, self.n_groups, self.n_residuals = views, n_groups, n_residuals
+        width = views.widths[0]
+        self.register_buffer("coefficients", torch.zeros(n_groups + 1, n_residuals, width))
         self.register_buffer("middle", torch.zeros(n_groups + 1, width))
 
     @classmethod
-    def of(cls, views: RowViews, standard: Tensor, group: Tensor, n_groups: int) -> Self:
-        """standard: [N, width], rows to learn from in the standard view. group: [N], n_groups for none."""
-        found = cls(views, n_groups).to(standard.device)
+    def of(
+        cls, views: RowViews, standard: Tensor, group: Tensor, n_groups: int, with_residuals: bool | None = None
+    ) -> Self:
+        """standard: [N, width], rows to learn from in the standard view. group: [N], n_groups for none. with_residuals:
+        None has them where groups differ in how columns go together."""
         x, g = standard.double().cpu().numpy(), group.cpu().numpy()
-        middle, covariance = shrunk_covariances(x, g, n_groups)
         n = views.encoder.layout.n_numeric
+        middle, covariance, by_chance = shrunk_covariances(x, g, n_groups, n)
+        with_residuals = by_chance < ALIKE if with_residuals is None else with_residuals
+        found = cls(views, n_groups, n if with_residuals else 0).to(standard.device)
+        if not with_residuals:
+            return found
         precision = np.linalg.inv(covariance + RIDGE * np.eye(x.shape[1]))[:, :n]
         own = np.diagonal(precision, axis1=1, axis2=2)  # [G + 1, n]
         found.coefficients.copy_(torch.from_numpy(precision / np.sqrt(own)[:, :, None]))
@@ -66,13 +74,12 @@ class GroupViews(nn.Module):
     @property
     def widths(self) -> tuple[int, int]:
         """Of the standard and of the ranked view."""
-        n = self.encoder.layout.n_numeric
-        return self.views.widths[0] + n, self.views.widths[1] + n
+        return self.views.widths[0] + self.n_residuals, self.views.widths[1] + self.n_residuals
 
     def column_of(self) -> tuple[Tensor, Tensor]:
         """As `RowViews.column_of`; a residual is its number's."""
         standard, ranked = self.views.column_of()
-        number = torch.arange(self.encoder.layout.n_numeric, device=standard.device)
+        number = torch.arange(self.n_residuals, device=standard.device)
         return torch.cat([standard, number]), torch.cat([ranked, number])
 
     def group_of(self, codes: Tensor) -> Tensor:
@@ -83,31 +90,30 @@ class GroupViews(nn.Module):
     def forward(self, numbers: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """As `RowViews.forward`."""
         standard, ranked = self.views(numbers, codes)
+        if not self.n_residuals:
+            return standard, ranked
         residual = self.residual(standard, self.group_of(codes))
         return torch.cat([standard, residual], 1), torch.cat([ranked, residual], 1)
 
     def residual(self, standard: Tensor, group: Tensor) -> Tensor:
-        """[N, n_numeric] of rows in the standard view."""
+        """[N, n_residuals] of rows in the standard view."""
         away = standard - self.middle.index_select(0, group)
         found = (self.coefficients.index_select(0, group) @ away.unsqueeze(2)).squeeze(2)
         return squashed(found)
 
     def to_json(self) -> dict[str, Any]:
         """The shape; with its weights the views can be built again."""
-        return {**self.views.to_json(), "n_groups": self.n_groups}
+        return {**self.views.to_json(), "n_groups": self.n_groups, "n_residuals": self.n_residuals}
 
     @classmethod
     def from_json(cls, document: Any) -> Self:
         """Views of that shape, their weights still to be loaded."""
-        return cls(RowViews.from_json(document), int(document["n_groups"]))
+        return cls(RowViews.from_json(document), int(document["n_groups"]), int(document["n_residuals"]))
 
 
-def shrunk_covariances(x: Floats, group: Counts, n_groups: int) -> tuple[Floats, Floats]:
-    """Means [G + 1, W] and covariances [G + 1, W, W] of rows x [N, W] in groups, drawn towards those of all, which the
-    last of each is.
-
-    A mean is drawn as far as `n` rows leave it open.
-    """
+def shrunk_covariances(x: Floats, group: Counts, n_groups: int, n_numeric: int) -> tuple[Floats, Floats, float]:
+    """Means [G + 1, W], and covariances [G + 1, W, W] of rows x [N, W] in groups, drawn towards that of all, which the
+    last is; and how much of what the first n_numeric columns differ by is chance: about 1 for all of it."""
     width = x.shape[1]
     n = np.bincount(group, minlength=n_groups + 1).astype(np.float64)
     total = np.zeros((n_groups + 1, width))
@@ -117,16 +123,22 @@ def shrunk_covariances(x: Floats, group: Counts, n_groups: int) -> tuple[Floats,
     mean[n == 0] = of_all
     order = np.argsort(group, kind="stable")
     ends = n.astype(np.int64).cumsum()
-    own = np.zeros((n_groups + 1, width, width))
+    own, halves = (np.zeros((*shape, n_groups + 1, width, width)) for shape in ((), (2,)))
     for g in np.flatnonzero(n).tolist():
         away = x[order[ends[g] - int(n[g]) : ends[g]]] - mean[g]
         own[g] = away.T @ away
+        for k in range(2):
+            halves[k, g] = away[k::2].T @ away[k::2] / max(1, len(away[k::2]))
     within = own.sum(0) / max(1.0, float(np.maximum(n - 1, 0).sum()))
     own /= np.maximum(n - 1, 1)[:, None, None]
     variance = np.diagonal(own, axis1=1, axis2=2)
-    chance = ((variance[:, :, None] * variance[:, None, :] + own**2).sum((1, 2))) / np.maximum(n - 1, 1)
-    apart = ((own - within) ** 2).sum((1, 2))
-    share = np.where(n > 1, np.clip(chance / np.maximum(apart, 1e-300), 0, 1), 1.0)
+    chance = (variance[:, :, None] * variance[:, None, :] + own**2) / np.maximum(n - 1, 1)[:, None, None]
+    apart = (own - within) ** 2
+    share = np.where(n > 1, np.clip(chance.sum((1, 2)) / np.maximum(apart.sum((1, 2)), 1e-300), 0, 1), 1.0)
     share[n_groups] = 1.0
     mean[n_groups] = of_all
-    return mean, share[:, None, None] * within + (1 - share[:, None, None]) * own
+    # two halves of a group differ by chance alone, four times as much, squared, as the whole does from what is true
+    by_luck = (halves[0] - halves[1]) ** 2 / 4
+    differ, of_it = (float(each[n > 3, :n_numeric, :n_numeric].sum()) for each in (apart, by_luck))
+    by_chance = of_it / differ if differ > 0 else 1.0
+    return mean, share[:, None, None] * within + (1 - share[:, None, None]) * own, by_chance

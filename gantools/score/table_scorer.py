@@ -298,7 +298,9 @@ class AnomalyScorer(Scorer):
             mine = judged[k::UNIT_FOLDS]
             rest = np.delete(np.arange(len(given)), mine)
             rest_there = torch.from_numpy(rest).to(standard.device)
-            learned = GroupViews.of(views.views, bare[rest_there], group[rest_there], views.n_groups)
+            learned = GroupViews.of(
+                views.views, bare[rest_there], group[rest_there], views.n_groups, views.n_residuals > 0
+            )
             alike = cast(GroupUnits, self.units_).learned_from(self._units(given.take(rest))).to_all(given.take(mine))
             place = torch.from_numpy(mine).to(standard.device)
             for into, found in zip(both, _all_views(learned, alike), strict=True):
