@@ -122,10 +122,10 @@ def measure(name: str, kind: str, sizes: Sequence[int], n_own: int, budget_s: fl
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=[*KINDS, "large"], choices=[*KINDS, "large"])
+    parser.add_argument("parts", nargs="*", metavar="PART", help="alike, scale, structure, large  [default: all]")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    for part in given.parts:
+    for part in given.parts or (*KINDS, "large"):
         if part == "large":
             measure("large", "structure", (2000, 500, 100), 10, 150, given.seed)
         else:

@@ -138,22 +138,23 @@ def children(pid: int) -> list[int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", default=PARTS, choices=PARTS)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="start, speed, kills  [default: all]")
     parser.add_argument("--n-parts", type=int, default=200)
     parser.add_argument("--rows", type=int, default=10_000, help="of each part; 250,000 for 50 million in all")
     parser.add_argument("--suffix", choices=[".csv", ".parquet"], default=".parquet")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    parts = given.parts or PARTS
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         saved = trained(folder)
-        if "start" in given.parts:
+        if "start" in parts:
             compare(folder, saved, 1, 1000, given.suffix)
-        if "speed" in given.parts:
+        if "speed" in parts:
             compare(folder, saved, given.n_parts, given.rows, given.suffix)
-        if "kills" in given.parts:
+        if "kills" in parts:
             kill_often(folder, saved, given.kills, given.seed)
     print(f"{time.perf_counter() - began:.0f} s in all, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
 

@@ -140,7 +140,7 @@ class Place(click.ParamType[Path]):
         if isinstance(value, str) and "://" in value:
             if not self.may_be_address:
                 self.fail(f"{value} is an address, and what this names must be on this machine.", param, ctx)
-            from gantools.data.address import place_of
+            from gantools.address import place_of
 
             return place_of(value)
         return Path(value)

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TypeVar
 
-from gantools.data.address import address_of
+from gantools.address import address_of
 from gantools.errors import ConfigError, DataError, GantoolsError
 
 try:

@@ -50,3 +50,8 @@ def test_every_page_is_in_the_site() -> None:
     site = (ROOT / "mkdocs.yml").read_text("utf-8")
     for page in PAGES[1:]:
         assert str(page.relative_to(DOCS)) in site, page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_nothing_is_left_to_be_filled_in(page: Path) -> None:
+    assert not re.search(r"@@\w*@@|\bTODO\b|\bXXX\b", page.read_text("utf-8")), page.name

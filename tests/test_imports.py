@@ -17,7 +17,7 @@ LIBRARY = ROOT / "gantools"
 
 # A part may import itself and the layers before its own; parts of one layer do not know each other.
 LAYERS = (
-    ("errors", "config", "registry", "files", "stages", "words"),
+    ("errors", "config", "registry", "address", "files", "stages", "words"),
     ("data",),
     ("encode",),
     ("nn", "losses"),

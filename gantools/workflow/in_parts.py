@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
-from gantools.data.address import address_of, fetched
+from gantools.address import address_of, fetched
 from gantools.data.tables.reader import TableReader
 from gantools.errors import ConfigError, GantoolsError, WorkerError
 from gantools.files import claim, replace_folder, whole_folder, write_file

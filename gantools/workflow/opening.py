@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gantools.data.address import address_of, fetched
+from gantools.address import address_of, fetched
 from gantools.data.images.folder import has_manifest
 from gantools.data.images.source import image_names, is_images
 from gantools.data.parts import how_parts_lie, is_parts, is_there

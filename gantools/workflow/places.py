@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gantools.data.address import address_of
+from gantools.address import address_of
 from gantools.data.parts import SUFFIX_COMPRESSION, is_called_table, is_parts, part_files, table_suffix
 from gantools.errors import ConfigError
 from gantools.files import claim, real

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from gantools.data.address import local_copy
+from gantools.address import local_copy
 from gantools.data.parts import CSV_SUFFIXES, PARQUET_SUFFIXES, SUFFIX_COMPRESSION
 from gantools.data.tables.foreign import refuse_archive, refuse_binary, refuse_text
 from gantools.data.tables.spelling import TRUTHS, Spelling

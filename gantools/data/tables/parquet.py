@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 
-from gantools.data.address import address_of
+from gantools.address import address_of
 from gantools.data.tables.dialect import MAX_CELL_BYTES, Dialect, check_names, too_large
 from gantools.errors import DataError
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from gantools.data.address import place_of
+from gantools.address import place_of
 from gantools.data.parts import part_files
 from gantools.data.tables.column import NUMERIC_KINDS, Column, Kind
 from gantools.data.tables.csv import csv_names, open_csv

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gantools.data.address import place_of
+from gantools.address import place_of
 from gantools.data.tables.csv import CsvFile
 from gantools.data.tables.dialect import (
     Dialect,

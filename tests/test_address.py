@@ -14,9 +14,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from gantools import AnomalyScorer
-from gantools.data import address
-from gantools.data.address import Address, fetched, is_address, place_of
+from gantools import AnomalyScorer, address
+from gantools.address import Address, fetched, is_address, place_of
 from gantools.data.parts import is_parts, part_files
 from gantools.data.tables import read_table, write_table
 from gantools.errors import ConfigError, DataError
