@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import sys
 import traceback
@@ -45,13 +46,24 @@ class CommandGroup(click.Group):
         except click.UsageError as error:
             raise _usage_failure(error) from error
 
+    def _invoke_by_torchrun(self, ctx: click.Context) -> Any:
+        """The first process runs the command, and the others train with it."""
+        from gantools.train.devices import dismiss, serve
+
+        if int(os.environ["RANK"]):
+            return serve()
+        try:
+            return super().invoke(ctx)
+        finally:
+            dismiss()
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command inside the boundary."""
         try:
             if not sys.warnoptions and not _debugging(ctx):
                 # Warnings of other libraries are for us, not for somebody who balances a table.
                 warnings.simplefilter("ignore")
-            return super().invoke(ctx)
+            return super().invoke(ctx) if "TORCHELASTIC_RUN_ID" not in os.environ else self._invoke_by_torchrun(ctx)
         except (click.exceptions.Exit, click.Abort, Failure):
             raise
         except click.UsageError as error:

@@ -62,7 +62,7 @@ class Address:
         store, _, inside = where.partition("/")
         path = f"/{inside}" if scheme in ("file", "hdfs") else f"{store.rpartition('@')[2]}/{inside}"
         path = path.rstrip("/")
-        if not path:
+        if not path or path.startswith("/") != (scheme in ("file", "hdfs")):
             raise ConfigError("names no file or folder", where=text, remedy="write s3://BUCKET/FOLDER")
         return cls(f"{scheme}://{store}{mark}{query}", path)
 
@@ -205,12 +205,14 @@ class Address:
     def tried(self, ask: Callable[[FileSystem], Value]) -> Value:
         """What the file system answers, asked several times. Raises FileNotFoundError, or DataError where it does not
         answer."""
+        from pyarrow import ArrowException
+
         for left in reversed(range(TRIES)):
             try:
                 return ask(_system(self.system))
             except FileNotFoundError:
                 raise
-            except OSError as error:
+            except (OSError, ArrowException) as error:
                 if left == 0 or "ACCESS_DENIED" in str(error):
                     said = " ".join(str(error).split())
                     remedy = "check the address, your keys and the network, then try again"

@@ -90,8 +90,9 @@ def test_names() -> None:
     assert str(at("s3://bucket/part-?.csv")) == "s3://bucket/part-?.csv"  # a pattern, and no query
     assert pickle.loads(pickle.dumps(place)) == place and place_of(place) is place
     assert is_address("gs://a/b") and not is_address("a/b") and place_of("a/b") == Path("a/b")
-    with pytest.raises(ConfigError, match="names no file or folder"):
-        Address.of("s3://")
+    for text in ("s3://", "s3:///folder"):
+        with pytest.raises(ConfigError, match="names no file or folder"):
+            Address.of(text)
 
 
 def test_a_local_file_system_by_its_address(frame: pd.DataFrame, tmp_path: Path) -> None:

@@ -41,9 +41,9 @@ def with_groups_last(schema: Schema, frame: pd.DataFrame, by: str) -> Schema:
     """
     if by not in schema.names:
         raise DataError("there is no such column", where=f"column '{by}'", remedy="name the column of the groups")
-    n = int(frame[by].nunique())
-    if not 2 <= n <= MOST_GROUPS:
-        problem = f"has {n:,} values, and groups may be 2 to {MOST_GROUPS:,}"
+    n, most = int(frame[by].nunique()), min(MOST_GROUPS, max(2, len(frame) // 2))
+    if not 2 <= n <= most:
+        problem = f"has {n:,} values in {len(frame):,} rows, and groups may be 2 to {most:,}"
         raise DataError(problem, where=f"column '{by}'", remedy="name the column of the groups")
     kinds = {by: Kind.CATEGORICAL}
     column = infer_schema(frame[[by]], None, kinds, max_levels=MOST_GROUPS, dialect=schema.dialect)[by]
@@ -179,11 +179,12 @@ def _units(values: Floats, group: Counts, n_groups: int) -> tuple[Floats, Floats
     within = float(np.sqrt((away**2).sum() / max(1.0, (np.maximum(n - 1, 0)).sum())))
     if not within:  # a group has one value only
         within = NARROWEST * float(values.std()) or 1.0
-    fourth = float((away**4).mean()) / max(float((away**2).mean()), 1e-300) ** 2
+    square = float((away**2).mean()) ** 2
+    kurtosis = float((away**4).mean()) / square if square else 1.0
     narrowest = NARROWEST * within
     deviation = np.maximum(np.sqrt(variance), narrowest)
     # log of a standard deviation from n values is known up to (kurtosis - 1) / (4 n)
-    unsure = np.where(n > 1, max(fourth - 1, 1.0) / (4 * some), np.inf)
+    unsure = np.where(n > 1, max(kurtosis - 1, 1.0) / (4 * some), np.inf)
     logs, unknown_logs, log_of_all = shrunk(np.log(deviation), unsure)
     spread = np.exp(logs)
     unsure = np.where(n > 0, spread[:-1] ** 2 / some, np.inf)

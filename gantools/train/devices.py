@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +49,10 @@ def make_fabric(config: TrainConfig) -> Fabric:
     automatic = "bf16-mixed" if device.type == "cuda" else "32-true"
     precision: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "auto": automatic}
     given: dict[str, Any] = {"accelerator": device.type, "precision": precision[config.precision]}
-    if config.devices > 1:
+    if launched() > 1:
+        here = int(os.environ["LOCAL_WORLD_SIZE"])
+        given |= {"devices": here, "num_nodes": launched() // here, "strategy": "ddp"}
+    elif config.devices > 1:
         if device.type == "cuda" and torch.cuda.device_count() < config.devices:
             raise ConfigError(f"there are {torch.cuda.device_count()} GPUs", where="devices", remedy="ask for fewer")
         given |= {"devices": config.devices, "strategy": "ddp_spawn"}
@@ -80,6 +84,50 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= n_gpus:
         raise ConfigError(f"this machine has no {name!r}", where="device", remedy="use 'auto'")
     return device
+
+
+def launched() -> int:
+    """How many processes torchrun has started for this command, on one machine or several; 1 without it."""
+    return int(os.environ["WORLD_SIZE"]) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+
+
+def serve() -> None:
+    """What every process that torchrun has started does but the first: help with each training, until it is dismissed.
+
+    The first does all else that there is to do.
+    """
+    while (task := _told(None)) is not None:
+        config, job = task
+        fabric = make_fabric(config)
+        fabric.launch()
+        with one_thread():
+            job(fabric)
+
+
+def with_launched(config: TrainConfig, mine: Callable[[Fabric], Value], theirs: Callable[[Fabric], object]) -> Value:
+    """Let the other processes of torchrun do a job, which must be picklable, and this one another. Returns what the
+    latter gives."""
+    _told((config, theirs))
+    fabric = make_fabric(config)
+    fabric.launch()
+    with one_thread():
+        return mine(fabric)
+
+
+def dismiss() -> None:
+    """Tell the other processes of torchrun that there is nothing more to do."""
+    if launched() > 1:
+        _told(None)
+        torch.distributed.destroy_process_group()
+
+
+def _told(task: Any) -> Any:
+    """What the first process says, in every process."""
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    said = [task]
+    torch.distributed.broadcast_object_list(said, src=0, device=torch.device("cpu"))
+    return said[0]
 
 
 def in_processes(fabric: Fabric, job: Callable[[Fabric], Result]) -> Result:

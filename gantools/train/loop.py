@@ -21,7 +21,16 @@ from gantools.config import TrainConfig
 from gantools.errors import TrainingError
 from gantools.models.base import Model, Phase
 from gantools.nn.ema import update_average
-from gantools.train.devices import Result, agreed, in_processes, make_fabric, one_thread, share_gradients
+from gantools.train.devices import (
+    Result,
+    agreed,
+    in_processes,
+    launched,
+    make_fabric,
+    one_thread,
+    share_gradients,
+    with_launched,
+)
 from gantools.train.monitor import MetricsLog, Progress, TrainingReport
 from gantools.train.run import Run, Snapshot, laid_out_like
 from gantools.train.samplers import Examples, Judgement
@@ -78,15 +87,18 @@ def train(
     With `config.devices` > 1 each device has a process of its own, which draws its own batches; gradients are averaged.
     Then nobody reports progress, `on_checkpoint` and `on_look` run in the first process and must be picklable, the
     script that calls needs the guard `if __name__ == "__main__":`, an interrupt is raised rather than reported, and a
-    resumed run goes on well but not to the bit, for only the first process's state is kept.
+    resumed run goes on well but not to the bit, for only the first process's state is kept. The same holds where
+    torchrun has started this process and others, which are then the devices; the first of them reports progress.
 
     Raises ConfigError for a device that is not there, CheckpointError when `resume` does not fit, TrainingError when
     nothing usable came out, and what the callbacks raise.
     """
-    fabric = make_fabric(config)
     callbacks = Callbacks(on_progress if config.devices == 1 else None, on_checkpoint, on_look)
     job = partial(_train, model=model, examples=examples, config=config, resume=resume,
                   callbacks=callbacks, tensorboard=tensorboard)  # fmt: skip
+    if launched() > 1:
+        return with_launched(config, job, partial(job, callbacks=Callbacks()))
+    fabric = make_fabric(config)
     if config.devices == 1:
         with one_thread():
             return job(fabric)

@@ -118,6 +118,9 @@ class _Images(Modality):
         return folder.with_name(f"{folder.name}.csv")
 
     def check_output(self, path: Path, *, force: bool, apart: Path | None = None) -> None:
+        if address_of(path) is not None:
+            remedy = "name a folder on this machine"
+            raise ConfigError(f"{path} is an address, and images are written here", where="output", remedy=remedy)
         check_apart(path, "output", apart)
         if path.suffix.lower() == ".npz":
             raise ConfigError(f"{path} is the name of a file", where="output", remedy="name a folder for the images")

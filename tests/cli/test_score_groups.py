@@ -59,4 +59,4 @@ def test_what_cannot_be_groups(invoke: Invoke, machines: Path) -> None:
     assert "by: has no effect" in the_error(invoke("score", machines, "--from", "x", "--by", "id")).replace("--", "")
     one = pd.read_csv(machines).assign(site="a")
     one.to_csv(machines, index=False)
-    assert "has 1 values, and groups may be" in the_error(invoke("score", machines, "--by", "site"))
+    assert "has 1 values in 410 rows, and groups may be" in the_error(invoke("score", machines, "--by", "site"))

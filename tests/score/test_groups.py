@@ -92,6 +92,17 @@ def test_reasons_are_in_units_of_the_group(scorer: AnomalyScorer) -> None:
     assert -300 < low < 100 and 300 < high < 700  # of m2, whose x is 200 give or take 100
 
 
+def test_what_each_group_always_has() -> None:
+    """A column with one value in each group, such as a setting: another group's value there is odd."""
+    frame = frames({"m0": 200, "m1": 200}, 0)
+    frame["setting"] = frame["machine"].map({"m0": 5.0, "m1": 7.5})
+    scorer = AnomalyScorer(**QUICK).fit(frame)
+    rows = frame.groupby("machine").head(40)
+    turned = rows.assign(setting=12.5 - rows["setting"])
+    assert (scorer.anomaly_score(rows) > scorer.threshold_).mean() < 0.1
+    assert (scorer.anomaly_score(turned) > scorer.threshold_).all()
+
+
 def test_groups_that_are_alike_change_nothing() -> None:
     frame = pd.concat([rows_of(0, 200, k).assign(machine=f"m{k}") for k in range(4)], ignore_index=True)
     scorer = AnomalyScorer(**QUICK).fit(frame)
@@ -102,7 +113,8 @@ def test_groups_that_are_alike_change_nothing() -> None:
 
 def test_what_makes_no_groups() -> None:
     frame = frames(SIZES, 0)
-    for by, message in (("no", "there is no such column"), ("one", "has 1 values, and groups may be 2 to")):
+    single = "has 1 values in 1,212 rows, and groups may be 2 to"
+    for by, message in (("no", "there is no such column"), ("one", single), ("x", "has 1,212 values")):
         with pytest.raises(DataError, match=f"column '{by}': {message}"):
             AnomalyScorer(**{**QUICK, "by": by}).fit(frame.assign(one=1))
 
