@@ -18,7 +18,8 @@ from gantools.data.tables import read_table, write_table
 from gantools.workflow.contract import Watch
 from gantools.workflow.generate import GenerateResult, Request, loaded
 from gantools.workflow.generate_table import Maker
-from gantools.workflow.in_parts import collected, digest_of, done
+from gantools.workflow.in_parts import collected, digest_of
+from gantools.workflow.workers import done
 
 STAGE = "Generating"
 
@@ -74,7 +75,7 @@ def run(request: Request, generator: Any, output: Path, watch: Watch) -> Generat
             for name, start, seed in zip(names, starts, seeds.tolist(), strict=True)
         ]
         begin = (lambda: work) if request.is_here else partial(_Making.begin, request)
-        for counts in done(begin, parts, request):
+        for counts in done(begin, parts, request.engine, request.workers):
             made.update(counts)
             watch.done(STAGE, sum(made.values()), request.n, "rows")
     return work.maker.result(output, made)

@@ -244,7 +244,7 @@ def test_workers_find_what_one_process_finds(invoke: Invoke, odd_customers: Path
     (tmp_path / "alone" / "2.csv").unlink()
     assert scored("alone", "--resume") == alone
     assert "resume: needs a saved scorer" in the_error(invoke("score", parts, *QUICK, "--resume"))
-    error = the_error(invoke("score", odd_customers, "--from", saved, "--workers", "2"))
+    error = the_error(invoke("score", odd_customers, "--from", saved, "--workers", "2", "-o", tmp_path / "w.csv"))
     assert "workers: has no effect where the output is not a folder of parts" in error.replace("--", "")
     error = the_error(invoke("score", parts, "--from", saved, "-o", tmp_path / "alone", "--resume"))
     assert "was not begun with the same data, model and options" in error

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from gantools.errors import ConfigError, DataError, WorkerError
-from gantools.workflow.in_parts import InParts, collected, done
+from gantools.workflow.in_parts import InParts, collected
+from gantools.workflow.workers import done
 
 ASKED = {"n": 3}
 NAMES = {"a.csv", "b.csv"}
@@ -110,15 +111,16 @@ HOW = [
 
 @pytest.mark.parametrize("how", HOW)
 def test_whoever_does_it(how: InParts) -> None:
-    assert list(done(partial(begin, 10), range(7), how)) == [0, 10, 20, 30, 40, 50, 60]
-    assert list(done(partial(begin, 10), [], how)) == []
+    asked = how.engine, how.workers
+    assert list(done(partial(begin, 10), range(7), *asked)) == [0, 10, 20, 30, 40, 50, 60]
+    assert list(done(partial(begin, 10), [], *asked)) == []
     with pytest.raises(DataError, match="job -1: is negative; give another"):
-        list(done(partial(begin, 10), [1, -1, 2], how))
+        list(done(partial(begin, 10), [1, -1, 2], *asked))
 
 
 def test_a_worker_that_dies() -> None:
     with pytest.raises(WorkerError, match="a worker died; go on with `resume`"):
-        list(done(partial(begin, 10), [1, 13, 2], InParts(workers=2)))
+        list(done(partial(begin, 10), [1, 13, 2], workers=2))
 
 
 def test_what_has_no_meaning() -> None:

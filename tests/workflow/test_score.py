@@ -35,7 +35,7 @@ class Distance(Calibrated):
     fitted: ClassVar[list[Distance]] = []
 
     def __init__(self, **options: Any) -> None:
-        self.options = options
+        self.options, self.by = options, None
         self.false_alarms = options["false_alarms"]
         self.contamination = options["contamination"]
         self.contamination_ = 0.05 if self.contamination == "auto" else self.contamination
