@@ -29,8 +29,9 @@ def classify(*, as_json: bool, **given: Any) -> None:
 
     The output holds the rows of DATA, unchanged, with these columns behind: 'predicted', 'probability_<label>' for each
     class (calibrated), and 'is_flagged', whether the row is predicted to be of another class than most training rows.
-    Where DATA has the label's column, the command says how good the predictions are. A folder of CSV or Parquet files
-    is one table in parts, and so is the output, unless OUT is named as a file is.
+    Where DATA has the label's column, the command says how good the predictions are. A folder of CSV or Parquet files,
+    or a pattern, is one table in parts, and so is the output, unless OUT is named as a file is. Tables and classifiers
+    may have addresses, such as s3://bucket/in.
     """
     from gantools.workflow.classify import Request, run
 

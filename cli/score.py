@@ -92,8 +92,10 @@ def score(*, as_json: bool, **given: Any) -> None:
 
     Of a table (CSV or Parquet) the output holds the rows, unchanged, and behind them 'anomaly_score' (about 0.7 for a
     usual row, far out the number of standard deviations), 'p_value' (share of normal rows at least as far from normal)
-    and 'is_anomaly'. Without --train and --from what is normal is learned from DATA itself. A folder of CSV or Parquet
-    files is one table in parts; the output is then a folder with the same parts, unless OUT is named as a file is.
+    and 'is_anomaly'; with --by also 'borrows', whether the row's group is too small or too new to be judged by itself
+    alone. Without --train and --from what is normal is learned from DATA itself. A folder of CSV or Parquet files, or
+    a pattern such as 'in/*.csv', is one table in parts; the output is then a folder with the same parts, unless OUT is
+    named as a file is. Tables and scorers may have addresses, such as s3://bucket/in.
 
     Of images (a folder, with sub-folders or without, or an .npz file) the output is a table with a line for each:
     'file' and the same three. Maps are two PNG files for an image, in its size: NAME.overlay.png shows where it is
