@@ -111,6 +111,15 @@ def test_groups_that_are_alike_change_nothing() -> None:
     assert scorer.units_.to_all(raw) is raw
 
 
+@pytest.mark.gpu
+def test_groups_on_a_gpu_are_scored_as_on_the_cpu(fresh: pd.DataFrame, tmp_path: Path) -> None:
+    trained = AnomalyScorer(**QUICK, device="cuda").fit(frames(SIZES, 0))
+    on_gpu = trained.assess(fresh, explain="flagged")
+    trained.save(tmp_path / "scorer")
+    on_cpu = AnomalyScorer.load(tmp_path / "scorer", device="cpu").assess(fresh)
+    np.testing.assert_allclose(on_gpu["anomaly_score"], on_cpu["anomaly_score"], rtol=1e-3, atol=1e-3)
+
+
 def test_what_makes_no_groups() -> None:
     frame = frames(SIZES, 0)
     single = "has 1 values in 1,212 rows, and groups may be 2 to"
