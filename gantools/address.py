@@ -15,7 +15,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, TypeVar, cast
@@ -45,12 +45,14 @@ class State:
 class Address:
     """A file or a folder in another file system, with what reading and writing a table take of `pathlib.Path`.
 
-    system: a URL that says which file system it is, without the path. path: within it. Raises DataError that names the
+    system: a URL that says which file system it is, without the path. path: within it. listed: what it was when its
+    folder was listed, "" where nobody asked. Raises DataError that names the
     address wherever the file system cannot be reached.
     """
 
     system: str
     path: str
+    listed: str = field(default="", compare=False)
 
     @classmethod
     def of(cls, text: str) -> Address:
@@ -92,6 +94,10 @@ class Address:
     def parent(self) -> Address:
         return Address(self.system, str(self._pure.parent))
 
+    @property
+    def parents(self) -> tuple[Address, ...]:
+        return tuple(Address(self.system, str(parent)) for parent in self._pure.parents)
+
     def with_name(self, name: str) -> Address:
         return Address(self.system, str(self._pure.with_name(name)))
 
@@ -116,17 +122,19 @@ class Address:
         return self._kind() != "NotFound"
 
     def is_file(self) -> bool:
-        return self._kind() == "File"
+        return (self.listed or self._kind()) == "File"
 
     def is_dir(self) -> bool:
-        return self._kind() == "Directory"
+        return (self.listed or self._kind()) == "Directory"
 
     def iterdir(self) -> Iterator[Address]:
         """What lies in the folder; nothing where there is none."""
         from pyarrow.fs import FileSelector
 
         found = self.tried(lambda fs: fs.get_file_info(FileSelector(self.path, allow_not_found=True)))
-        return iter([Address(self.system, one.path) for one in found if one.path.rstrip("/") != self.path])
+        return iter(
+            [Address(self.system, one.path, one.type.name) for one in found if one.path.rstrip("/") != self.path]
+        )
 
     def stat(self) -> State:
         """Raises FileNotFoundError."""

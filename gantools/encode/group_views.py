@@ -23,7 +23,6 @@ Floats = npt.NDArray[np.float64]
 
 ALIKE = 0.8  # of how much groups differ is by chance, from which they are taken for alike
 RIDGE = 0.02  # added to variances of 1, so that what is decided by other columns has a residual, too
-CHUNK_ROWS = 16384
 
 
 class GroupViews(nn.Module):
@@ -46,13 +45,14 @@ class GroupViews(nn.Module):
     ) -> Self:
         """standard: [N, width], rows to learn from in the standard view. group: [N], n_groups for none. with_residuals:
         None has them where groups differ in how columns go together."""
+        if with_residuals is False:
+            return cls(views, n_groups, 0).to(standard.device)
         x, g = standard.double().cpu().numpy(), group.cpu().numpy()
         n = views.encoder.layout.n_numeric
         middle, covariance, by_chance = shrunk_covariances(x, g, n_groups, n)
-        with_residuals = by_chance < ALIKE if with_residuals is None else with_residuals
-        found = cls(views, n_groups, n if with_residuals else 0).to(standard.device)
-        if not with_residuals:
-            return found
+        if with_residuals is None and by_chance >= ALIKE:
+            return cls(views, n_groups, 0).to(standard.device)
+        found = cls(views, n_groups, n).to(standard.device)
         precision = np.linalg.inv(covariance + RIDGE * np.eye(x.shape[1]))[:, :n]
         own = np.diagonal(precision, axis1=1, axis2=2)  # [G + 1, n]
         found.coefficients.copy_(torch.from_numpy(precision / np.sqrt(own)[:, :, None]))

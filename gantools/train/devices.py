@@ -97,21 +97,22 @@ def serve() -> None:
     The first does all else that there is to do.
     """
     while (task := _told(None)) is not None:
-        config, job = task
-        fabric = make_fabric(config)
-        fabric.launch()
-        with one_thread():
-            job(fabric)
+        _taking_part(*task)
 
 
 def with_launched(config: TrainConfig, mine: Callable[[Fabric], Value], theirs: Callable[[Fabric], object]) -> Value:
     """Let the other processes of torchrun do a job, which must be picklable, and this one another. Returns what the
     latter gives."""
     _told((config, theirs))
+    return _taking_part(config, mine)
+
+
+def _taking_part(config: TrainConfig, job: Callable[[Fabric], Value]) -> Value:
+    """What a job gives in this process, one of those of torchrun."""
     fabric = make_fabric(config)
     fabric.launch()
     with one_thread():
-        return mine(fabric)
+        return job(fabric)
 
 
 def dismiss() -> None:

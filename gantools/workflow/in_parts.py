@@ -23,7 +23,7 @@ from gantools.data.tables.reader import TableReader
 from gantools.errors import ConfigError, GantoolsError, WorkerError
 from gantools.files import claim, replace_folder, whole_folder, write_file
 from gantools.workflow.contract import TABLES
-from gantools.workflow.places import check_writable, holds_parts, is_in_parts
+from gantools.workflow.places import check_folder, holds_parts, is_in_parts
 from gantools.workflow.workers import Begin, done
 
 Rows = TypeVar("Rows", bound="Merging")
@@ -91,11 +91,9 @@ def collected(path: Path, asked: Mapping[str, Any], names: set[str], how: InPart
             _check_same(there, asked, path)
         else:
             _check_replaceable(path, names, force=force)
-            check_writable(path, "output")
             shutil.rmtree(begun, ignore_errors=True)
             begun.mkdir()
-            with write_file(begun / ASKED) as file:
-                file.write(json.dumps(asked).encode())
+            _begin(begun, asked)
         folder = there or begun
         try:
             yield folder
@@ -120,8 +118,7 @@ def _collected_there(
     else:
         _check_replaceable(path, names, force=force)
         _emptied(path)
-        with write_file(path / ASKED) as file:
-            file.write(json.dumps(asked).encode())
+        _begin(path, asked)
     try:
         yield path
     except GantoolsError as error:
@@ -145,15 +142,17 @@ def _check_same(folder: Path, asked: Mapping[str, Any], path: Path) -> None:
 
 
 def _check_replaceable(path: Path, names: set[str], *, force: bool) -> None:
-    """Refuse a folder that holds what must not be replaced. Raises ConfigError."""
-    if not _holds_anything(path):
-        return
-    if not force:
-        remedy = "give another name, or `force` to replace it"
-        raise ConfigError(f"{path} is not empty", where="output", remedy=remedy)
-    if not (path / ASKED).is_file() and not holds_parts(path, names):
-        problem = f"{path} holds files that are not parts of this table"
-        raise ConfigError(problem, where="output", remedy="give another name")
+    """Refuse a folder that cannot be written, or holds what must not be replaced. Raises ConfigError."""
+    check_folder(
+        path, "output", force=force, what="parts of this table",
+        is_ours=lambda folder: (folder / ASKED).is_file() or holds_parts(folder, names),
+    )  # fmt: skip
+
+
+def _begin(folder: Path, asked: Mapping[str, Any]) -> None:
+    """Say in a folder what was asked for."""
+    with write_file(folder / ASKED) as file:
+        file.write(json.dumps(asked).encode())
 
 
 def _holds_anything(folder: Path) -> bool:

@@ -167,9 +167,9 @@ def check_apart(path: Path | None, where: str, *others: Path | None) -> None:
         one, another = real(path), real(other)
         if one == another:
             raise ConfigError(f"{path} is {other} itself", where=where, remedy="give another place")
-        if f"{one}".startswith(f"{another}{os.sep}"):
+        if another in one.parents:
             raise ConfigError(f"{path} lies in {other}", where=where, remedy="give a place outside it")
-        if f"{another}".startswith(f"{one}{os.sep}"):
+        if one in another.parents:
             raise ConfigError(f"{path} has {other} inside it", where=where, remedy="give a place beside it")
 
 
